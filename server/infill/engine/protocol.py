@@ -1,0 +1,206 @@
+"""The engine's wire: what editors' servers and the engine say to each other. Imported by both sides; knows neither llama.cpp nor LSP.
+
+A frame is a 4-byte big-endian length (at most MAX_FRAME) and one message in MessagePack, a tagged union discriminated by `type`. The first frame
+of a connection is `Hello` from the client; the engine answers `Welcome`, or `Failed` and closes. Every request carries an `id` of the client's
+choosing and gets exactly one `Done` or `Failed` (a `Complete` first any number of `Text`s), also when it was cancelled. docs/develop/protocol.md
+tells the story.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from infill.ask import Finish, Message, Priority, Sampling, Snippet, Stop, Timings
+
+VERSION = 1
+"""Raised whenever a message changes; part of the socket's name, so that versions never mix."""
+MAX_FRAME = 16 * 1024 * 1024
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    """Base of all messages."""
+
+
+# ---- from the client
+
+
+class Hello(Frame, tag="hello", frozen=True):
+    version: int
+    token: str
+    """Proves that the caller may read the user's own files (the token file); empty on Unix sockets, whose owner is checked."""
+    client: str
+    """Who asks, such as `infill lsp (pid 123)`: shown in `infill engine status`."""
+
+
+class Complete(Frame, tag="complete", frozen=True):
+    """Fill in the middle."""
+
+    id: int
+    model: str
+    """A model id such as `local:bundled`; the engine finds the file itself."""
+    slot: str
+    prefix: str
+    suffix: str
+    path: str = ""
+    snippets: tuple[Snippet, ...] = ()
+    candidates: int = 1
+    sampling: Sampling = Sampling()
+    stop: Stop = Stop()
+    priority: Priority = "automatic"
+    yield_after_line: bool = False
+    speculate: bool = True
+
+
+class Warm(Frame, tag="warm", frozen=True):
+    """Evaluate a prompt at the lowest priority, generate nothing."""
+
+    id: int
+    model: str
+    slot: str
+    prefix: str
+    suffix: str
+    path: str = ""
+    snippets: tuple[Snippet, ...] = ()
+
+
+class Generate(Frame, tag="generate", frozen=True):
+    """Answer a conversation through the model's own chat template."""
+
+    id: int
+    model: str
+    slot: str
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+    stop: Stop = Stop(max_tokens=1024, deadline_ms=300_000)
+
+
+class Cancel(Frame, tag="cancel", frozen=True):
+    """Stop the request `id`; it still gets its one `Done` (finish `stopped`)."""
+
+    id: int
+
+
+class Forget(Frame, tag="forget", frozen=True):
+    """A document was closed: its slot may go when room is needed. No answer."""
+
+    slot: str
+
+
+class Load(Frame, tag="load", frozen=True):
+    """Have a model in memory. Answered when it has produced one token; until then the old one answers."""
+
+    id: int
+    model: str
+
+
+class Unload(Frame, tag="unload", frozen=True):
+    """Give a model's memory back ("" : every model's)."""
+
+    id: int
+    model: str = ""
+
+
+class AskStatus(Frame, tag="ask_status", frozen=True):
+    id: int
+
+
+class Configure(Frame, tag="configure", frozen=True):
+    """This client's wishes for the process; with several clients the last explicit one wins. No answer."""
+
+    options: dict[str, Any]
+    """The `engine` section of the settings, as JSON."""
+
+
+class Shutdown(Frame, tag="shutdown", frozen=True):
+    """Leave, once everybody has been told."""
+
+    id: int
+
+
+# ---- from the engine
+
+
+class Welcome(Frame, tag="welcome", frozen=True):
+    version: int
+    pid: int
+
+
+class Text(Frame, tag="text", frozen=True):
+    """More of a candidate; whole characters only."""
+
+    id: int
+    text: str
+    candidate: int = 0
+
+
+class Done(Frame, tag="done", frozen=True):
+    """A request's end, whatever it was."""
+
+    id: int
+    finishes: tuple[Finish, ...] = ()
+    model: str = ""
+    timings: Timings = Timings()
+    notes: tuple[str, ...] = ()
+    """What `infill.explain` shows: how the KV cache was used, what was trimmed."""
+    limits: dict[str, float] = {}
+    """The engine's current `providers.base.Limits`, by field name."""
+
+
+class Failed(Frame, tag="failed", frozen=True):
+    """A request that went wrong: `error` is a class name of `errors.BY_NAME`."""
+
+    id: int
+    error: str
+    message: str
+    hint: str = ""
+
+
+class SlotStatus(msgspec.Struct, frozen=True, kw_only=True):
+    slot: str
+    tokens: int
+    moved: int = 0
+    """Times its suffix was moved since it was last evaluated whole."""
+
+
+class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
+    model: str
+    file_bytes: int = 0
+    context: int = 0
+    evaluate_per_second: float = 0.0
+    generate_per_second: float = 0.0
+    slots: tuple[SlotStatus, ...] = ()
+    plan: str = ""
+    """The plan in one sentence."""
+
+
+class Status(Frame, tag="status", frozen=True):
+    """Everything about the process."""
+
+    id: int
+    pid: int
+    version: str
+    state: Literal["idle", "loading", "ready", "generating"]
+    models: tuple[ModelStatus, ...] = ()
+    resident_bytes: int = 0
+    uptime_seconds: float = 0.0
+    idle_seconds: float = 0.0
+    clients: tuple[str, ...] = ()
+    waiting: int = 0
+    background: str = ""
+    """What it does while nobody asks: `warming`, `refreshing`, `drafting ahead`; empty: nothing."""
+
+
+class Changed(Frame, tag="changed", frozen=True):
+    """Sent to every client unasked: the engine's state changed."""
+
+    state: Literal["idle", "loading", "ready", "generating", "problem"]
+    model: str = ""
+    progress: float = 0.0
+    """Of loading, 0 to 1."""
+    message: str = ""
+
+
+FromClient = Hello | Complete | Warm | Generate | Cancel | Forget | Load | Unload | AskStatus | Configure | Shutdown
+FromEngine = Welcome | Text | Done | Failed | Status | Changed

@@ -1,0 +1,169 @@
+"""Every setting, once: name, type, default, meaning and limits. From here come validation, the editors' configuration pages and docs/settings.md.
+
+Nothing here reads a file or knows an editor. A wrong value is named in a sentence and its default is used: `resolve` never raises.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A group of settings: camelCase outside, snake_case inside."""
+
+
+class Completion(Section, frozen=True):
+    """What is suggested while typing."""
+
+    popup: Annotated[
+        Literal["auto", "always", "never"],
+        Meta(description="Offer the suggestion in the ordinary completion list too: `auto` only where the editor has no ghost text."),
+    ] = "auto"
+    max_tokens: Annotated[int, Meta(ge=1, le=1024, description="Longest suggestion, in tokens.")] = 64
+    multiline: Annotated[bool, Meta(description="Suggest more than the rest of the line.")] = True
+    candidates: Annotated[int, Meta(ge=1, le=3, description="How many different suggestions an explicit request brings.")] = 3
+    debounce_ms: Annotated[
+        Annotated[int, Meta(ge=0, le=5000)] | None,
+        Meta(description="Milliseconds to wait after a key before asking; unset: adapted to your typing and to the model's speed."),
+    ] = None
+    deadline_ms: Annotated[int, Meta(ge=100, le=120_000, description="A completion that takes longer than this is given up.")] = 10_000
+    temperature: Annotated[float, Meta(ge=0, le=2, description="0 takes the likeliest token each time.")] = 0.0
+    top_p: Annotated[float, Meta(gt=0, le=1, description="Sample among the likeliest tokens that together have this probability.")] = 1.0
+    min_p: Annotated[float, Meta(ge=0, le=1, description="Leave out tokens less likely than this share of the likeliest one.")] = 0.0
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="Seed of the sampling.")] = 0
+    min_confidence: Annotated[
+        float, Meta(ge=0, le=1, description="Say nothing where the model gives its own suggestion's tokens less than this mean probability.")
+    ] = 0.0
+
+
+class Engine(Section, frozen=True):
+    """The process that runs the local model."""
+
+    idle_minutes: Annotated[float, Meta(ge=0, description="Unload the model after this many minutes without a request; 0 keeps it.")] = 10.0
+    preload: Annotated[bool, Meta(description="Load the model when the editor starts rather than at the first completion.")] = False
+    threads: Annotated[Positive | None, Meta(description="Threads for the model; unset: fitted to this machine.")] = None
+    context_size: Annotated[
+        Annotated[int, Meta(ge=512)] | None, Meta(description="Tokens of the shared KV cache; unset: fitted to this machine.")
+    ] = None
+    batch_size: Annotated[
+        Annotated[int, Meta(ge=32, le=8192)] | None, Meta(description="Tokens evaluated in one batch; unset: fitted to this machine.")
+    ] = None
+    gpu_layers: Annotated[Count | None, Meta(description="Layers on the GPU; unset: as many as fit.")] = None
+    flash_attention: Annotated[bool | None, Meta(description="Flash attention; unset: as llama.cpp sees fit.")] = None
+    kv_type: Annotated[Literal["f16", "q8_0", "q4_0"] | None, Meta(description="Precision of the KV cache; unset: f16.")] = None
+    warm: Annotated[bool, Meta(description="Evaluate a document's prompt in the background before a completion is asked for.")] = True
+    prefetch: Annotated[bool, Meta(description="Compute ahead what follows once a suggestion is accepted.")] = True
+    refresh: Annotated[bool, Meta(description="Evaluate a much-moved suffix anew while nobody types.")] = True
+    speculate: Annotated[bool, Meta(description="Draft tokens from the document itself (prompt lookup) and verify them in one batch.")] = True
+    save_slots: Annotated[bool, Meta(description="Keep evaluated documents on disk across unloading. They hold what your code says.")] = False
+
+
+class Latency(Section, frozen=True):
+    """How fast a suggestion has to be."""
+
+    target: Annotated[
+        int, Meta(ge=50, le=10_000, description="Milliseconds to the first line on a warm document; the window of code is made to suit.")
+    ] = 400
+
+
+class Models(Section, frozen=True):
+    """Where models are found."""
+
+    folders: Annotated[list[str], Meta(description="Folders of *.gguf files to offer; watched.")] = []
+    complete: Annotated[str, Meta(description="Model for completions, such as `local:qwen2.5-coder-1.5b-q8_0`; unset: the one last chosen.")] = ""
+    generate: Annotated[str, Meta(description="Model for generated code; unset: the one last chosen, else the one for completions.")] = ""
+
+
+class Endpoint(Section, frozen=True):
+    """One remote provider, named by its key in `providers.remote`."""
+
+    kind: Annotated[Literal["llamacpp", "ollama", "openai", "mistral"], Meta(description="What speaks there.")]
+    url: Annotated[str, Meta(description="Where it listens, such as `http://127.0.0.1:8012`.", pattern="^https?://")] = ""
+    model: Annotated[str, Meta(description="The model's name over there.")] = ""
+    family: Annotated[str, Meta(description="Whose fill-in-the-middle tokens it has (`qwen`, `starcoder`, ...); unset: as the server says.")] = ""
+    key_variable: Annotated[str, Meta(description="Environment variable that holds the key; unset: the keyring (`infill providers login`).")] = ""
+    key_file: Annotated[str, Meta(description="File with the key, readable by its owner alone.")] = ""
+    headers: Annotated[dict[str, str], Meta(description="More HTTP headers.")] = {}
+    ca_file: Annotated[str, Meta(description="Certificates to trust beside the system's.")] = ""
+    timeout_ms: Annotated[int, Meta(ge=100, le=120_000, description="Longest wait for a completion from here.")] = 5_000
+    max_requests_per_minute: Annotated[Count, Meta(description="0: no limit.")] = 0
+
+
+class Providers(Section, frozen=True):
+    """Who answers, in which order."""
+
+    order: Annotated[list[str], Meta(description="`local`, or `kind:name` of an entry in `remote`; the first that can answer does.")] = msgspec.field(
+        default_factory=lambda: ["local"]
+    )
+    remote: Annotated[dict[str, Endpoint], Meta(description="Remote providers by name.")] = {}
+    hedge_ms: Annotated[Count, Meta(description="Ask the next provider too when the first is silent for this long; 0: never.")] = 0
+
+
+class Privacy(Section, frozen=True):
+    """What may leave this machine, and what is never read."""
+
+    offline: Annotated[bool, Meta(description="Try no connection but to this machine itself, downloads included.")] = False
+    exclude: Annotated[list[str], Meta(description="More patterns (as in .gitignore) of files never to be read.")] = []
+    max_file_kilobytes: Annotated[Positive, Meta(description="Files larger than this are never read as context.")] = 512
+
+
+class Generate(Section, frozen=True):
+    """Code written from an instruction."""
+
+    max_tokens: Annotated[int, Meta(ge=1, le=32_768, description="Longest generated code, in tokens.")] = 1024
+    temperature: Annotated[float, Meta(ge=0, le=2, description="0 takes the likeliest token each time.")] = 0.0
+    deadline_ms: Annotated[int, Meta(ge=1000, le=3_600_000, description="A generation that takes longer than this is ended where it is.")] = 300_000
+
+
+class Settings(Section, frozen=True):
+    """All of them."""
+
+    enabled: Annotated[bool, Meta(description="Off: nothing is loaded, nothing is sent, nothing is suggested.")] = True
+    languages: Annotated[dict[str, bool], Meta(description="Per language identifier: on or off, such as `{\"markdown\": false}`.")] = {}
+    exclude: Annotated[list[str], Meta(description="Patterns (as in .gitignore) of files in which nothing is suggested.")] = []
+    completion: Completion = Completion()
+    engine: Engine = Engine()
+    latency: Latency = Latency()
+    models: Models = Models()
+    providers: Providers = Providers()
+    privacy: Privacy = Privacy()
+    generate: Generate = Generate()
+
+
+WORKSPACE_MAY_SET = frozenset(
+    {"enabled", "languages", "exclude", "completion", "latency", "models.complete", "models.generate", "privacy.exclude", "generate"}
+)
+"""What a cloned repository's own settings may change: never endpoints, keys, headers, files, commands or paths."""
+
+
+def resolve(options: Any) -> tuple[Settings, list[str]]:
+    """Turn what a client sent (camelCase JSON) into settings, and a sentence for each value that had to be left out."""
+    problems: list[str] = []
+    if options is None:
+        return Settings(), problems
+    if not isinstance(options, dict):
+        return Settings(), [f"The settings of infill must be an object, not {type(options).__name__}; the defaults are used."]
+    return _section(Settings, options, "infill", problems), problems
+
+
+def _section(kind: type[Any], options: dict[str, Any], path: str, problems: list[str]) -> Any:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    values: dict[str, Any] = {}
+    for name, value in options.items():
+        field = fields.get(name)
+        if field is None:
+            problems.append(f"There is no setting {path}.{name}.")
+        elif isinstance(field.type, type) and issubclass(field.type, Section) and isinstance(value, dict):
+            values[field.name] = _section(field.type, value, f"{path}.{name}", problems)
+        else:
+            try:
+                values[field.name] = msgspec.convert(value, field.type)
+            except msgspec.ValidationError as exc:
+                problems.append(f"{path}.{name}: {exc}; the default is used.")
+    return kind(**values)
