@@ -1,0 +1,25 @@
+--- `vim.lsp.enable('infill')` reads this file: how the server is started and what is told to it.
+---@type vim.lsp.Config
+return {
+  cmd = function(dispatchers)
+    return vim.lsp.rpc.start(require('infill.config').get().cmd, dispatchers)
+  end,
+  root_markers = { '.git', 'pyproject.toml', 'package.json', 'go.mod', 'Cargo.toml' },
+  -- Any file may be completed: the server itself refuses what is switched off, excluded or secret.
+  filetypes = require('infill.config').get().filetypes,
+  before_init = function(params)
+    params.initializationOptions = require('infill.config').get().settings
+  end,
+  settings = { infill = require('infill.config').get().settings },
+  handlers = {
+    ['infill/status'] = function(_, result)
+      require('infill.status').update(result)
+    end,
+    ['infill/generation'] = function(_, result)
+      require('infill.generate').stream(result)
+    end,
+  },
+  on_attach = function(client, bufnr)
+    require('infill.ghost').attach(client, bufnr)
+  end,
+}

@@ -1,0 +1,45 @@
+--- What the server last said of itself, and how a statusline shows it.
+local M = {}
+
+---@class infill.Status
+---@field kind 'ready'|'loading'|'generating'|'warning'|'error'|'off'
+---@field message? string
+---@field provider? string
+---@field model? string
+---@field busy? boolean
+
+---@type infill.Status?
+M.current = nil
+
+local marks = { ready = '●', loading = '◌', generating = '◐', warning = '▲', error = '✖', off = '○' }
+
+---@param status infill.Status
+function M.update(status)
+  M.current = status
+  vim.cmd.redrawstatus()
+  vim.api.nvim_exec_autocmds('User', { pattern = 'InfillStatus', data = status, modeline = false })
+end
+
+--- For a statusline: `%{%v:lua.require'infill.status'.component()%}`.
+---@return string
+function M.component()
+  local status = M.current
+  if not status then
+    return ''
+  end
+  local name = (status.model or ''):gsub('^local:', '')
+  return ('%s %s'):format(marks[status.kind] or '?', name ~= '' and name or 'infill')
+end
+
+--- One sentence.
+---@return string
+function M.sentence()
+  local status = M.current
+  if not status then
+    return 'The server is not running: is infill installed, and does `vim.lsp.enable("infill")` stand in your configuration?'
+  end
+  local who = status.model and status.model ~= '' and (' (' .. status.model .. ')') or ''
+  return (status.message and status.message ~= '' and status.message or status.kind) .. who
+end
+
+return M

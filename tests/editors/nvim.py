@@ -1,0 +1,148 @@
+"""Drives a real, headless Neovim over its own MessagePack-RPC socket: keys in, buffer, ghost text and screen out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+CLIENT = Path(__file__).parents[2] / "clients" / "nvim"
+GHOST = """
+local ns = vim.api.nvim_create_namespace('nvim.lsp.inline_completion')
+local mark = vim.api.nvim_buf_get_extmarks(0, ns, 0, -1, { details = true })[1]
+if not mark then return '' end
+local lines = {}
+for _, chunk in ipairs(mark[4].virt_text or {}) do lines[#lines + 1] = chunk[1] end
+local text = table.concat(lines)
+for _, line in ipairs(mark[4].virt_lines or {}) do
+  text = text .. '\\n'
+  for _, chunk in ipairs(line) do text = text .. chunk[1] end
+end
+return text
+"""
+
+
+class Neovim:
+    """One Neovim with the plugin from this checkout; everything it writes stays below `home`."""
+
+    def __init__(self, program: Path, home: Path, server: list[str], *files: Path, init: str = "") -> None:
+        self.home = home
+        home.mkdir(parents=True, exist_ok=True)
+        script = home / "init.lua"
+        command = ", ".join(f"[[{word}]]" for word in server)
+        script.write_text(
+            f"vim.opt.runtimepath:prepend([[{CLIENT}]])\nvim.g.infill = vim.g.infill or {{ cmd = {{ {command} }} }}\n"
+            f"vim.o.swapfile = false\n{init}\nvim.lsp.enable('infill')\n"
+        )
+        self._socket_path = home / "nvim.sock"
+        environment = os.environ | {f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in ("STATE", "CONFIG", "DATA", "CACHE")}
+        self.log = (home / "nvim.log").open("wb")
+        self.process = subprocess.Popen(
+            [str(program), "--headless", "--listen", str(self._socket_path), "--clean", "-u", str(script), *map(str, files)],
+            env=environment | {"HOME": str(home), "INFILL_HOME": str(home / "infill")},
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+        )
+        self._buffer, self._next = b"", 0
+        self._socket = self._connect()
+
+    def _connect(self) -> socket.socket:
+        deadline = time.monotonic() + 20
+        while True:
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.connect(str(self._socket_path))
+            except OSError:
+                connection.close()
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise
+                time.sleep(0.02)
+            else:
+                connection.settimeout(30)
+                return connection
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """One API call; raises RuntimeError with Neovim's own words."""
+        self._next += 1
+        self._socket.sendall(msgspec.msgpack.encode([0, self._next, method, list(arguments)]))
+        while True:
+            message = self._receive()
+            if message[0] == 1 and message[1] == self._next:
+                if message[2] is not None:
+                    raise RuntimeError(f"{method}: {message[2]}")
+                return message[3]
+
+    def _receive(self) -> list[Any]:
+        while True:
+            with contextlib.suppress(msgspec.DecodeError):
+                # one reply at a time: no call is made before the last one is answered
+                message: list[Any] = msgspec.msgpack.decode(self._buffer, ext_hook=lambda _code, data: bytes(data))
+                self._buffer = b""
+                return message
+            self._buffer += self._socket.recv(1 << 20)
+
+    def lua(self, code: str, *arguments: Any) -> Any:
+        return self.call("nvim_exec_lua", code, list(arguments))
+
+    def keys(self, keys: str) -> None:
+        """Type as a person would: mappings and abbreviations apply."""
+        self.call("nvim_input", keys)
+
+    def wait(self, what: Callable[[], Any], sentence: str, seconds: float = 20) -> Any:
+        """Poll until `what()` is true; fails with the sentence and Neovim's messages."""
+        deadline = time.monotonic() + seconds
+        while not (value := what()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {seconds} s: {sentence}\n{self.messages()}\n{self.text!r} ghost={self.ghost!r}")
+            time.sleep(0.02)
+        return value
+
+    def messages(self) -> str:
+        return str(self.call("nvim_exec2", "messages", {"output": True}).get("output", ""))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.call("nvim_buf_get_lines", 0, 0, -1, False))
+
+    @property
+    def ghost(self) -> str:
+        """The grey text on the screen; empty: none."""
+        return str(self.lua(GHOST))
+
+    def ready(self) -> None:
+        """Wait until the server is attached to the current buffer."""
+        self.wait(
+            lambda: self.lua("return #vim.lsp.get_clients({ bufnr = 0, method = 'textDocument/inlineCompletion' })"), "the server is attached"
+        )
+
+    def type_and_see(self, keys: str, seconds: float = 20) -> str:
+        self.keys(keys)
+        return str(self.wait(lambda: self.ghost, f"ghost text after {keys!r}", seconds))
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, RuntimeError):
+            self._socket.sendall(msgspec.msgpack.encode([2, "nvim_command", ["qall!"]]))
+        self._socket.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+@contextlib.contextmanager
+def neovim(program: Path, home: Path, server: list[str], *files: Path, init: str = "") -> Iterator[Neovim]:
+    editor = Neovim(program, home, server, *files, init=init)
+    try:
+        yield editor
+    finally:
+        editor.close()
