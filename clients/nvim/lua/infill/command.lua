@@ -1,0 +1,168 @@
+--- `:Infill {subcommand}`: each one line of a table, with its help and its completion.
+
+---@class (exact) infill.Subcommand
+---@field description string
+---@field run fun(rest: string, args: table)
+---@field complete? string[]
+
+local M = {}
+
+---@param value any
+local function show(value)
+  require('infill.report').open(value)
+end
+
+---@type table<string, infill.Subcommand>
+M.subcommands = {
+  status = {
+    description = 'Say who answers and how it goes.',
+    run = function()
+      require('infill.message').info(require('infill.status').sentence())
+    end,
+  },
+  explain = {
+    description = 'Say why the last suggestion was what it was, or why there was none.',
+    run = function()
+      require('infill.server').run('infill.explain', nil, show)
+    end,
+  },
+  stats = {
+    description = 'Show acceptance and latency, counted on this machine alone.',
+    run = function()
+      require('infill.server').run('infill.stats', nil, show)
+    end,
+  },
+  hardware = {
+    description = 'Show what this machine has.',
+    run = function()
+      require('infill.server').run('infill.hardware', nil, show)
+    end,
+  },
+  models = {
+    description = 'Choose the model for completions (`workspace`: for this workspace only).',
+    complete = { 'global', 'workspace' },
+    run = function(rest)
+      require('infill.models').choose(rest ~= '' and rest or nil)
+    end,
+  },
+  switch = {
+    description = 'Use the model with this id.',
+    run = function(rest)
+      if rest == '' then
+        require('infill.models').choose()
+      else
+        require('infill.models').switch(rest)
+      end
+    end,
+  },
+  download = {
+    description = 'Download a model: the one with this id, or choose; `cancel` stops.',
+    complete = { 'cancel' },
+    run = function(rest)
+      if rest == 'cancel' then
+        require('infill.models').cancel_download()
+      elseif rest == '' then
+        require('infill.models').choose_download()
+      else
+        require('infill.models').download(rest)
+      end
+    end,
+  },
+  remove = {
+    description = 'Remove an installed model.',
+    run = function()
+      require('infill.models').choose_removal()
+    end,
+  },
+  load = {
+    description = 'Load the model now.',
+    run = function()
+      require('infill.server').run('infill.loadModel')
+    end,
+  },
+  unload = {
+    description = "Give the model's memory back.",
+    run = function()
+      require('infill.server').run('infill.unloadModel')
+    end,
+  },
+  generate = {
+    description = 'Write code from an instruction, or from the comment or signature at the cursor; with a range: rewrite it.',
+    run = function(rest, args)
+      local range = args.range == 2 and { first = args.line1, last = args.line2 } or nil
+      require('infill.generate').run(rest, range)
+    end,
+  },
+  accept = {
+    description = 'Take what was generated.',
+    run = function()
+      require('infill.generate').accept()
+    end,
+  },
+  discard = {
+    description = 'Throw away what was generated, or stop generating.',
+    run = function()
+      require('infill.generate').discard()
+    end,
+  },
+  retry = {
+    description = 'Generate again.',
+    run = function()
+      require('infill.generate').retry()
+    end,
+  },
+  toggle = {
+    description = 'Switch infill off or on; with a filetype: for that language.',
+    run = function(rest)
+      require('infill.server').run('infill.toggle', rest ~= '' and { language = rest } or nil, function(result)
+        require('infill.message').info(result.enabled and 'on.' or 'off: nothing is loaded and nothing is sent.')
+      end)
+    end,
+  },
+  restart = {
+    description = 'Start the server anew.',
+    run = function()
+      vim.lsp.enable('infill', false)
+      vim.defer_fn(function()
+        vim.lsp.enable('infill', true)
+      end, 200)
+    end,
+  },
+  log = {
+    description = "Open Neovim's LSP log.",
+    run = function()
+      vim.cmd.tabnew(vim.fn.fnameescape(vim.lsp.log.get_filename()))
+    end,
+  },
+}
+
+---@param args table As `nvim_create_user_command()` hands it over.
+function M.run(args)
+  local name, rest = args.args:match('^(%S*)%s*(.*)$')
+  local subcommand = M.subcommands[name == '' and 'status' or name]
+  if not subcommand then
+    require('infill.message').error(('There is no :Infill %s. Try one of: %s.'):format(name, table.concat(M.names(), ', ')))
+    return
+  end
+  subcommand.run(rest, args)
+end
+
+---@return string[]
+function M.names()
+  local names = vim.tbl_keys(M.subcommands)
+  table.sort(names)
+  return names
+end
+
+---@param lead string
+---@param line string
+---@return string[]
+function M.complete(lead, line)
+  local name = line:match('Infill%s+(%S+)%s')
+  local candidates = name and (M.subcommands[name] or {}).complete or (not name and M.names()) or {}
+  return vim.tbl_filter(function(candidate)
+    return vim.startswith(candidate, lead)
+  end, candidates)
+end
+
+return M

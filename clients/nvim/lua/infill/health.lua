@@ -1,0 +1,67 @@
+--- `:checkhealth infill`: what is wrong, and the next step.
+local M = {}
+
+local function check_options()
+  local _, problems = require('infill.config').resolve(vim.g.infill)
+  for _, problem in ipairs(problems) do
+    vim.health.warn(problem, { 'See :help infill-options.' })
+  end
+  if #problems == 0 then
+    vim.health.ok('The options in vim.g.infill are valid.')
+  end
+end
+
+---@param program string
+---@return string[]?
+local function facts_of(program)
+  local result = vim.system({ program, 'doctor', '--json' }, { text = true }):wait(30000)
+  local ok, facts = pcall(vim.json.decode, result.stdout or '')
+  return ok and facts or nil
+end
+
+local function report_doctor(program)
+  local facts = facts_of(program)
+  if not facts then
+    vim.health.warn(('`%s doctor --json` gave no readable answer.'):format(program), { 'Run `infill doctor` in a terminal.' })
+    return
+  end
+  for _, fact in ipairs(facts.checks or {}) do
+    local say = ({ ok = vim.health.ok, warning = vim.health.warn, problem = vim.health.error })[fact.state] or vim.health.info
+    local text = ('%s: %s'):format(fact.name, fact.message)
+    if fact.state == 'ok' then
+      say(text)
+    else
+      say(text, fact.next and fact.next ~= '' and { fact.next } or nil)
+    end
+  end
+end
+
+function M.check()
+  vim.health.start('infill')
+  check_options()
+  local program = require('infill.config').get().cmd[1]
+  if vim.fn.executable(program) == 0 then
+    vim.health.error(('The program %q was not found.'):format(program), {
+      'Install it: `uv tool install infill` or `pipx install infill`.',
+      'Or name it: vim.g.infill = { cmd = { "/path/to/infill", "lsp" } }',
+    })
+    return
+  end
+  vim.health.ok(('The server is %s.'):format(vim.fn.exepath(program)))
+  if vim.lsp.is_enabled('infill') then
+    vim.health.ok('The server is enabled.')
+  else
+    vim.health.warn('The server is not enabled.', { "Add vim.lsp.enable('infill') to your configuration." })
+  end
+  local status = require('infill.status')
+  if require('infill.server').client() then
+    vim.health.ok('It runs: ' .. status.sentence())
+  else
+    vim.health.info('It does not run: open a file to start it.')
+  end
+  if vim.fn.fnamemodify(program, ':t'):match('^infill') then
+    report_doctor(program)
+  end
+end
+
+return M

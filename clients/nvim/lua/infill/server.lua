@@ -1,0 +1,43 @@
+--- Asking the server: one function, so that a missing server and a server's "no" read the same everywhere.
+local M = {}
+
+--- The client that serves this buffer, or any.
+---@return vim.lsp.Client?
+function M.client()
+  return vim.lsp.get_clients({ name = 'infill', bufnr = 0 })[1] or vim.lsp.get_clients({ name = 'infill' })[1]
+end
+
+--- Run a command of the server. Its errors are sentences: they are shown as they are.
+---@param command string
+---@param argument? table
+---@param on_result? fun(result: any)
+---@param on_failure? fun()
+---@return integer? request_id For `client:cancel_request`.
+function M.run(command, argument, on_result, on_failure)
+  local client = M.client()
+  if not client then
+    require('infill.message').warn(require('infill.status').sentence())
+    return nil
+  end
+  local _, request_id = client:request('workspace/executeCommand', {
+    command = command,
+    arguments = argument and { argument } or nil,
+  }, function(err, result)
+    if not err then
+      if on_result then
+        on_result(result)
+      end
+      return
+    end
+    -- -32800: the user cancelled it
+    if err.code ~= -32800 then
+      require('infill.message').error(err.message)
+    end
+    if on_failure then
+      on_failure()
+    end
+  end)
+  return request_id
+end
+
+return M
