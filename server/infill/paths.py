@@ -73,6 +73,12 @@ def bundled_model() -> Path:
     return Path(str(resources.files("infill") / "data" / "infill-tiny.gguf"))
 
 
+def catalogue() -> Path:
+    """The catalogue of models that ships with the program: inside a wheel, or at the root of the checkout that an editable install points to."""
+    packaged = Path(str(resources.files("infill") / "data" / "models.toml"))
+    return packaged if packaged.exists() else Path(__file__).parents[2] / "models.toml"
+
+
 def private_directory(path: Path) -> Path:
     """Create `path` for its owner alone (0700) and return it.
 
@@ -82,7 +88,8 @@ def private_directory(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         status = path.stat()
     except OSError as exc:
-        raise InfillError(f"The directory {path} cannot be created: {exc.strerror}.", "Set INFILL_HOME to a directory that you can write to.") from exc
+        hint = "Set INFILL_HOME to a directory that you can write to."
+        raise InfillError(f"The directory {path} cannot be created: {exc.strerror}.", hint) from exc
     if hasattr(os, "getuid") and status.st_uid != os.getuid():
         raise InfillError(f"The directory {path} belongs to another user.", "Remove it, or set INFILL_HOME to a directory of your own.")
     if hasattr(os, "getuid") and stat.S_IMODE(status.st_mode) & 0o077:

@@ -125,7 +125,7 @@ class Settings(Section, frozen=True):
     """All of them."""
 
     enabled: Annotated[bool, Meta(description="Off: nothing is loaded, nothing is sent, nothing is suggested.")] = True
-    languages: Annotated[dict[str, bool], Meta(description="Per language identifier: on or off, such as `{\"markdown\": false}`.")] = {}
+    languages: Annotated[dict[str, bool], Meta(description='Per language identifier: on or off, such as `{"markdown": false}`.')] = {}
     exclude: Annotated[list[str], Meta(description="Patterns (as in .gitignore) of files in which nothing is suggested.")] = []
     completion: Completion = Completion()
     engine: Engine = Engine()

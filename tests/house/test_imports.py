@@ -1,0 +1,58 @@
+"""Which room may import what: the contracts of pyproject.toml, and who alone may touch llama.cpp, LSP, HTTP and the terminal."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import grimp
+import pytest
+from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
+
+HTTP = ("httpx2", "httpcore2", "huggingface_hub", "requests", "urllib3", "aiohttp")
+ONLY = [
+    ("llama_cpp", ("infill.engine.runtime", "infill.engine.sampling", "infill.engine.probe", "infill.models.quantize")),
+    ("pygls", ("infill.lsp",)),
+    ("lsprotocol", ("infill.lsp",)),
+    ("rich", ("infill.cli.output",)),
+    ("click", ()),
+    *((library, ("infill.providers", "infill.models.download")) for library in HTTP),
+]
+"""What may be imported | by these alone (a room stands for all that is in it)."""
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("infill", include_external_packages=True, cache_dir=None)
+
+
+def test_every_room_imports_only_what_stands_below_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = lint_imports(config_filename=str(root / "pyproject.toml"), no_cache=True)
+    assert status == EXIT_STATUS_SUCCESS, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("library", "allowed"), ONLY, ids=[library for library, _ in ONLY])
+def test_a_library_is_known_only_in_its_rooms(graph: grimp.ImportGraph, library: str, allowed: tuple[str, ...]) -> None:
+    importers = graph.find_modules_that_directly_import(library) if library in graph.modules else set()
+    strangers = {module for module in importers if not any(module == room or module.startswith(f"{room}.") for room in allowed)}
+    assert not strangers, f"{library} is imported by {sorted(strangers)}"
+
+
+def _loaded_by(code: str) -> set[str]:
+    run = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint('modules', *sys.modules)"], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(run.stdout.rpartition("modules ")[2].split())
+
+
+def test_the_language_server_never_loads_llama_cpp_or_numpy() -> None:
+    loaded = _loaded_by("import infill.lsp.server")
+    assert "infill.lsp.server" in loaded
+    assert not loaded & {"llama_cpp", "numpy", "huggingface_hub", "infill.engine.runtime", "rich", "typer"}
+
+
+def test_asking_for_the_version_loads_next_to_nothing() -> None:
+    loaded = _loaded_by("import sys\nsys.argv = ['infill', '--version']\nfrom infill.cli import main\ntry: main()\nexcept SystemExit: pass")
+    assert "infill.cli" in loaded
+    assert not loaded & {"typer", "rich", "click", "pygls", "msgspec", "asyncio", "llama_cpp", "numpy"}

@@ -1,0 +1,91 @@
+"""What must never stand in our files, and what every file must have."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+UNFINISHED = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "X" * 3 + r"\b", "NotImplemented" + "Error")))
+ELSEWHERE = re.compile("|".join((r"\.\./" + "shared", "/work" + "/", "/tmp" + "/w/")))
+TOP_LEVEL = {"pyproject.toml", "README.md", "models.toml", "server", "clients", "tests", "docs", "LICENSE", "CHANGELOG.md", "check"}
+TEXT = {".py", ".md", ".toml", ".json", ".ts", ".js", ".mjs", ".lua", ".txt", ".yml", ".yaml", ".sh", ".html", ".css", ".vim", ".el", ""}
+ASSERTING = re.compile(r"^_?(check|assert|raises|fail|expect|warns)")
+
+
+def _lines(files: list[Path], pattern: re.Pattern[str]) -> list[str]:
+    return [
+        f"{file}:{number}: {line.strip()[:100]}"
+        for file in files
+        if file.suffix in TEXT and file.name != "package-lock.json"
+        for number, line in enumerate(file.read_text("utf-8", errors="replace").splitlines(), 1)
+        if pattern.search(line)
+    ]
+
+
+def test_nothing_is_left_unfinished(files: list[Path], root: Path) -> None:
+    assert not _lines([file for file in files if root / "docs" not in file.parents], UNFINISHED)
+
+
+def test_the_project_stands_alone(files: list[Path]) -> None:
+    assert not _lines(files, ELSEWHERE)
+
+
+def test_the_top_level_has_nothing_but_the_house_s_rooms(root: Path) -> None:
+    listed = subprocess.run(["git", "-C", str(root), "ls-files"], capture_output=True, text=True)
+    # an unpacked source archive has no git: then what lies there counts
+    names = {line.partition("/")[0] for line in listed.stdout.splitlines()} or {entry.name for entry in root.iterdir()}
+    assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
+
+
+def test_every_module_says_what_it_is_for(python_files: list[Path], root: Path) -> None:
+    modules = [file for file in python_files if root / "server" in file.parents and file.read_text("utf-8").strip()]
+    assert modules
+    assert not [str(file) for file in modules if not ast.get_docstring(ast.parse(file.read_text("utf-8")))]
+
+
+def _asserts(test: ast.AST) -> bool:
+    for node in ast.walk(test):
+        if isinstance(node, ast.Assert):
+            return True
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if ASSERTING.match(name):
+                return True
+    return False
+
+
+def test_every_test_asserts_something(python_files: list[Path], root: Path) -> None:
+    silent = [
+        f"{file}:{node.lineno} {node.name}"
+        for file in python_files
+        if root / "tests" in file.parents and file.name.startswith("test_")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_") and not _asserts(node)
+    ]
+    assert not silent
+
+
+def test_no_test_sleeps_for_a_fixed_time(python_files: list[Path], root: Path) -> None:
+    """A pause between two looks in a loop that ends at a deadline is allowed: `sleep` inside `while` or `for`."""
+    naps = []
+    for file in python_files:
+        if root / "tests" not in file.parents:
+            continue
+        tree = ast.parse(file.read_text("utf-8"))
+        looped = {id(inner) for loop in ast.walk(tree) if isinstance(loop, (ast.While, ast.For, ast.AsyncFor)) for inner in ast.walk(loop)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "sleep" and id(node) not in looped:
+                seconds = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else 1
+                # sleep(0) hands the turn over, an hour is "never comes": neither waits
+                if seconds != 0 and not (isinstance(seconds, (int, float)) and seconds >= 30):
+                    naps.append(f"{file}:{node.lineno}")
+    assert not naps
+
+
+def test_only_the_output_module_prints(python_files: list[Path], root: Path) -> None:
+    package = root / "server" / "infill"
+    printing = re.compile(r"\bsys\.std(out|err)\.write\(|\b(typer|click)\.(echo|secho)\(|(?<![\w.])print\(|\.__stdout__")
+    noisy = [file for file in python_files if package in file.parents and file != package / "cli" / "output.py"]
+    assert not _lines(noisy, printing)
