@@ -1,0 +1,81 @@
+"""Positions: between an editor's code units (UTF-8, UTF-16 or UTF-32) and the characters of a Python string. Pure; nothing here knows a document.
+
+A position beyond the line's end means its end, one inside a character means that character's start, as LSP says.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Encoding = Literal["utf-8", "utf-16", "utf-32"]
+
+
+def to_index(line: str, units: int, encoding: Encoding) -> int:
+    """The index in `line` (without its newline) of the position `units` code units into it."""
+    if units <= 0:
+        return 0
+    if encoding == "utf-32" or line.isascii():
+        return min(units, len(line))
+    head = line[:units]  # a character is at least one unit, so the position cannot lie beyond
+    if encoding == "utf-8":
+        encoded = head.encode("utf-8", "surrogatepass")
+        while units < len(encoded) and encoded[units] & 0xC0 == 0x80:  # noqa: PLR2004 a continuation byte
+            units -= 1
+        return len(encoded[:units].decode("utf-8", "surrogatepass"))
+    left = head.encode("utf-16-le", "surrogatepass")[: 2 * units].decode("utf-16-le", "surrogatepass")
+    # cut in two, a pair leaves its first half behind: the position is then that of the whole character
+    return len(left) - 1 if left and left[-1] != line[len(left) - 1] else len(left)
+
+
+def to_units(line: str, index: int, encoding: Encoding) -> int:
+    """How many code units lie before the character at `index`."""
+    head = line[:index]
+    if encoding == "utf-32" or head.isascii():
+        return len(head)
+    if encoding == "utf-8":
+        return len(head.encode("utf-8", "surrogatepass"))
+    return len(head.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def cut(line: str, units: int, encoding: Encoding) -> tuple[str, str]:
+    """Split `line` exactly at `units`. Editors that count in UTF-16 may cut a character in two: both halves are kept, to be joined again later."""
+    if encoding != "utf-16" or line.isascii():
+        index = to_index(line, units, encoding)
+        return line[:index], line[index:]
+    encoded = line.encode("utf-16-le", "surrogatepass")
+    border = 2 * max(0, units)
+    return encoded[:border].decode("utf-16-le", "surrogatepass"), encoded[border:].decode("utf-16-le", "surrogatepass")
+
+
+def joined(text: str) -> str:
+    """`text` with halves of a character that now stand side by side made one again."""
+    if not _has_surrogates(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def readable(text: str) -> str:
+    """`text` as a model may see it: `\\n` for every line end, a replacement character for each half of a character."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if not _has_surrogates(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def advance(line: int, index: int, text: str) -> tuple[int, int]:
+    """Where `text`, standing at `line` and `index`, ends."""
+    newlines = text.count("\n")
+    if not newlines:
+        return line, index + len(text)
+    return line + newlines, len(text) - text.rfind("\n") - 1
+
+
+def _has_surrogates(text: str) -> bool:
+    if text.isascii():
+        return False
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
