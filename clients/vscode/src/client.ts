@@ -1,0 +1,109 @@
+/** The language client: one running server, its settings, and the single way to ask it something. */
+
+import * as vscode from 'vscode';
+import { LanguageClient, State, type LanguageClientOptions } from 'vscode-languageclient/node';
+import type { Found } from './find';
+import type { Generation, Status } from './protocol';
+
+/** Settings of the extension itself, which the server would not know. */
+const OWN = new Set(['server', 'trace']);
+
+export function serverSettings(): Record<string, unknown> {
+  const all = vscode.workspace.getConfiguration().get<Record<string, unknown>>('infill', {});
+  return Object.fromEntries(Object.entries(all).filter(([name]) => !OWN.has(name)));
+}
+
+/** Whether anything at all may be asked for this document: off means that no request leaves the editor. */
+export function isOn(document: vscode.TextDocument): boolean {
+  const settings = vscode.workspace.getConfiguration('infill', document);
+  return settings.get<boolean>('enabled', true) && settings.get<Record<string, boolean>>('languages')?.[document.languageId] !== false;
+}
+
+function options(log: vscode.LogOutputChannel): LanguageClientOptions {
+  return {
+    documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }, { scheme: 'vscode-notebook-cell' }, { scheme: 'vscode-remote' }, { scheme: 'vscode-userdata' }],
+    initializationOptions: serverSettings(),
+    outputChannel: log,
+    connectionOptions: { maxRestartCount: 4 },
+    middleware: {
+      provideInlineCompletionItems: (document, position, context, token, next) => (isOn(document) ? next(document, position, context, token) : null),
+      workspace: {
+        configuration: async (params, token, next) => {
+          const answers = await next(params, token);
+          if (!Array.isArray(answers)) return answers;
+          return answers.map((answer: unknown, i) => (params.items[i]?.section === 'infill' ? serverSettings() : answer));
+        },
+      },
+    },
+  };
+}
+
+export class Server implements vscode.Disposable {
+  private client: LanguageClient | undefined;
+  private readonly statusChanged = new vscode.EventEmitter<Status | undefined>();
+  private readonly generated = new vscode.EventEmitter<Generation>();
+  readonly onStatus = this.statusChanged.event;
+  readonly onGeneration = this.generated.event;
+  status: Status | undefined;
+
+  constructor(private readonly log: vscode.LogOutputChannel) {}
+
+  get running(): boolean {
+    return this.client?.state === State.Running;
+  }
+
+  async start(found: Found, environment: Record<string, string>): Promise<void> {
+    const [command = '', ...args] = found.command;
+    this.log.info(`infill ${found.version}: ${found.command.join(' ')}`);
+    const env = { ...process.env, ...environment };
+    const trusted = vscode.workspace.isTrusted ? ['--trust-workspace'] : [];
+    const client = new LanguageClient('infill', 'infill', { command, args: [...args, 'lsp', ...trusted], options: { env } }, options(this.log));
+    client.onNotification('infill/status', (status: Status) => { this.update(status); });
+    client.onNotification('infill/generation', (generation: Generation) => { this.generated.fire(generation); });
+    client.onDidChangeState(({ newState }) => {
+      if (newState === State.Stopped) this.update(undefined);
+    });
+    this.client = client;
+    await client.start();
+    await vscode.commands.executeCommand('setContext', 'infill.running', true);
+  }
+
+  private update(status: Status | undefined): void {
+    this.status = status;
+    this.statusChanged.fire(status);
+  }
+
+  async stop(): Promise<void> {
+    const client = this.client;
+    this.client = undefined;
+    this.update(undefined);
+    await vscode.commands.executeCommand('setContext', 'infill.running', false);
+    if (client && client.state !== State.Stopped) await client.stop();
+    await client?.dispose();
+  }
+
+  /** Run a command of the server. Its errors are sentences: they are shown as they are, and the answer is undefined. */
+  async ask<Answer>(command: string, argument?: object, token?: vscode.CancellationToken): Promise<Answer | undefined> {
+    if (!this.client || !this.running) {
+      void vscode.window.showWarningMessage(vscode.l10n.t('The infill server is not running.'));
+      return undefined;
+    }
+    try {
+      const params = { command, arguments: argument === undefined ? [] : [argument] };
+      return await this.client.sendRequest<Answer>('workspace/executeCommand', params, token);
+    } catch (error) {
+      if (token?.isCancellationRequested !== true) void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));
+      return undefined;
+    }
+  }
+
+  toUri(value: vscode.Uri): string {
+    return this.client?.code2ProtocolConverter.asUri(value) ?? value.toString();
+  }
+
+  dispose(): void {
+    void this.stop();
+    this.statusChanged.dispose();
+    this.generated.dispose();
+  }
+}

@@ -1,0 +1,103 @@
+/** Wires the parts together. What can live in the server does. */
+
+import * as vscode from 'vscode';
+import { Server } from './client';
+import { findServer } from './find';
+import { generate, registerPreview } from './generate';
+import { installServer } from './install';
+import { environment, storeKey } from './keys';
+import { chooseDownload, chooseModel, ModelTree } from './models';
+import { explain, showReport } from './report';
+import { showMenu, StatusBar } from './status';
+
+let running: Server | undefined;
+
+const enabled = (): boolean => vscode.workspace.getConfiguration('infill').get('enabled', true);
+
+/** Start the server that is found; where there is none, offer to install it. */
+async function start(context: vscode.ExtensionContext, server: Server, log: vscode.LogOutputChannel): Promise<void> {
+  if (!enabled() || server.running) return;
+  const found = await findServer(context);
+  if (found) {
+    await server.start(found, await environment(context));
+    return;
+  }
+  const install = vscode.l10n.t('Install');
+  const settings = vscode.l10n.t('Settings');
+  const chosen = await vscode.window.showInformationMessage(vscode.l10n.t('The infill server was not found on this machine.'), install, settings);
+  if (chosen === install) await installAndStart(context, server, log);
+  if (chosen === settings) await vscode.commands.executeCommand('workbench.action.openSettings', 'infill.server.command');
+}
+
+async function installAndStart(context: vscode.ExtensionContext, server: Server, log: vscode.LogOutputChannel): Promise<void> {
+  if (await installServer(context, log)) await restart(context, server, log);
+}
+
+async function restart(context: vscode.ExtensionContext, server: Server, log: vscode.LogOutputChannel): Promise<void> {
+  await server.stop();
+  await start(context, server, log);
+}
+
+async function toggleEverywhere(): Promise<void> {
+  await vscode.workspace.getConfiguration('infill').update('enabled', !enabled(), vscode.ConfigurationTarget.Global);
+}
+
+async function toggleLanguage(): Promise<void> {
+  const language = vscode.window.activeTextEditor?.document.languageId;
+  if (language === undefined) return;
+  const settings = vscode.workspace.getConfiguration('infill');
+  const languages = settings.get<Record<string, boolean>>('languages') ?? {};
+  await settings.update('languages', { ...languages, [language]: languages[language] === false }, vscode.ConfigurationTarget.Global);
+}
+
+function commands(context: vscode.ExtensionContext, server: Server, log: vscode.LogOutputChannel): vscode.Disposable[] {
+  const table: Record<string, () => unknown> = {
+    'infill.trigger': () => vscode.commands.executeCommand('editor.action.inlineSuggest.trigger'),
+    'infill.menu': () => showMenu(server),
+    'infill.chooseModel': () => chooseModel(server, 'global'),
+    'infill.chooseWorkspaceModel': () => chooseModel(server, 'workspace'),
+    'infill.chooseDownload': () => chooseDownload(server),
+    'infill.generateHere': () => generate(server, false),
+    'infill.rewriteSelection': () => generate(server, true),
+    'infill.explainLast': () => explain(server),
+    'infill.showReport': () => showReport(server),
+    'infill.toggleHere': toggleLanguage,
+    'infill.toggleAll': toggleEverywhere,
+    'infill.load': () => server.ask('infill.loadModel', {}),
+    'infill.unload': () => server.ask('infill.unloadModel', {}),
+    'infill.restart': () => restart(context, server, log),
+    'infill.installServer': () => installAndStart(context, server, log),
+    'infill.openSettings': () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:infill.infill'),
+    'infill.showLog': () => { log.show(); },
+    'infill.storeKey': async () => {
+      if (await storeKey(context)) await restart(context, server, log);
+    },
+  };
+  return Object.entries(table).map(([name, act]) => vscode.commands.registerCommand(name, act));
+}
+
+export async function activate(context: vscode.ExtensionContext): Promise<void> {
+  const log = vscode.window.createOutputChannel('infill', { log: true });
+  const server = new Server(log);
+  running = server;
+  const tree = new ModelTree(server);
+  context.subscriptions.push(
+    log,
+    server,
+    new StatusBar(server),
+    registerPreview(),
+    ...tree.register(),
+    ...commands(context, server, log),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => restart(context, server, log)),
+    vscode.workspace.onDidChangeConfiguration(async (change) => {
+      if (change.affectsConfiguration('infill.enabled')) await (enabled() ? start(context, server, log) : server.stop());
+      if (change.affectsConfiguration('infill.server')) await restart(context, server, log);
+    }),
+  );
+  await start(context, server, log);
+  tree.refresh();
+}
+
+export function deactivate(): Promise<void> | undefined {
+  return running?.stop();
+}

@@ -1,0 +1,68 @@
+/** Where the server is: the first of the likely places whose program answers with a version that this extension can speak to. */
+
+import { execFile } from 'node:child_process';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { promisify } from 'node:util';
+import * as vscode from 'vscode';
+import { isAtLeast, versionIn } from './words';
+
+const run = promisify(execFile);
+export const OLDEST: [number, number, number] = [0, 1, 0];
+const EXECUTABLE = process.platform === 'win32' ? 'infill.exe' : 'infill';
+const SCRIPTS = process.platform === 'win32' ? 'Scripts' : 'bin';
+
+export interface Found {
+  command: string[];
+  version: string;
+}
+
+export function privateEnvironment(context: vscode.ExtensionContext): string {
+  return path.join(context.globalStorageUri.fsPath, 'environment');
+}
+
+export function scriptIn(environment: string): string {
+  return path.join(environment, SCRIPTS, EXECUTABLE);
+}
+
+/** The interpreter that the Python extension has selected, if that extension is there. */
+async function selectedPython(): Promise<string | undefined> {
+  const extension = vscode.extensions.getExtension<{ environments?: { getActiveEnvironmentPath(): { path: string } } }>('ms-python.python');
+  if (!extension) return undefined;
+  const api = extension.isActive ? extension.exports : await extension.activate();
+  return api.environments?.getActiveEnvironmentPath().path;
+}
+
+async function candidates(context: vscode.ExtensionContext): Promise<string[][]> {
+  const configured = vscode.workspace.getConfiguration('infill').get<string[]>('server.command') ?? [];
+  // A named server is the only one that may be used: falling through to another would hide the mistake.
+  if (configured.length > 0) return [configured];
+  const python = await selectedPython();
+  return [
+    ...(python !== undefined ? [[path.join(path.dirname(python), EXECUTABLE)]] : []),
+    [EXECUTABLE],
+    [path.join(os.homedir(), '.local', 'bin', EXECUTABLE)],
+    [scriptIn(privateEnvironment(context))],
+  ];
+}
+
+/** Ask a program for its version; undefined where it isn't there, fails, or takes over ten seconds. */
+export async function versionOf(command: string[]): Promise<string | undefined> {
+  const [program, ...args] = command;
+  if (program === undefined) return undefined;
+  try {
+    const { stdout } = await run(program, [...args, '--version'], { timeout: 10_000 });
+    const version = versionIn(stdout);
+    return version && isAtLeast(version, OLDEST) ? version.join('.') : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export async function findServer(context: vscode.ExtensionContext): Promise<Found | undefined> {
+  for (const command of await candidates(context)) {
+    const version = await versionOf(command);
+    if (version !== undefined) return { command, version };
+  }
+  return undefined;
+}

@@ -1,0 +1,76 @@
+/** Installs the server into a private virtual environment, with progress and a log, at the press of one button. */
+
+import { spawn } from 'node:child_process';
+import * as fs from 'node:fs/promises';
+import * as vscode from 'vscode';
+import { OLDEST, privateEnvironment, scriptIn, versionOf } from './find';
+
+/** Run a program, its output going to the log; rejects with its last line. */
+function run(program: string, args: string[], log: vscode.LogOutputChannel, token: vscode.CancellationToken): Promise<void> {
+  return new Promise((resolve, reject) => {
+    log.info(`${program} ${args.join(' ')}`);
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let last = '';
+    const listen = (data: Buffer): void => {
+      const text = data.toString().trimEnd();
+      last = text.split('\n').at(-1) ?? last;
+      log.info(text);
+    };
+    child.stdout.on('data', listen);
+    child.stderr.on('data', listen);
+    const stop = token.onCancellationRequested(() => child.kill());
+    child.on('error', reject);
+    child.on('close', (code) => {
+      stop.dispose();
+      if (code === 0) resolve();
+      else reject(new Error(token.isCancellationRequested ? vscode.l10n.t('cancelled') : last));
+    });
+  });
+}
+
+async function python(): Promise<string> {
+  for (const name of process.platform === 'win32' ? ['py', 'python'] : ['python3', 'python']) {
+    if (await isNewEnough(name)) return name;
+  }
+  throw new Error(vscode.l10n.t('Python 3.10 or newer was not found: install it from python.org, then try again.'));
+}
+
+function isNewEnough(name: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const child = spawn(name, ['-c', 'import sys, venv; sys.exit(sys.version_info < (3, 10))'], { stdio: 'ignore' });
+    child.on('error', () => { resolve(false); });
+    child.on('close', (code) => { resolve(code === 0); });
+  });
+}
+
+/** Make the environment and install into it. An unfinished one is removed: nothing half-done is ever found as a server. */
+async function install(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, token: vscode.CancellationToken): Promise<void> {
+  const environment = privateEnvironment(context);
+  const source = vscode.workspace.getConfiguration('infill').get<string>('server.package') ?? '';
+  try {
+    await fs.mkdir(context.globalStorageUri.fsPath, { recursive: true });
+    await run(await python(), ['-m', 'venv', '--clear', environment], log, token);
+    const installer = scriptIn(environment).replace(/infill(\.exe)?$/, 'python$1');
+    await run(installer, ['-m', 'pip', 'install', '--disable-pip-version-check', source === '' ? `infill>=${OLDEST.join('.')}` : source], log, token);
+    if ((await versionOf([scriptIn(environment)])) === undefined) throw new Error(vscode.l10n.t('the installed server does not start'));
+  } catch (error) {
+    await fs.rm(environment, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** The button's work; true when a server is there afterwards. */
+export async function installServer(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<boolean> {
+  const title = vscode.l10n.t('Installing the infill server (llama.cpp is compiled for this machine: a few minutes)');
+  try {
+    await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, (_progress, token) =>
+      install(context, log, token),
+    );
+    return true;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const openLog = vscode.l10n.t('Open Log');
+    if ((await vscode.window.showErrorMessage(vscode.l10n.t('The infill server was not installed: {0}', why), openLog)) === openLog) log.show();
+    return false;
+  }
+}

@@ -1,0 +1,57 @@
+/** What the server says and is asked, beyond standard LSP: docs/develop/protocol.md. Types only. */
+
+export interface Status {
+  kind: 'ready' | 'loading' | 'generating' | 'warning' | 'error' | 'off';
+  message: string;
+  provider: string;
+  model: string;
+  busy: boolean;
+}
+
+export interface Model {
+  id: string;
+  title: string;
+  provider: string;
+  parameters: string;
+  quantization: string;
+  size: number;
+  licence: string;
+  installed: boolean;
+  active: boolean;
+  fit: 'fits' | 'tight' | 'too big' | 'remote';
+  why: string;
+  tokensPerSecond: number;
+  state: 'installed' | 'available' | 'downloading' | 'loading' | 'loaded' | 'broken';
+}
+
+export interface Listing {
+  models: Model[];
+  active: { complete: string; generate: string };
+  scope: 'workspace' | 'global';
+  storage: { used: number; free: number; path: string };
+}
+
+export interface Generation {
+  id: string;
+  text: string;
+  done: boolean;
+  tokens: number;
+  tokensPerSecond: number;
+}
+
+export interface Position {
+  line: number;
+  character: number;
+}
+
+export interface Edit {
+  range: { start: Position; end: Position };
+  newText: string;
+}
+
+export interface Generated {
+  id: string;
+  text: string;
+  edit: { changes?: Record<string, Edit[]>; documentChanges?: { edits: Edit[] }[] };
+  notes: string[];
+}

@@ -1,0 +1,58 @@
+/** Facts in the words that people read. Pure: knows nothing of the editor. */
+
+import type { Edit, Generated, Model, Status } from './protocol';
+
+export function bytes(count: number): string {
+  if (count <= 0) return '';
+  return count < 1e9 ? `${Math.round(count / 1e6)} MB` : `${(count / 1e9).toFixed(1)} GB`;
+}
+
+const FIT_ICON = { fits: '$(pass)', tight: '$(warning)', 'too big': '$(circle-slash)', remote: '$(cloud)' } as const;
+
+/** A line of the model picker: mark and title, then size, speed, state. */
+export function label(model: Model): string {
+  return `${FIT_ICON[model.fit]} ${model.title}${model.active ? '  $(check)' : ''}`;
+}
+
+export function summary(model: Model): string {
+  const speed = model.tokensPerSecond > 0 ? `about ${Math.round(model.tokensPerSecond)} tokens/s` : '';
+  const state = model.fit === 'too big' ? 'too big' : model.fit === 'tight' ? `tight, ${model.state}` : model.state;
+  return [bytes(model.size), speed, state, model.licence].filter((part) => part !== '').join(' · ');
+}
+
+const STATUS_ICON = {
+  ready: '$(sparkle)',
+  loading: '$(loading~spin)',
+  generating: '$(sync~spin)',
+  warning: '$(warning)',
+  error: '$(error)',
+  off: '$(circle-slash)',
+} as const;
+
+/** A model's id without its provider, for narrow places. */
+export function shortName(model: string): string {
+  return model.replace(/^local:/, '').replace(/^bundled$/, 'built in');
+}
+
+export function statusText(status: Status | undefined): string {
+  if (status === undefined) return '$(debug-disconnect) infill';
+  const icon = status.busy && status.kind === 'ready' ? STATUS_ICON.generating : STATUS_ICON[status.kind];
+  return `${icon} ${status.kind === 'off' || status.model === '' ? 'infill' : shortName(status.model)}`;
+}
+
+/** The edits of a generation, whichever of LSP's two shapes the server chose. */
+export function editsOf(generated: Generated): Edit[] {
+  const { changes, documentChanges } = generated.edit;
+  return [...Object.values(changes ?? {}).flat(), ...(documentChanges ?? []).flatMap((change) => change.edits)];
+}
+
+/** `1.2.3` from what `infill --version` printed; undefined where it is something else. */
+export function versionIn(output: string): [number, number, number] | undefined {
+  const match = /(\d+)\.(\d+)\.(\d+)/.exec(output);
+  return match ? [Number(match[1]), Number(match[2]), Number(match[3])] : undefined;
+}
+
+export function isAtLeast(version: [number, number, number], wanted: [number, number, number]): boolean {
+  const differing = version.findIndex((part, i) => part !== wanted[i]);
+  return differing === -1 || (version[differing] ?? 0) > (wanted[differing] ?? 0);
+}
