@@ -124,6 +124,9 @@ class Generate(Section, frozen=True):
 class Settings(Section, frozen=True):
     """All of them."""
 
+    log_level: Annotated[
+        Literal["error", "warning", "info", "debug"], Meta(description="How much is written to the log file: never your code, only what was done.")
+    ] = "info"
     enabled: Annotated[bool, Meta(description="Off: nothing is loaded, nothing is sent, nothing is suggested.")] = True
     languages: Annotated[dict[str, bool], Meta(description='Per language identifier: on or off, such as `{"markdown": false}`.')] = {}
     exclude: Annotated[list[str], Meta(description="Patterns (as in .gitignore) of files in which nothing is suggested.")] = []

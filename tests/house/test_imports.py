@@ -12,7 +12,7 @@ from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
 HTTP = ("httpx2", "httpcore2", "huggingface_hub", "requests", "urllib3", "aiohttp")
 ONLY = [
-    ("llama_cpp", ("infill.engine.runtime", "infill.engine.sampling", "infill.engine.probe", "infill.models.quantize")),
+    ("llama_cpp", ("infill.engine.llama", "infill.engine.runtime", "infill.engine.sampling", "infill.engine.probe", "infill.models.quantize")),
     ("pygls", ("infill.lsp",)),
     ("lsprotocol", ("infill.lsp",)),
     ("rich", ("infill.cli.output",)),

@@ -1,0 +1,26 @@
+"""The command line. One verb a file: `cli/<verb>.py` holds `app`, a Typer of its own, and its name stands in VERBS; nothing else is needed.
+
+Nothing is imported before it is known what is wanted: `--version` loads not even Typer, and `infill lsp` only its own verb. Verbs print through
+`cli.output` alone, raise InfillError for failures (exit code 1), and leave wrong usage to Typer (exit code 2).
+"""
+
+from __future__ import annotations
+
+import sys
+
+from infill import __version__
+from infill.cli import output
+
+VERBS = ("lsp", "complete")
+"""In the order of `infill --help`."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code."""
+    wanted = sys.argv[1:] if arguments is None else arguments
+    if wanted == ["--version"]:
+        output.say(f"infill {__version__}")
+        return
+    from infill.cli import app
+
+    sys.exit(app.run(wanted))

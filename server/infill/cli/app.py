@@ -1,0 +1,72 @@
+"""From the arguments to a verb, and from what the verb raised to an exit code. Verbs are imported when they are called, or named in `--help`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from infill import __version__
+from infill.cli import VERBS, output
+from infill.errors import InfillError
+
+SUCCESS, FAILURE, INTERRUPTED = 0, 1, 130
+
+
+class LazyVerbs(TyperGroup):
+    """A group whose commands are modules."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in VERBS:
+            return None
+        command = get_command(importlib.import_module(f"infill.cli.{cmd_name}").app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=LazyVerbs,
+    help="Complete and generate code with a model on your own machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if output.on_terminal() else None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        output.say(f"infill {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Say which version this is.")) -> None:
+    pass
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line; returns its exit code. A failure is one sentence, without a traceback."""
+    try:
+        get_command(app).main(args=arguments, prog_name="infill")
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else SUCCESS
+    except InfillError as exc:
+        output.problem(exc.message, exc.hint)
+        return FAILURE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        output.give_up()
+        return FAILURE
+    except OSError as exc:
+        output.problem(f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}.")
+        return FAILURE
+    return SUCCESS

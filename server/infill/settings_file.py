@@ -1,0 +1,41 @@
+"""The user's own `settings.toml`: what the command line starts from, and what an editor's settings are laid over. Read, never written.
+
+A file that cannot be read or parsed is one sentence among the problems; it never keeps the program from starting.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from infill import paths
+from infill.settings import Settings, resolve
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def location() -> Path:
+    return paths.config_directory() / "settings.toml"
+
+
+def read() -> tuple[dict[str, Any], list[str]]:
+    """The file's content as plain options, and what is wrong with the file."""
+    try:
+        return tomllib.loads(location().read_text("utf-8")), []
+    except FileNotFoundError:
+        return {}, []
+    except OSError as exc:
+        return {}, [f"{location()} cannot be read: {exc.strerror}; the defaults are used."]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        return {}, [f"{location()} is not TOML: {exc}; the defaults are used."]
+
+
+def load() -> tuple[Settings, list[str]]:
+    """The user's settings, and a sentence for each thing that is wrong with them."""
+    options, problems = read()
+    settings, more = resolve(options)
+    return settings, problems + more
