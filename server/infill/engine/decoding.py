@@ -1,0 +1,150 @@
+"""From an evaluated prompt to text: the loop that chooses, checks and evaluates one token after another, for up to three candidates at once.
+
+Knows nothing of requests or slots: it gets a sequence that ends in logits, and gives back pieces of text.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+from infill.ask import Finish, Sampling, Stop
+from infill.engine.llama import Aborted, CacheFull, Context, Model
+from infill.engine.sampling import Chooser, likeliest
+from infill.engine.stopping import TextStream, Why
+
+LIKELY_ENOUGH = math.log(0.08)
+"""Another candidate branches off where a token that nobody took has at least this log-probability."""
+PAUSE = 0.015
+"""Seconds of tokens between two looks around: text goes out, and whoever waits gets a turn."""
+
+Piece = tuple[int, str]
+"""A candidate and more of its text."""
+
+
+class Candidate:
+    """One answer as it grows."""
+
+    def __init__(self, number: int, sequence: int, position: int, stop: Stop, chooser: Chooser) -> None:
+        self.number = number
+        self.sequence = sequence
+        self.position = position
+        """Where its next token goes."""
+        self.row = -1
+        """Its row of the last batch."""
+        self.chooser = chooser
+        self.stream = TextStream(stop)
+        self._stop = stop
+        self.tokens: list[int] = []
+        self.logprobs: list[float] = []
+
+    @property
+    def why(self) -> Why | None:
+        return self.stream.why
+
+    def take(self, token: int, logprob: float, model: Model) -> str:
+        """Add a token; returns the text that is certain now."""
+        if not self._stop.ignore_end and model.is_end(token):
+            return self.stream.finish("end")
+        self.tokens.append(token)
+        self.logprobs.append(logprob)
+        text = self.stream.feed(model.piece(token))
+        if self.why is None and len(self.tokens) >= self._stop.max_tokens:
+            text += self.stream.finish("length")
+        return text
+
+    def finish(self) -> Finish:
+        mean = sum(self.logprobs) / len(self.logprobs) if self.logprobs else 0.0
+        return Finish(self.number, self.why or "stopped", mean, self.logprobs[0] if self.logprobs else 0.0)
+
+
+class Generation:
+    """Candidates that grow from one evaluated prompt."""
+
+    def __init__(self, context: Context, model: Model, sampling: Sampling, stop: Stop, deadline: float) -> None:
+        self._context, self._model = context, model
+        self._sampling, self._stop, self._deadline = sampling, stop, deadline
+        self.candidates: list[Candidate] = []
+        self.seconds = 0.0
+        """Spent in llama.cpp, after the first token."""
+        self.evaluated = 0
+
+    def run(self, sequence: int, position: int, count: int, branch: Callable[[], int | None]) -> Iterator[tuple[Piece, ...]]:
+        """Generate until every candidate has ended, looking around (yielding what text there is, maybe none) at least every PAUSE.
+
+        `branch` gives an empty sequence for one more candidate, or None when there is none to be had.
+        """
+        self._start(sequence, position, count, branch)
+        waiting: list[Piece] = []
+        looked = 0.0
+        while growing := self._growing():
+            for candidate in growing:
+                waiting += self._choose(candidate, count, branch)
+            now = time.monotonic()
+            if now >= self._deadline:
+                self._end("deadline")
+            if now - looked > PAUSE or not self._growing() or any("\n" in text for _, text in waiting):
+                yield tuple(waiting)
+                waiting, looked = [], time.monotonic()
+            while not self._evaluate(self._growing()):
+                yield ()
+
+    def _growing(self) -> list[Candidate]:
+        return [candidate for candidate in self.candidates if candidate.why is None]
+
+    def _end(self, why: Why) -> None:
+        for candidate in self._growing():
+            candidate.stream.finish(why)
+
+    def _start(self, sequence: int, position: int, count: int, branch: Callable[[], int | None]) -> None:
+        self.candidates.append(Candidate(0, sequence, position, self._stop, Chooser(self._sampling)))
+        if self._sampling.temperature > 0:
+            for number in range(1, count):
+                if (copy := branch()) is not None:
+                    self._context.copy(sequence, copy)
+                    self.candidates.append(Candidate(number, copy, position, self._stop, Chooser(self._sampling, number)))
+
+    def _choose(self, candidate: Candidate, count: int, branch: Callable[[], int | None]) -> list[Piece]:
+        """Give a candidate its next token; where the model hesitates, the other candidates branch off."""
+        pieces: list[Piece] = []
+        if candidate.chooser.greedy and candidate.number == 0 and len(self.candidates) < count:
+            for token, logprob in likeliest(self._context.logits(candidate.row), count)[1:]:
+                if len(self.candidates) < count and logprob >= LIKELY_ENOUGH and (sequence := branch()) is not None:
+                    pieces += self._branch_off(candidate, sequence, token, logprob)
+        token, logprob = candidate.chooser.choose(self._context, candidate.row)
+        if text := candidate.take(token, logprob, self._model):
+            pieces.append((candidate.number, text))
+        return pieces
+
+    def _branch_off(self, parent: Candidate, sequence: int, token: int, logprob: float) -> list[Piece]:
+        self._context.copy(parent.sequence, sequence)
+        child = Candidate(len(self.candidates), sequence, parent.position, self._stop, Chooser(self._sampling))
+        self.candidates.append(child)
+        steps = [*zip(parent.tokens, parent.logprobs, strict=True), (token, logprob)]
+        text = "".join(child.take(*step, self._model) for step in steps)
+        return [(child.number, text)] if text else []
+
+    def _evaluate(self, growing: list[Candidate]) -> bool:
+        """Put every candidate's last token through the model, in one batch; False when that was given up."""
+        if not growing:
+            return True
+        start = time.perf_counter()
+        try:
+            self._context.decode_rows([(candidate.tokens[-1], candidate.position, candidate.sequence) for candidate in growing])
+        except Aborted:
+            return False
+        except CacheFull:
+            self._end("length")
+            return True
+        self.seconds += time.perf_counter() - start
+        self.evaluated += 1
+        for row, candidate in enumerate(growing):
+            candidate.row = row
+            candidate.position += 1
+        return True
+
+    def close(self) -> None:
+        """Give the samplers back."""
+        for candidate in self.candidates:
+            candidate.chooser.close()

@@ -1,0 +1,342 @@
+"""The seam to llama.cpp: a model file, a context with its KV cache, and their few verbs. Beside `probe` and `models.quantize` the only import of
+llama_cpp.
+
+Nothing here knows what a slot, a prompt or a request is. Not thread-safe but for `Context.abort`: one inference thread calls all the rest.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+import numpy as np
+from numpy.typing import NDArray
+
+from infill.errors import BadModelFile, DoesNotFit, InfillError
+from infill.models.fit import Plan
+
+log = logging.getLogger("infill.llama")
+
+KV_TYPES = {"f16": llama_cpp.GGML_TYPE_F16, "q8_0": llama_cpp.GGML_TYPE_Q8_0, "q4_0": llama_cpp.GGML_TYPE_Q4_0}
+FLASH = {None: llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO, True: llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED, False: llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED}
+MAX_OUTPUTS = 32
+"""Rows of logits in one batch, at least one for each sequence. llama.cpp would otherwise compute them for a whole batch: 300 MB with a vocabulary of
+150,000."""
+
+Logits = NDArray[np.float32]
+Progress = Callable[[float], bool]
+
+
+class Aborted(Exception):
+    """`abort` was called: nothing of the batch is in the cache."""
+
+
+class CacheFull(Exception):
+    """No free cells for the batch: nothing of it is in the cache."""
+
+
+class LoadStopped(Exception):
+    """The progress callback asked to stop: an outcome, no error."""
+
+
+# ---- llama.cpp's log
+
+_recent: deque[str] = deque(maxlen=50)
+_LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.DEBUG, 4: logging.INFO, 5: logging.DEBUG}
+"""ggml's level -> ours. It calls an aborted batch a warning and a damaged file an error: both are ordinary here, and told in our own words."""
+
+
+def _on_log(level: int, text: bytes, _data: Any) -> None:
+    line = text.decode("utf-8", "replace").rstrip()
+    if not line.strip(" ."):
+        return
+    if level >= 3:
+        _recent.append(line)
+    log.log(_LEVELS.get(level, logging.DEBUG), "%s", line)
+
+
+_log_callback = llama_cpp.llama_log_callback(_on_log)
+"""Kept for ever: llama.cpp keeps only its address."""
+
+
+def capture_log() -> None:
+    """Send what llama.cpp prints into logging."""
+    llama_cpp.llama_log_set(_log_callback, ctypes.c_void_p())
+
+
+def recent_complaints() -> list[str]:
+    """The last warnings and errors of llama.cpp."""
+    return list(_recent)
+
+
+# ---- the model
+
+
+class Model:
+    """The weights and vocabulary of one file."""
+
+    def __init__(self, path: Path, plan: Plan, progress: Progress) -> None:
+        """Load, which takes a while. Raises BadModelFile, DoesNotFit or LoadStopped."""
+        capture_log()
+        check_header(path)
+        llama_cpp.llama_backend_init()
+        stopped = False
+
+        def on_progress(done: float, _data: Any) -> bool:
+            nonlocal stopped
+            stopped = stopped or not progress(done)
+            return not stopped
+
+        params = llama_cpp.llama_model_default_params()
+        params.n_gpu_layers = plan.gpu_layers
+        params.load_mode = _load_mode(plan)
+        params.progress_callback = llama_cpp.llama_progress_callback(on_progress)
+        if plan.tensor_split:
+            split = (ctypes.c_float * llama_cpp.llama_max_devices())(*plan.tensor_split)
+            params.tensor_split = split
+        _recent.clear()
+        self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
+        if not self._model:
+            raise LoadStopped if stopped else _load_error(path)
+        self._vocab: Any = llama_cpp.llama_model_get_vocab(self._model)
+        self.trained_context = int(llama_cpp.llama_model_n_ctx_train(self._model))
+        self.vocabulary = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
+        self.bytes = int(llama_cpp.llama_model_size(self._model))
+        self._pieces: dict[int, bytes] = {}
+
+    def close(self) -> None:
+        if self._model:
+            llama_cpp.llama_model_free(self._model)
+            self._model = None
+
+    @property
+    def handle(self) -> Any:
+        return self._model
+
+    def metadata(self, key: str) -> str:
+        """A value of the file's own description; empty where it has none."""
+        buffer = ctypes.create_string_buffer(256)
+        length = llama_cpp.llama_model_meta_val_str(self._model, key.encode(), buffer, len(buffer))
+        return buffer.value.decode("utf-8", "replace") if length > 0 else ""
+
+    def special(self, name: str) -> int:
+        """The id of a special token (`fim_pre`, `fim_suf`, `fim_mid`, `fim_rep`, `fim_sep`, `bos`, ...); -1 where the vocabulary has none."""
+        return int(getattr(llama_cpp, f"llama_vocab_{name}")(self._vocab))
+
+    @property
+    def adds_bos(self) -> bool:
+        return bool(llama_cpp.llama_vocab_get_add_bos(self._vocab))
+
+    @property
+    def splits_at_lines(self) -> bool:
+        """True where the vocabulary's pre-tokenizer never joins a line break with the text after it (byte-level BPE)."""
+        return int(llama_cpp.llama_vocab_type(self._vocab)) == llama_cpp.LLAMA_VOCAB_TYPE_BPE
+
+    def is_end(self, token: int) -> bool:
+        return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
+
+    def tokenize(self, text: str, special: bool = False) -> list[int]:
+        """Tokens of a text; names of special tokens in it stay text unless `special`."""
+        if not text:
+            return []
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8
+        buffer = (llama_cpp.llama_token * room)()
+        count = llama_cpp.llama_tokenize(self._vocab, data, len(data), buffer, room, False, special)
+        if count < 0:
+            raise InfillError("The text could not be turned into tokens.")
+        return buffer[:count]
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token stands for; none for special tokens."""
+        known = self._pieces.get(token)
+        if known is None:
+            buffer = ctypes.create_string_buffer(64)
+            length = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
+            if length < 0:
+                buffer = ctypes.create_string_buffer(-length)
+                length = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
+            known = self._pieces[token] = buffer.raw[: max(0, length)]
+        return known
+
+    @property
+    def chat_template(self) -> str:
+        """The file's own chat template; empty where it has none."""
+        template = llama_cpp.llama_model_chat_template(self._model, None)
+        return template.decode("utf-8", "replace") if template else ""
+
+    def render_chat(self, messages: Sequence[dict[str, str]]) -> str:
+        """The conversation in the file's own template, ready for the answer."""
+        from llama_cpp.llama_chat_format import Jinja2ChatFormatter  # slow to import, and of no use to a model that only completes
+
+        names = [self._text_of(self.special(name)) for name in ("eos", "bos")]
+        formatter = Jinja2ChatFormatter(template=self.chat_template, eos_token=names[0], bos_token=names[1])
+        return formatter(messages=list(messages)).prompt  # type: ignore[arg-type]
+
+    def _text_of(self, token: int) -> str:
+        return (llama_cpp.llama_vocab_get_text(self._vocab, token) or b"").decode("utf-8", "replace") if token >= 0 else ""
+
+
+def _load_mode(plan: Plan) -> int:
+    if plan.mmap:
+        return int(llama_cpp.LLAMA_LOAD_MODE_MMAP_MLOCK if plan.mlock else llama_cpp.LLAMA_LOAD_MODE_MMAP)
+    return int(llama_cpp.LLAMA_LOAD_MODE_MLOCK if plan.mlock else llama_cpp.LLAMA_LOAD_MODE_NONE)
+
+
+def check_header(path: Path) -> None:
+    """Raises BadModelFile where this is no GGUF file that can be read."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as exc:
+        raise BadModelFile(f"The model file {path} cannot be read: {exc.strerror}.") from exc
+    if magic != b"GGUF":
+        raise BadModelFile(f"{path.name} is not a GGUF file.", "Only models in llama.cpp's GGUF format can be loaded.")
+
+
+def _load_error(path: Path) -> InfillError:
+    told = "\n".join(_recent)
+    if "not within the file bounds" in told or "failed to read" in told:
+        return BadModelFile(f"{path.name} is cut short: some of its weights are missing.", "Download it again.")
+    if "unknown model architecture" in told:
+        return BadModelFile(f"{path.name} has an architecture that this version of llama.cpp does not know.", "Update llama-cpp-python.")
+    if "failed to allocate" in told or "unable to allocate" in told or "out of memory" in told:
+        return DoesNotFit(f"There is not enough memory for {path.name}.", "Choose a smaller model, or one with a stronger quantization.")
+    return BadModelFile(f"{path.name} is damaged: llama.cpp cannot load it.", "Download it again.")
+
+
+# ---- the context
+
+
+class Context:
+    """A KV cache with its sequences, and the batch that goes through the model."""
+
+    def __init__(self, model: Model, plan: Plan, sequences: int) -> None:
+        """Raises DoesNotFit where there is no memory for the cache."""
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx, params.n_batch = plan.context, min(plan.batch, plan.context)
+        params.n_ubatch = min(plan.micro_batch, params.n_batch)
+        params.n_seq_max, params.kv_unified = sequences, True
+        params.n_outputs_max = max(MAX_OUTPUTS, sequences)
+        params.n_threads, params.n_threads_batch = plan.threads, plan.threads_batch
+        params.flash_attn_type = FLASH[plan.flash_attention]
+        params.type_k = params.type_v = KV_TYPES[plan.kv_type]
+        params.no_perf = True
+        self._stop = False
+        self._shielded = False
+        self._on_abort = llama_cpp.ggml_abort_callback(lambda _data: self._stop and not self._shielded)
+        params.abort_callback = self._on_abort
+        self._context = llama_cpp.llama_init_from_model(model.handle, params)
+        if not self._context:
+            raise DoesNotFit("There is not enough memory for the model's context.", "Set `engine.contextSize` to a smaller value.")
+        self._memory: Any = llama_cpp.llama_get_memory(self._context)
+        self.size = int(llama_cpp.llama_n_ctx(self._context))
+        self.largest_batch = int(llama_cpp.llama_n_ubatch(self._context))
+        self.can_shift = bool(llama_cpp.llama_memory_can_shift(self._memory))
+        self._vocabulary = model.vocabulary
+        self._shift_pending = False
+        self._batch, self._tokens, self._positions, self._sequences, self._outputs = _new_batch(self.largest_batch)
+
+    def close(self) -> None:
+        if self._context:
+            llama_cpp.llama_free(self._context)
+            self._context = None
+
+    # -- stopping
+
+    def abort(self) -> None:
+        """Have the batch that runs now given up (thread-safe)."""
+        self._stop = True
+
+    @property
+    def stopping(self) -> bool:
+        return self._stop
+
+    def rearm(self) -> None:
+        """Forget an `abort` that came before now."""
+        self._stop = False
+
+    # -- evaluating
+
+    def decode(self, tokens: Sequence[int], start: int, sequence: int, outputs: int = 0) -> None:
+        """Evaluate tokens at positions from `start` on; logits are kept for the last `outputs` of them. Raises Aborted or CacheFull."""
+        count = len(tokens)
+        self._tokens[:count] = tokens
+        self._positions[:count] = range(start, start + count) if count < 8 else np.arange(start, start + count)
+        self._sequences[:count] = sequence
+        self._outputs[:count] = 0
+        if outputs:
+            self._outputs[count - outputs : count] = 1
+        self._run(count)
+
+    def decode_rows(self, rows: Sequence[tuple[int, int, int]]) -> None:
+        """Evaluate one (token, position, sequence) for each of several sequences, all with logits. Raises Aborted or CacheFull."""
+        for i, (token, position, sequence) in enumerate(rows):
+            self._tokens[i], self._positions[i], self._sequences[i], self._outputs[i] = token, position, sequence, 1
+        self._run(len(rows))
+
+    def _run(self, count: int) -> None:
+        self._batch.n_tokens = count
+        # a pending shift is applied by the next batch, cell by cell in place: given up half way, the cache would be ruined
+        self._shielded = self._shift_pending
+        code = llama_cpp.llama_decode(self._context, self._batch)
+        self._shielded = False
+        if code == 0:
+            self._shift_pending = False
+        elif code == 1:
+            raise CacheFull
+        elif code == 2:
+            raise Aborted
+        else:
+            raise InfillError(f"llama.cpp could not evaluate a batch of {count} tokens (code {code}).", "See the engine's log.")
+
+    @property
+    def shift_pending(self) -> bool:
+        """True when the next batch cannot be given up: make it a small one."""
+        return self._shift_pending
+
+    def logits(self, row: int) -> Logits:
+        """Logits of the batch's row (-1: its last), valid until the next batch."""
+        pointer = llama_cpp.llama_get_logits_ith(self._context, row)
+        return np.ctypeslib.as_array(pointer, shape=(self._vocabulary,))
+
+    def synchronize(self) -> None:
+        llama_cpp.llama_synchronize(self._context)
+
+    @property
+    def handle(self) -> Any:
+        return self._context
+
+    # -- the cache
+
+    def remove(self, sequence: int, start: int = 0, end: int = -1) -> None:
+        llama_cpp.llama_memory_seq_rm(self._memory, sequence, start, end)
+
+    def copy(self, source: int, target: int, start: int = 0, end: int = -1) -> None:
+        """Have `target` share cells of `source`."""
+        llama_cpp.llama_memory_seq_cp(self._memory, source, target, start, end)
+
+    def shift(self, sequence: int, start: int, end: int, by: int) -> None:
+        """Move cells to other positions; the cells must be of this sequence alone."""
+        if by:
+            llama_cpp.llama_memory_seq_add(self._memory, sequence, start, end, by)
+            self._shift_pending = True
+
+
+def _new_batch(size: int) -> tuple[Any, Any, Any, Any, Any]:
+    """A batch over numpy arrays, which are filled far faster than ctypes' own; each token has one sequence."""
+    tokens, positions, counts, sequences = (np.zeros(size, np.int32) for _ in range(4))
+    outputs = np.zeros(size, np.int8)
+    counts[:] = 1
+    pointers = (sequences.ctypes.data + np.arange(size, dtype=np.uintp) * 4).astype(np.uintp)
+    batch: Any = llama_cpp.llama_batch()
+    batch.embd = None
+    for field, array in (("token", tokens), ("pos", positions), ("n_seq_id", counts), ("seq_id", pointers), ("logits", outputs)):
+        setattr(batch, field, ctypes.cast(array.ctypes.data, type(getattr(batch, field))))
+    batch.arrays = (counts, pointers)  # ctypes keeps no reference to the arrays behind its pointers
+    return batch, tokens, positions, sequences, outputs

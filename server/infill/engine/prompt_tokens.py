@@ -1,0 +1,159 @@
+"""From the parts of a prompt to tokens: the model's own fill-in-the-middle tokens, its order, and an exact budget. No llama.cpp here.
+
+User text is never read for special tokens: code that contains `<|fim_middle|>` stays text. What is cut to fit is cut in steps, so that the window
+stands still while somebody types.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from infill.ask import Message, Snippet
+from infill.errors import NotAFimModel
+
+SUFFIX_SHARE = 0.3
+"""Of a window that is too small for everything, what the text after the cursor may take: the text before it tells the model more."""
+STEPS = 8
+"""A cut moves by an eighth of its part's budget, so that one line typed does not move it."""
+
+Order = Literal["psm", "spm"]
+
+
+class Vocabulary(Protocol):
+    """What of a model is asked here."""
+
+    @property
+    def adds_bos(self) -> bool: ...
+
+    def special(self, name: str) -> int: ...
+
+    def metadata(self, key: str) -> str: ...
+
+
+class Fim(msgspec.Struct, frozen=True, kw_only=True):
+    """A model's fill-in-the-middle tokens (-1: it has none) and the order that it was trained in."""
+
+    order: Order
+    prefix: int
+    suffix: int
+    middle: int
+    separator: int = -1
+    bos: int = -1
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """A prompt's parts, as tokens."""
+
+    prefix: Sequence[int]
+    suffix: Sequence[int]
+    header: Sequence[int] = ()
+    """Text from elsewhere, ready to stand before everything."""
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens that prompts may take."""
+
+    total: int
+    suffix: int
+    """What the suffix may take of it when there is not room for all."""
+
+
+def budget(total: int) -> Budget:
+    return Budget(total=max(8, total), suffix=int(max(8, total) * SUFFIX_SHARE))
+
+
+def fim_of(vocabulary: Vocabulary, named_order: str, title: str) -> Fim:
+    """The model's fill-in-the-middle tokens. Raises NotAFimModel where its vocabulary names none."""
+    prefix, suffix, middle = (vocabulary.special(f"fim_{name}") for name in ("pre", "suf", "mid"))
+    order = vocabulary.metadata("infill.fim_order") or named_order or "psm"
+    order_known: Order = "spm" if order == "spm" else "psm"
+    # suffix-first models may go straight on after the prefix (Codestral); prefix-first ones need the token that says "now the middle"
+    if prefix < 0 or suffix < 0 or (middle < 0 and order_known == "psm"):
+        raise NotAFimModel(
+            f"{title} cannot fill in the middle: its vocabulary has no fill-in-the-middle tokens.",
+            "Choose a model made for code completion: `infill models list` shows some.",
+        )
+    bos = vocabulary.special("bos") if vocabulary.adds_bos else -1
+    return Fim(order=order_known, prefix=prefix, suffix=suffix, middle=middle, separator=vocabulary.special("fim_sep"), bos=bos)
+
+
+def join(fim: Fim, parts: Parts) -> list[int]:
+    """The whole prompt, in the model's order."""
+    start = [fim.bos] if fim.bos >= 0 else []
+    middle = [fim.middle] if fim.middle >= 0 else []
+    if fim.order == "spm":
+        return [*start, *parts.header, fim.suffix, *parts.suffix, fim.prefix, *parts.prefix, *middle]
+    return [*start, *parts.header, fim.prefix, *parts.prefix, fim.suffix, *parts.suffix, *middle]
+
+
+def overhead(fim: Fim) -> int:
+    """Tokens of a prompt that are nobody's text."""
+    return 2 + (fim.middle >= 0) + (fim.bos >= 0)
+
+
+def header(fim: Fim, snippets: Sequence[Snippet], path: str, tokenize: Callable[[str], list[int]]) -> list[int]:
+    """Snippets as files of the same repository, then the name of the file at hand; nothing for models that know no file separator."""
+    if fim.separator < 0 or not snippets:
+        return []
+    tokens: list[int] = []
+    for snippet in snippets:
+        tokens += [fim.separator, *tokenize(f"{snippet.path}\n{snippet.text}\n")]
+    return [*tokens, fim.separator, *tokenize(f"{path or 'untitled'}\n")]
+
+
+def chat(messages: Sequence[Message], render: Callable[[list[dict[str, str]]], str], tokenize: Callable[[str, bool], list[int]]) -> list[int]:
+    """A conversation in the model's own template: special tokens are those of the template, never what somebody wrote.
+
+    The template is rendered with marks in place of the messages' texts, which are then tokenized on their own.
+    """
+    marks = [f"\ue000{number}\ue001" for number in range(len(messages))]
+    text = render([{"role": message.role, "content": mark} for message, mark in zip(messages, marks, strict=True)])
+    tokens: list[int] = []
+    for piece in re.split("(\ue000[0-9]+\ue001)", text):
+        if piece in marks:
+            tokens += tokenize(messages[marks.index(piece)].content, False)
+        else:
+            tokens += tokenize(piece, True)
+    return tokens
+
+
+def fit(parts: Parts, allowed: Budget, previous_suffix: Sequence[int] = ()) -> tuple[Parts, tuple[str, ...]]:
+    """Cut the parts to the budget: the prefix at its start, the suffix at its end, both in steps; and say what was cut.
+
+    `previous_suffix` is what the slot had last time: where its end is still within the budget, the cut stays there.
+    """
+    notes = []
+    head, prefix, suffix = parts.header, parts.prefix, parts.suffix
+    if len(head) > allowed.total // 2:
+        notes.append("context left out: no room")
+        head = ()
+    room = allowed.total - len(head)
+    if len(prefix) + len(suffix) > room:
+        most_suffix = max(min(allowed.suffix, room), room - len(prefix))
+        suffix = _cut_end(suffix, most_suffix, previous_suffix)
+        prefix = _cut_start(prefix, room - len(suffix))
+        notes.append(f"trimmed to {len(prefix)} of {len(parts.prefix)} tokens before the cursor and {len(suffix)} of {len(parts.suffix)} after it")
+    return Parts(prefix=prefix, suffix=suffix, header=head), tuple(notes)
+
+
+def _cut_start(tokens: Sequence[int], most: int) -> Sequence[int]:
+    if len(tokens) <= most:
+        return tokens
+    step = max(1, most // STEPS)
+    return tokens[-(-(len(tokens) - most) // step) * step :]
+
+
+def _cut_end(tokens: Sequence[int], most: int, previous: Sequence[int]) -> Sequence[int]:
+    if len(tokens) <= most:
+        return tokens
+    step = max(1, most // STEPS)
+    mark = list(previous[-8:])
+    if mark:
+        for end in range(most, max(len(mark), most - step) - 1, -1):
+            if list(tokens[end - len(mark) : end]) == mark:
+                return tokens[:end]
+    return tokens[:most]

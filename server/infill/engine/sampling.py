@@ -1,0 +1,66 @@
+"""Which token comes next, and how sure the model is of it. Reads logits; never evaluates anything.
+
+Greedy choice is made here on the logits themselves (two passes over them, a tenth of a millisecond for 150,000); everything random is left to
+llama.cpp's own samplers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import llama_cpp
+import numpy as np
+
+from infill.ask import Sampling
+from infill.engine.llama import Context, Logits
+
+LIKELIEST = 100
+"""Sampling looks no further than this many tokens: what lies below them is noise, and sorting it costs more than a small model's evaluation."""
+
+
+def log_probability(logits: Logits, token: int) -> float:
+    """The model's own (temperature 1) log-probability of a token."""
+    top = logits.max()
+    return float(logits[token] - top - np.log(np.exp(logits - top).sum()))
+
+
+def likeliest(logits: Logits, count: int) -> list[tuple[int, float]]:
+    """The best few tokens with their log-probabilities, best first."""
+    best = np.argpartition(logits, -count)[-count:]
+    best = best[np.argsort(-logits[best])]
+    top = logits[best[0]]
+    normal = float(top + np.log(np.exp(logits - top).sum()))
+    return [(int(token), float(logits[token]) - normal) for token in best]
+
+
+class Chooser:
+    """Chooses one candidate's tokens."""
+
+    def __init__(self, sampling: Sampling, candidate: int = 0) -> None:
+        self.greedy = sampling.temperature <= 0
+        self._chain: Any = None if self.greedy else _chain(sampling, candidate)
+
+    def choose(self, context: Context, row: int) -> tuple[int, float]:
+        """A token for the batch's row, and its log-probability."""
+        logits = context.logits(row)
+        token = int(logits.argmax()) if self.greedy else int(llama_cpp.llama_sampler_sample(self._chain, context.handle, row))
+        return token, log_probability(logits, token)
+
+    def close(self) -> None:
+        if self._chain is not None:
+            llama_cpp.llama_sampler_free(self._chain)
+            self._chain = None
+
+
+def _chain(sampling: Sampling, candidate: int) -> Any:
+    chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
+    steps = [llama_cpp.llama_sampler_init_top_k(LIKELIEST)]
+    if sampling.top_p < 1:
+        steps.append(llama_cpp.llama_sampler_init_top_p(sampling.top_p, 1))
+    if sampling.min_p > 0:
+        steps.append(llama_cpp.llama_sampler_init_min_p(sampling.min_p, 1))
+    steps.append(llama_cpp.llama_sampler_init_temp(sampling.temperature))
+    steps.append(llama_cpp.llama_sampler_init_dist((sampling.seed + candidate) % 2**32))
+    for step in steps:
+        llama_cpp.llama_sampler_chain_add(chain, step)
+    return chain
