@@ -1,15 +1,37 @@
-"""Which models are on this machine, and where their files lie."""
+"""Which models are on this machine, and where their files lie. Never the network; never llama.cpp.
+
+    data/models/<id>/manifest.json      what it is and where it came from: written last, so that nothing half-done is ever found
+    data/models/<id>/<file>.gguf        its files, unless the manifest links to them elsewhere (Ollama's, the user's own folder)
+    data/models/.incoming/<id>/         what is still arriving
+    data/models/.locks/<id>.lock        held while a model is added, replaced or removed
+
+A model appears and disappears by the renaming of its directory: whole or not at all, whoever is killed, whoever else is looking.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from infill import paths
-from infill.errors import UnknownModel
-from infill.state import BUNDLED
+from infill import paths, state
+from infill.errors import BadModelFile, ChecksumMismatch, InfillError, ModelError, ModelMissing, UnknownModel
+from infill.models import catalog, gguf
+from infill.state import BUNDLED, write_atomically
+
+BUNDLED_TITLE = "infill tiny (6 M parameters, Python only)"
+LOW_DISK = 0.10
+"""A disk with less than this share free is nearly full."""
+CHUNK = 4 * 1024 * 1024
+
+Source = Literal["bundled", "hub", "file", "folder", "ollama", "lmstudio", "huggingface", "quantized"]
 
 
 class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,8 +44,284 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     """As the catalogue says; empty: as the file says, else prefix-suffix-middle."""
 
 
+class StoredFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One file of an installed model."""
+
+    name: str
+    """Beside the manifest; with `link` elsewhere."""
+    size: int
+    sha256: str = ""
+    """Empty for a linked file that nobody has hashed yet."""
+    link: str = ""
+    """The absolute path of a file that is not ours: it is never changed nor deleted."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All that is known of an installed model."""
+
+    id: str
+    """Without `local:`."""
+    title: str
+    source: Source
+    files: tuple[StoredFile, ...]
+    """The first is the one to load: llama.cpp finds the other parts by their names."""
+    repository: str = ""
+    revision: str = ""
+    licence: str = ""
+    commercial: bool = True
+    quantization: str = ""
+    roles: tuple[state.Role, ...] = ("complete",)
+    fim_order: Literal["", "psm", "spm"] = ""
+    context: int = 0
+    installed: float = 0.0
+    """Seconds since 1970."""
+
+    @property
+    def full_id(self) -> str:
+        return catalog.PREFIX + self.id
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+    @property
+    def path(self) -> Path:
+        first = self.files[0]
+        return Path(first.link) if first.link else models_directory() / self.id / first.name
+
+
+class Storage(msgspec.Struct, frozen=True, kw_only=True):
+    """Room for models."""
+
+    directory: Path
+    used: int
+    """By installed models, without what is only linked."""
+    incoming: int
+    """By downloads that were not finished."""
+    free: int
+    total: int
+
+    @property
+    def low(self) -> bool:
+        return self.free < self.total * LOW_DISK
+
+
+def models_directory() -> Path:
+    """Where models are kept."""
+    return paths.data_directory() / "models"
+
+
 def locate(model_id: str) -> ModelFile:
     """Find an installed model's file. Raises UnknownModel or ModelMissing."""
-    if model_id == BUNDLED:
-        return ModelFile(id=BUNDLED, title="infill tiny (6 M parameters, Python only)", path=paths.bundled_model(), fim_order="spm")
+    manifest = find(model_id)
+    for file in manifest.files:
+        path = Path(file.link) if file.link else models_directory() / manifest.id / file.name
+        if not path.is_file():
+            hint = f"It was at {path}. Choose another model, or `infill models remove {manifest.full_id}` and get it again."
+            raise ModelMissing(f"The file of {manifest.title} is gone.", hint)
+    return ModelFile(id=manifest.full_id, title=manifest.title, path=manifest.path, fim_order=manifest.fim_order)
+
+
+def find(model_id: str) -> Manifest:
+    """The manifest of an installed model. Raises UnknownModel, or ModelMissing for one that only the catalogue has."""
+    short = catalog.short(model_id)
+    if manifest := installed_as(short):
+        return manifest
+    if entry := catalog.load().entries.get(short):
+        if entry.path:
+            return _of_own_path(entry)
+        raise ModelMissing(f"{entry.title} ({entry.quantization}) is not on this machine yet.", f"Get it with `infill models download {short}`.")
     raise UnknownModel(f"There is no model {model_id!r}.", "`infill models list` shows those that are installed.")
+
+
+def installed_as(short: str) -> Manifest | None:
+    """The manifest of an installed model by its id without `local:`; None where there is none."""
+    if catalog.PREFIX + short == BUNDLED:
+        return _bundled()
+    if not catalog.ID.fullmatch(short):
+        return None
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode((models_directory() / short / "manifest.json").read_bytes(), type=Manifest)
+    return None
+
+
+def installed() -> list[Manifest]:
+    """All models on this machine: the bundled one, what was downloaded or imported, and files of the user's own catalogue."""
+    with contextlib.suppress(OSError):
+        names = sorted(entry.name for entry in models_directory().iterdir() if not entry.name.startswith("."))
+        found = [manifest for name in names if (manifest := installed_as(name))]
+        return [_bundled(), *found, *_own_paths({manifest.id for manifest in found})]
+    return [_bundled(), *_own_paths(set())]
+
+
+def incoming_directory(short: str) -> Path:
+    """Where the files of a model arrive."""
+    return models_directory() / ".incoming" / short
+
+
+def install(manifest: Manifest, staged: Path | None = None) -> Manifest:
+    """Make a model available: `staged` holds its whole files (none where all are linked). The caller holds `locked(manifest.id)`.
+
+    Raises InfillError where the directory cannot be written.
+    """
+    manifest = msgspec.structs.replace(manifest, installed=manifest.installed or time.time())
+    with writing():
+        staged = staged or incoming_directory(manifest.id)
+        staged.mkdir(parents=True, exist_ok=True)
+        write_atomically(staged / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
+        target = models_directory() / manifest.id
+        _set_aside(target)
+        staged.replace(target)
+    return manifest
+
+
+def remove(model_id: str, force: bool = False) -> Manifest:
+    """Delete an installed model (of a linked one only the link). Raises UnknownModel, and ModelError for the chosen one unless forced."""
+    manifest = find(model_id)
+    if manifest.source == "bundled":
+        raise ModelError("The bundled model belongs to the program.", "It takes 13 MB and is only loaded where no other model is chosen.")
+    if not force and (where := _chosen_where(manifest.full_id)):
+        hint = "Choose another with `infill models use`, or repeat this with --force."
+        raise ModelError(f"{manifest.full_id} is the chosen model {where}.", hint)
+    with locked(manifest.id), writing():
+        _set_aside(models_directory() / manifest.id)
+        shutil.rmtree(incoming_directory(manifest.id), ignore_errors=True)
+    return manifest
+
+
+def verify(model_id: str, progress: Callable[[int, int], None] = lambda done, total: None) -> Manifest:
+    """Hash an installed model's files anew and compare. Raises ModelMissing, ChecksumMismatch or BadModelFile."""
+    manifest = find(model_id)
+    path = locate(model_id).path
+    done = 0
+    for file in manifest.files:
+        here = Path(file.link) if file.link else models_directory() / manifest.id / file.name
+        hint = f"`infill models download {manifest.id} --again` replaces it." if manifest.repository else "Import it again."
+        if here.stat().st_size != file.size:
+            raise ChecksumMismatch(f"{here.name} has {here.stat().st_size:,} bytes, not {file.size:,}.", hint)
+        before = done
+        digest = sha256_of(here, lambda now, before=before: progress(before + now, manifest.size))  # type: ignore[misc]
+        if file.sha256 and digest != file.sha256:
+            raise ChecksumMismatch(f"{here.name} is not what was installed: its SHA-256 is {digest[:12]}..., not {file.sha256[:12]}...", hint)
+        done += file.size
+    gguf.read(path)
+    return manifest
+
+
+def storage() -> Storage:
+    """How much room models take and how much there is."""
+    directory = models_directory()
+    existing = next(parent for parent in (directory, *directory.parents) if parent.exists())
+    disk = shutil.disk_usage(existing)
+    used = sum(file.size for manifest in installed() if manifest.source != "bundled" for file in manifest.files if not file.link)
+    incoming = sum(file.stat().st_size for file in (directory / ".incoming").rglob("*") if file.is_file())
+    return Storage(directory=directory, used=used, incoming=incoming, free=disk.free, total=disk.total)
+
+
+def sha256_of(path: Path, progress: Callable[[int], None] = lambda done: None) -> str:
+    """Hash a file, telling how many bytes are done. Whatever `progress` raises ends it."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            progress(stream.tell())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def locked(short: str, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Be the only process that adds, replaces or removes this model. The operating system lets go of it when we die.
+
+    Raises ModelError where another process is at it for longer than `wait_seconds`.
+    """
+    import filelock
+
+    with writing():
+        directory = paths.private_directory(models_directory() / ".locks")
+        lock = filelock.FileLock(directory / f"{short}.lock", timeout=wait_seconds)
+        try:
+            lock.acquire()
+        except filelock.Timeout as exc:
+            raise ModelError(f"Another window or terminal is just working on {short}.", "Wait until it is done, then try again.") from exc
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """Turn what the operating system refuses into a sentence with the next step. Raises InfillError."""
+    try:
+        yield
+    except PermissionError as exc:
+        hint = "Give yourself the right to write there, or set INFILL_HOME to another directory."
+        raise InfillError(f"The directory of models cannot be written: {exc.filename or models_directory()}.", hint) from exc
+    except OSError as exc:
+        if exc.errno == 28:  # ENOSPC
+            raise InfillError(f"The disk of {models_directory()} is full.", "Free some space (`infill models list` shows what models take).") from exc
+        hint = "Check the disk, or set INFILL_HOME to another directory."
+        raise InfillError(f"The directory of models cannot be written: {exc.strerror or exc}.", hint) from exc
+
+
+def is_whole(path: Path) -> gguf.Facts:
+    """What a file says of itself, after a look whether it is one. Raises BadModelFile."""
+    if not path.is_file():
+        raise BadModelFile(f"{path} is not a file.", "Give the path of a *.gguf file.")
+    return gguf.facts(path)
+
+
+def _set_aside(directory: Path) -> None:
+    """Rename away, then delete: who looks in between sees either all of it or nothing."""
+    if not directory.exists():
+        return
+    grave = directory.parent / ".incoming" / f".removed-{directory.name}-{os.getpid()}-{time.monotonic_ns()}"
+    grave.parent.mkdir(parents=True, exist_ok=True)
+    directory.replace(grave)
+    for left in grave.parent.glob(".removed-*"):  # also those of somebody who was killed half-way
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _chosen_where(full_id: str) -> str:
+    known = state.load()
+    if full_id in known.models.values():
+        return "for completions" if known.models.get("complete") == full_id else "for generated code"
+    return next((f"in {folder}" for folder, choice in known.workspaces.items() if full_id in choice.values()), "")
+
+
+def _bundled() -> Manifest:
+    path = paths.bundled_model()
+    size = path.stat().st_size if path.exists() else 0
+    file = StoredFile(name=path.name, size=size, link=str(path))
+    return Manifest(
+        id=catalog.short(BUNDLED),
+        title=BUNDLED_TITLE,
+        source="bundled",
+        files=(file,),
+        licence="MIT",
+        quantization="f16",
+        fim_order="spm",
+        context=768,
+    )
+
+
+def _own_paths(known: set[str]) -> list[Manifest]:
+    entries = catalog.load().entries.values()
+    return [_of_own_path(entry) for entry in entries if entry.path and entry.id not in known and Path(entry.path).expanduser().is_file()]
+
+
+def _of_own_path(entry: catalog.Entry) -> Manifest:
+    path = Path(entry.path).expanduser()
+    file = StoredFile(name=path.name, size=path.stat().st_size if path.exists() else 0, link=str(path))
+    return Manifest(
+        id=entry.id,
+        title=entry.title,
+        source="file",
+        files=(file,),
+        licence=entry.licence,
+        commercial=entry.commercial,
+        quantization=entry.quantization or catalog.quantization_of(path.name),
+        roles=entry.roles,
+        fim_order=entry.fim_order,
+        context=entry.context,
+    )

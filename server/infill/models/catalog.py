@@ -1,0 +1,181 @@
+"""Which models there are to choose from: the catalogue that ships with the program, and the user's own. Reads two TOML files; never the network.
+
+An entry that is wrong is left out and named in a sentence; the others stay. The user's entry replaces a shipped one of the same id.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from infill import paths
+from infill.errors import UnknownModel
+from infill.state import BUNDLED, Role
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PREFIX = "local:"
+"""Ids outside name the provider too: `local:qwen2.5-coder-1.5b-q8_0`; files and folders of models leave it out."""
+ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+QUANTIZATION = re.compile(r"(?i)(?:^|[-._])((?:UD-)?(?:I?Q\d(?:_[A-Z0-9]+)*|TQ\d_0|BF16|F16|F32|MXFP4))(?=[-._]|$)")
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One file of a repository. What is not known is left out, never guessed."""
+
+    name: Annotated[str, Meta(min_length=1)]
+    """Its path in the repository; `*` stands for anything where the exact name is not known (the hub is asked then)."""
+    size: Annotated[int, Meta(ge=1)] | None = None
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] = ""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One model in one quantization."""
+
+    id: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+    title: str = ""
+    family: str = ""
+    parameters: Annotated[float, Meta(ge=0)] = 0.0
+    """In billions."""
+    active_parameters: Annotated[float, Meta(ge=0)] = 0.0
+    """Of a mixture of experts: those that work on one token, in billions."""
+    quantization: str = ""
+    repository: Annotated[str, Meta(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
+    revision: Annotated[str, Meta(pattern=r"^[0-9a-f]{40}$")] | None = None
+    """The commit that is pinned; unset: the newest at the first download, recorded then."""
+    files: tuple[File, ...] = ()
+    path: str = ""
+    """A file that is already here, instead of a repository."""
+    source: Annotated[str, Meta(pattern=r"^[\w.-]+/[\w.-]+:.+$")] | None = None
+    """Short for `repository` and one of `files`: `owner/name:file.gguf`, or `owner/name:Q4_K_M`."""
+    about: Annotated[int, Meta(ge=1)] | None = None
+    """Size in bytes as published in rounded form, where the exact one is not known."""
+    licence: str = ""
+    licence_url: str = ""
+    commercial: bool = True
+    """False: not for commercial use; said before a download, and never chosen by the program itself."""
+    context: Annotated[int, Meta(ge=0)] = 0
+    roles: tuple[Role, ...] = ("complete",)
+    languages: tuple[str, ...] = ()
+    """Empty: many."""
+    fim_order: Literal["", "psm", "spm"] = ""
+    quality: Annotated[int, Meta(ge=0, le=100)] = 0
+    """Rank for recommendations: more is better. 0: never recommended."""
+    notes: str = ""
+
+    @property
+    def full_id(self) -> str:
+        return PREFIX + self.id
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files: exact where known, else as published; 0 where nobody says."""
+        sizes = [file.size for file in self.files]
+        return sum(size for size in sizes if size) if sizes and all(sizes) else self.about or 0
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """All entries by id, and a sentence for each that had to be left out."""
+
+    entries: dict[str, Entry]
+    problems: tuple[str, ...] = ()
+
+
+def load() -> Catalogue:
+    """The shipped catalogue with the user's own over it. Never raises: what is wrong is said in `problems`."""
+    problems: list[str] = []
+    entries = {entry.id: entry for file in (paths.catalogue(), own_file()) for entry in _entries(file, problems)}
+    return Catalogue(entries, tuple(problems))
+
+
+def own_file() -> Path:
+    """Where users add models of their own."""
+    return paths.config_directory() / "models.toml"
+
+
+def find(name: str) -> Entry:
+    """An entry by its id, with or without `local:`, or one made up for `owner/repository:file`. Raises UnknownModel."""
+    if (wanted := short(name)) in (entries := load().entries):
+        return entries[wanted]
+    if made := from_hub(name):
+        return made
+    similar = [entry.full_id for entry in entries.values() if wanted and wanted in entry.id][:3]
+    hint = f"Did you mean {' or '.join(similar)}?" if similar else "`infill models available` shows the catalogue."
+    raise UnknownModel(f"No model goes by the name {name!r}.", hint)
+
+
+def short(model_id: str) -> str:
+    """An id as files and folders know it: without `local:`."""
+    return model_id.removeprefix(PREFIX)
+
+
+def make_id(text: str) -> str:
+    """An id made of a file's name."""
+    words = re.sub(r"[^a-z0-9._-]+", "-", text.lower().removesuffix(".gguf")).strip("-._")
+    cleaned = re.sub(r"-\d{5}-of-\d{5}$", "", words)[:100] or "model"
+    return f"{cleaned}-file" if PREFIX + cleaned == BUNDLED else cleaned
+
+
+def quantization_of(name: str) -> str:
+    """The quantization that a file's name tells, in small letters; empty where it tells none."""
+    found = QUANTIZATION.search(name.removesuffix(".gguf"))
+    return found[1].lower() if found else ""
+
+
+def from_hub(name: str) -> Entry | None:
+    """An entry for `owner/repository:file.gguf` or `owner/repository:Q4_K_M`; None where the name has another form."""
+    found = re.fullmatch(r"(?:hf:|https://huggingface\.co/)?([\w.-]+/([\w.-]+)):([^\s]+)", name)
+    if not found:
+        return None
+    repository, stem, wanted = found.groups()
+    file = wanted if wanted.lower().endswith(".gguf") else f"*{wanted}*.gguf"
+    called = Path(file).stem if "*" not in file else f"{re.sub('(?i)-gguf$', '', stem)}-{wanted.strip('*')}"
+    return Entry(
+        id=make_id(called),
+        title=called,
+        quantization=quantization_of(called),
+        repository=repository,
+        files=(File(name=file),),
+        licence="see its page on the hub",
+        licence_url=f"https://huggingface.co/{repository}",
+    )
+
+
+def _entries(file: Path, problems: list[str]) -> list[Entry]:
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        problems.append(f"{file} cannot be read: {exc}.")
+        return []
+    listed = tables.pop("model", [])
+    problems += [f"{file}: `{name}` means nothing here; models are written as [[model]]." for name in tables]
+    if not isinstance(listed, list):
+        problems.append(f"{file}: models are written as [[model]], with double brackets.")
+        return []
+    return [entry for number, table in enumerate(listed, 1) if (entry := _entry(file, number, table, problems))]
+
+
+def _entry(file: Path, number: int, table: dict[str, Any], problems: list[str]) -> Entry | None:
+    called = f"{file}, model {number} ({table.get('id', 'without id')})"
+    try:
+        entry = msgspec.convert(table, Entry)
+    except msgspec.ValidationError as exc:
+        problems.append(f"{called}: {exc}.")
+        return None
+    if entry.source and (made := from_hub(entry.source)):
+        entry = msgspec.structs.replace(entry, repository=made.repository, files=made.files, source=None)
+    if bool(entry.path) == bool(entry.repository and entry.files):
+        problems.append(f"{called}: it needs either `path`, or `source`, or `repository` and `files`.")
+        return None
+    filled = {"title": entry.title or entry.id, "licence": entry.licence or "not stated"}
+    return msgspec.structs.replace(entry, **filled)
