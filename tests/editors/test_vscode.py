@@ -1,0 +1,52 @@
+"""The VS Code extension, packaged and installed as a person would, in a real VS Code; the scenarios are in vscode.test.mjs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+EXTENSION = HERE.parents[1] / "clients" / "vscode"
+
+pytestmark = pytest.mark.editors
+
+
+@pytest.fixture(scope="session")
+def environment(code_server: Path, editors: Path) -> dict[str, str]:
+    return os.environ | {"INFILL_EDITORS": str(editors), "PATH": f"{code_server.resolve().parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.fixture(scope="session")
+def extension(environment: dict[str, str]) -> Path:
+    """The extension's folder with its dependencies."""
+    if not (EXTENSION / "node_modules").exists():
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=EXTENSION, check=True)
+    return EXTENSION
+
+
+@pytest.fixture(scope="session")
+def vsix(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    package = tmp_path_factory.mktemp("vsix") / "infill.vsix"
+    subprocess.run(["npx", "vsce", "package", "--no-dependencies", "-o", str(package)], cwd=extension, check=True, capture_output=True)
+    return package
+
+
+def test_the_extension_passes_its_types_lint_and_unit_tests(extension: Path) -> None:
+    done = subprocess.run(["npm", "run", "-s", "check"], cwd=extension, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_person_completes_code_in_vs_code(code_server: Path, environment: dict[str, str], vsix: Path, infill: list[str], artefacts: Path) -> None:
+    own = {"INFILL_VSIX": str(vsix), "INFILL_SERVER": infill[0], "INFILL_ARTEFACTS": str(artefacts)}
+    done = subprocess.run(
+        [str(code_server), "--test", "--test-reporter=spec", str(HERE / "vscode.test.mjs")],
+        env=environment | own,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
