@@ -1,0 +1,175 @@
+"""Which files may be read for a prompt, and be sent to a remote provider. The strictest of all rules wins.
+
+Reads ignore files and asks the file system for sizes; never reads the file in question. A file that cannot be judged is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from infill.settings import Privacy
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+SECRET_FILES = (
+    # environments and settings that hold passwords
+    ".env", ".env.*", "*.env", ".envrc", "*secret*.y*ml", "*secret*.json", "*secret*.toml", "*secret*.ini", "*secret*.txt",
+    "*.secret", "*.secrets", "*.tfvars", "*.tfvars.json", "*.tfstate", "*.tfstate.*", "credentials", "*credentials*.json",
+    "*credentials*.y*ml", "*credentials*.toml", "*credentials*.ini",
+    "service-account*.json", "service_account*.json", "appsettings.*.json", ".netrc", "_netrc", ".pgpass", ".my.cnf", ".npmrc", ".yarnrc",
+    ".pypirc", ".htpasswd",
+    ".git-credentials", ".vault-token", ".dockercfg", "auth.json", "wp-config.php", "kubeconfig*", "*.kubeconfig", "secring.*",
+    "master.key", "shadow",
+    "terraform.rc", ".terraformrc",
+    # keys and certificates
+    "*.pem", "*.key", "*.p8", "*.p12", "*.pfx", "*.pkcs12", "*.jks", "*.keystore", "*.keychain", "*.keychain-db", "*.kdb", "*.kdbx",
+    "*.asc", "*.gpg", "*.pgp",
+    "*.ppk", "*.ovpn", "*.der", "*.crt", "*.cer", "id_*", "*_rsa", "*_dsa", "*_ecdsa", "*_ed25519", "known_hosts", "authorized_keys",
+    # what a shell or a client remembers
+    ".*_history", ".histfile", "*.har", "cookies.sqlite", "logins.json", "login data",
+)  # fmt: skip
+"""File names that say "secret", compared without regard to case. Public halves of keys are among them: the name does not tell them apart."""
+SECRET_FOLDERS = frozenset(
+    {".ssh", ".aws", ".azure", ".gnupg", ".kube", ".docker", "gcloud", ".password-store", ".secrets", ".git", ".hg", ".svn"}
+)  # fmt: skip
+"""Folders, anywhere in a path, that hold nothing to be shown."""
+SECRET_FOLDERS_INSIDE = frozenset({"secrets", "private_keys", "private-keys"})
+"""The same below a workspace folder (whose own name may be anything)."""
+EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", "*.env.example")
+"""Named like secrets, and there to be read."""
+CODE = frozenset(
+    {
+        ".py",
+        ".pyi",
+        ".ts",
+        ".tsx",
+        ".js",
+        ".jsx",
+        ".go",
+        ".rs",
+        ".c",
+        ".h",
+        ".cc",
+        ".cpp",
+        ".hpp",
+        ".java",
+        ".kt",
+        ".rb",
+        ".php",
+        ".cs",
+        ".lua",
+        ".sql",
+    }
+)
+"""`id_card.py` is code, `id_card` may be a key."""
+IGNORE_FILES = (".gitignore", ".infillignore")
+
+
+class Guard:
+    """Judges files by the rules of one user and the workspace folders that are open."""
+
+    def __init__(self, folders: Sequence[Path], privacy: Privacy) -> None:
+        self._folders = tuple(_absolute(folder) for folder in folders)
+        self._limit = privacy.max_file_kilobytes * 1024
+        self._exclude = _compile(privacy.exclude)
+        self._ignored: dict[Path, tuple[int, GitIgnoreSpec]] = {}
+
+    def refusal(self, path: str | Path, size: int | None = None) -> str:
+        """Why this file's text must not go into a prompt for a remote provider, nor be read as context, as a sentence part; empty: it may.
+
+        `size` in bytes, where the text is known already (an open document). Without workspace folders every folder counts as one.
+        """
+        try:
+            named, real = _absolute(path), Path(os.path.realpath(path))
+            size = size if size is not None else real.stat().st_size if real.exists() else 0
+        except (OSError, ValueError):
+            return "its path cannot be read"
+        if size > self._limit:
+            return f"it is larger than privacy.maxFileKilobytes ({self._limit // 1024})"
+        return next((reason for file in dict.fromkeys((named, real)) if (reason := self._by_name(file))), "")
+
+    def _by_name(self, file: Path) -> str:
+        root = next((folder for folder in self._folders if _within(file, folder)), None)
+        if self._folders and root is None:
+            return "it lies outside the workspace folders"
+        inside = file.relative_to(root or file.anchor)
+        if names_a_secret(file, inside):
+            return "its name says that it holds secrets"
+        if self._exclude.match_file(inside.as_posix()):
+            return "privacy.exclude names it"
+        ignoring = self._ignoring(root or file.parent, file)
+        return f"{ignoring} names it" if ignoring else ""
+
+    def _ignoring(self, root: Path, file: Path) -> str:
+        """The ignore file that has the last word on `file` and says no: the nearest one, unless a folder above is ignored as a whole."""
+        inside = file.relative_to(root)
+        folders = [root, *(root / part for part in reversed(inside.parents) if part != PurePath())]
+        for target in [*folders[1:], file]:
+            verdict: tuple[bool, str] = (False, "")
+            for folder in folders:
+                if not _within(target, folder) or target == folder:
+                    break
+                relative = target.relative_to(folder).as_posix() + ("" if target == file else "/")
+                for name in IGNORE_FILES:
+                    include = self._spec(folder / name).check_file(relative).include
+                    verdict = verdict if include is None else (include, name)
+            if verdict[0]:
+                return verdict[1]
+        return ""
+
+    def _spec(self, file: Path) -> GitIgnoreSpec:
+        """The rules of one ignore file, read again when it changed."""
+        try:
+            stamp = file.stat().st_mtime_ns
+        except OSError:
+            stamp = 0
+        known = self._ignored.get(file)
+        if known is None or known[0] != stamp:
+            known = (stamp, _compile(_lines(file) if stamp else []))
+            self._ignored[file] = known
+        return known[1]
+
+
+def names_a_secret(file: PurePath, inside: PurePath | None = None) -> bool:
+    """Whether a path's own words say that there are secrets in it; `inside` is its part below the workspace folder."""
+    name = file.name.lower()
+    if any(fnmatchcase(name, pattern) for pattern in EXAMPLES):
+        return False
+    if SECRET_FOLDERS.intersection(part.lower() for part in file.parent.parts):
+        return True
+    if inside and SECRET_FOLDERS_INSIDE.intersection(part.lower() for part in inside.parent.parts):
+        return True
+    return any(fnmatchcase(name, pattern) for pattern in SECRET_FILES if pattern != "id_*" or file.suffix.lower() not in CODE)
+
+
+def _compile(patterns: Sequence[str]) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec
+
+    usable = []
+    for pattern in patterns:
+        try:
+            GitIgnoreSpec.from_lines([pattern])
+        except ValueError:  # git skips a pattern that makes no sense, and so do we
+            continue
+        usable.append(pattern)
+    return GitIgnoreSpec.from_lines(usable)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ["*"]  # it is there and cannot be read: what it protects is not known, so everything is protected
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 (resolve() would follow links: both sides of one are judged)
+
+
+def _within(file: Path, folder: Path) -> bool:
+    return file == folder or folder in file.parents

@@ -1,0 +1,111 @@
+"""What a workspace's own settings may change: nothing that would send code anywhere, start anything, or name a file. Says what was left out.
+
+A cloned repository is somebody else's text. From its `.vscode/settings.json` or `.infill.toml` only harmless settings are taken
+(WORKSPACE_MAY_SET); a model only where the user could already be answered by it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from infill.settings import WORKSPACE_MAY_SET, Settings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE = ".infill.toml"
+LARGEST_FILE = 256 * 1024
+_LOCAL_MODEL = re.compile(r"local:[A-Za-z0-9][\w.+-]*")
+"""An id of the catalogue or of an import: no path, no repository."""
+
+
+def harmless(options: Any, user: Settings, where: str) -> tuple[dict[str, Any], list[str]]:
+    """The part of a workspace's options (camelCase, as sent) that may be taken, and a sentence for each that was not.
+
+    `user` are the user's own settings; `where` names the source in the sentences, such as `.infill.toml`.
+    """
+    if not isinstance(options, dict):
+        return {}, [] if options is None else [f"{where}: the settings of infill must be a table; they are ignored."]
+    taken: dict[str, Any] = {}
+    ignored: list[str] = []
+    for name, value in options.items():
+        if name in WORKSPACE_MAY_SET:
+            taken[name] = value
+        elif isinstance(value, dict) and any(allowed.startswith(f"{name}.") for allowed in WORKSPACE_MAY_SET):
+            inner = _section(name, value, user, ignored)
+            if inner:
+                taken[name] = inner
+        else:
+            ignored.append(name)
+    sentences = [f"{where}: infill.{name} is ignored: a workspace may not set it." for name in ignored]
+    return taken, sentences
+
+
+def _section(name: str, options: dict[str, Any], user: Settings, ignored: list[str]) -> dict[str, Any]:
+    taken = {}
+    for key, value in options.items():
+        full = f"{name}.{key}"
+        if full in WORKSPACE_MAY_SET and (name != "models" or is_trusted_model(value, user)):
+            taken[key] = value
+        else:
+            ignored.append(full)
+    return taken
+
+
+def is_trusted_model(model: Any, user: Settings) -> bool:
+    """Whether a workspace may choose this model: an installed local one, or one of a provider that the user's own order has."""
+    if not isinstance(model, str):
+        return False
+    if model == "" or _LOCAL_MODEL.fullmatch(model):
+        return True
+    return model.partition("/")[0] in user.providers.order and not model.startswith("local")
+
+
+def merged(user: dict[str, Any], workspace: dict[str, Any]) -> dict[str, Any]:
+    """The workspace's options over the user's. Exclusions add up: a workspace can hide more, never less."""
+    result = dict(user)
+    for name, value in workspace.items():
+        mine = user.get(name)
+        if isinstance(value, dict) and isinstance(mine, dict):
+            result[name] = merged(mine, value)
+        elif name == "exclude" and isinstance(value, list) and isinstance(mine, list):
+            result[name] = [*mine, *value]
+        else:
+            result[name] = value
+    return result
+
+
+def combine(
+    user: Any, workspace: Any, resolved_user: Settings, *, trusted: bool | None = None, where: str = "The workspace"
+) -> tuple[Any, list[str]]:
+    """The options to resolve, from what the user and what a workspace say.
+
+    `trusted` is None where nothing is known, False in a workspace that the editor calls untrusted (nothing of it is taken), True where the user said
+    `--trust-workspace` (everything is).
+    """
+    if workspace is None or trusted is False or not isinstance(user, (dict, type(None))):
+        return user, []
+    if trusted:
+        return merged(user or {}, workspace) if isinstance(workspace, dict) else user, []
+    taken, sentences = harmless(workspace, resolved_user, where)
+    return merged(user or {}, taken), sentences
+
+
+def read_workspace_file(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """The options of a folder's `.infill.toml` (None where there is none), and a sentence when it cannot be read."""
+    file = folder / FILE
+    try:
+        if not file.is_file():
+            return None, []
+        if file.stat().st_size > LARGEST_FILE:
+            return None, [f"{file} is too large to be a settings file; it is ignored."]
+        return tomllib.loads(file.read_text(encoding="utf-8")), []
+    except (OSError, UnicodeDecodeError) as exc:
+        return None, [f"{file} cannot be read ({exc}); it is ignored."]
+    except tomllib.TOMLDecodeError as exc:
+        return None, [f"{file}: {exc}; it is ignored."]

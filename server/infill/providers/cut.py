@@ -1,0 +1,106 @@
+"""Where an answer ends, on our side: the line, the indentation, the stop words that the server was not told or did not honour. Pure.
+
+A server is asked to stop by itself where its API can be told; this is what makes the rules hold everywhere, with whatever number of stop words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from infill.ask import Stop
+
+CHARACTERS_PER_TOKEN = 16
+"""No answer is longer than this many characters for each token that was asked for: a server that ignores the limit is stopped here."""
+Why = Literal["end", "line", "indent", "length", "deadline", "stopped"]
+
+
+class Cutter:
+    """Takes an answer piece by piece and gives what belongs to it; `why` says how it ended, None while it goes on."""
+
+    def __init__(self, stop: Stop, words: Sequence[str] = ()) -> None:
+        self.why: Why | None = None
+        self._stop = stop
+        self._words = tuple(word for word in words if word)
+        self._text = ""
+        self._given = 0
+        self._line = 0
+        """Where the line under construction begins."""
+        self._solid = 0
+        """Where the last line with something on it ended."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more belongs to it."""
+        return self.why is not None
+
+    def feed(self, piece: str) -> str:
+        """What of the answer can be passed on now."""
+        if self.ended:
+            return ""
+        before = len(self._text)
+        self._text += piece
+        self._stop_at_word(before)
+        self._stop_at_line()
+        self._stop_at_length()
+        return self._give(self._certain())
+
+    def end(self) -> str:
+        """What was held back, when nothing more comes."""
+        if not self.ended:
+            self.why = "end"
+        return self._give(len(self._text))
+
+    def _give(self, until: int) -> str:
+        given = self._text[self._given : until]
+        self._given = max(self._given, until)
+        return given
+
+    def _cut(self, at: int, why: Why) -> None:
+        self._text, self.why = self._text[: max(at, self._given)], why
+
+    def _stop_at_word(self, before: int) -> None:
+        start = max(0, before - max(map(len, self._words), default=0))
+        found = [at for word in self._words if (at := self._text.find(word, start)) >= 0]
+        if found:
+            self._cut(min(found), "end")
+
+    def _stop_at_line(self) -> None:
+        """Go over the lines that are new, and end where the rules for lines say so."""
+        while True:
+            newline = self._text.find("\n", self._line)
+            line = self._text[self._line : newline if newline >= 0 else len(self._text)]
+            bare = line.lstrip(" \t")
+            if bare and self._line and self._stop.indent is not None and columns(line[: len(line) - len(bare)]) < self._stop.indent:
+                return self._cut(self._solid, "indent")
+            if newline < 0:
+                return None
+            if bare:
+                self._solid = newline
+            if self._stop.single_line and self._text[:newline].strip():
+                return self._cut(newline, "line")
+            self._line = newline + 1
+
+    def _stop_at_length(self) -> None:
+        limit = self._stop.max_tokens * CHARACTERS_PER_TOKEN
+        if len(self._text) > limit:
+            self._cut(limit, "length")
+
+    def _certain(self) -> int:
+        """How much cannot be taken back: not what may be the start of a stop word, nor blank lines that a dedent may turn out to follow."""
+        text = self._text
+        if self.why is not None:
+            return len(text)
+        tails = (size for word in self._words for size in range(min(len(word) - 1, len(text)), 0, -1) if text.endswith(word[:size]))
+        certain = len(text) - max(tails, default=0)
+        if self._stop.indent is not None and self._line and not text[self._line :].strip():
+            certain = min(certain, self._solid)
+        return certain
+
+
+def columns(space: str) -> int:
+    """The width of white space, tabs counting to the next multiple of 8."""
+    width = 0
+    for character in space:
+        width += 8 - width % 8 if character == "\t" else 1
+    return width

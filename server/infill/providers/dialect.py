@@ -1,0 +1,81 @@
+"""What a kind of server adds to the common way of asking: its paths, its words, and how it says that it is done. No I/O but through the Connection.
+
+One file each: llamacpp, ollama, openai, mistral. remote.py asks them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from infill.ask import Instruction, Prompt
+from infill.providers.base import Limits
+from infill.providers.families import Family
+from infill.providers.http import Connection, Deadline
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the model over there, once it was asked."""
+
+    model: str = ""
+    family: Family | None = None
+    """Where a prompt has to be rendered for it; None: the server does that."""
+    mode: str = ""
+    """A dialect's own word for the way it is asked."""
+    context: int = 0
+    """Tokens; 0: unknown."""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One request."""
+
+    path: str
+    body: dict[str, Any]
+    words: tuple[str, ...] = ()
+    """Stop words for our own side: all of them, also those that the server was told."""
+    chat: bool = False
+    """The answer comes from a chat model that was asked for code: fences and prose around it are taken off."""
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """What one message of a stream says."""
+
+    text: str = ""
+    why: str = ""
+    """Set by the last one: `end` or `length`."""
+    evaluated: int = 0
+    kept: int = 0
+    generated: int = 0
+    trouble: str = ""
+    """The server's words when it reports trouble in the middle of an answer."""
+
+
+class RemoteModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that a server offers."""
+
+    name: str
+    size: int = 0
+    """Bytes; 0: not said."""
+    family: str = ""
+    parameters: str = ""
+    quantization: str = ""
+
+
+class Dialect(Protocol):
+    """One kind of server."""
+
+    default_url: str
+    limits: Limits
+
+    async def look(self, line: Connection, deadline: Deadline) -> Facts:
+        """Find out what is needed to ask this server to fill in the middle. Raises ProviderRefused where it cannot be."""
+        ...
+
+    def completion(self, prompt: Prompt, facts: Facts) -> Call: ...
+
+    def generation(self, instruction: Instruction, model: str) -> Call: ...
+
+    def read(self, message: dict[str, Any]) -> Piece: ...
+
+    async def models(self, line: Connection, deadline: Deadline) -> list[RemoteModel]: ...

@@ -1,0 +1,79 @@
+"""A provider that answers from a script: exact streams, stalls, garbage and failures. For tests and demonstrations; asks nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+from infill.ask import Delta, Event, Finish, Instruction, Prompt, Report
+from infill.providers.base import Limits
+
+Step = str | float | Event | asyncio.Event | Exception
+"""Text of candidate 0 | seconds to wait | any event as it is | wait until it is set (never: a stall) | to be raised."""
+Script = Iterable[Step] | Callable[[Prompt | Instruction], Iterable[Step]]
+
+
+class Fake:
+    """Plays the same script for each question, or asks a function for it; remembers what it was asked."""
+
+    def __init__(
+        self,
+        script: Script = (),
+        *,
+        name: str = "fake",
+        limits: Limits | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.script = script
+        self.name = name
+        self.limits = limits or Limits(typical_ms=1.0)
+        self.asked: list[Prompt | Instruction] = []
+        self.warmed: list[Prompt] = []
+        self.forgotten: list[str] = []
+        self.stopped: list[Prompt | Instruction] = []
+        """Questions whose answer was left before its end."""
+        self.closed = False
+        self._sleep = sleep
+
+    def complete(self, prompt: Prompt) -> AsyncIterator[Event]:
+        return self._play(prompt, prompt.candidates)
+
+    def generate(self, instruction: Instruction, model: str = "") -> AsyncIterator[Event]:
+        return self._play(instruction, 1)
+
+    async def warm(self, prompt: Prompt) -> None:
+        self.warmed.append(prompt)
+
+    async def forget(self, slot: str) -> None:
+        self.forgotten.append(slot)
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+    async def _play(self, question: Prompt | Instruction, candidates: int) -> AsyncIterator[Event]:
+        self.asked.append(question)
+        unfinished = set(range(candidates))
+        try:
+            for step in self.script(question) if callable(self.script) else self.script:
+                event = await self._step(step)
+                if isinstance(event, Finish):
+                    unfinished.discard(event.candidate)
+                if event:
+                    yield event
+            for candidate in sorted(unfinished):
+                yield Finish(candidate)
+            yield Report(provider=self.name, model="fake")
+        except (asyncio.CancelledError, GeneratorExit):
+            self.stopped.append(question)
+            raise
+
+    async def _step(self, step: Step) -> Event | None:
+        if isinstance(step, Exception):
+            raise step
+        if isinstance(step, asyncio.Event):
+            await step.wait()
+        elif isinstance(step, float):
+            await self._sleep(step)
+        else:
+            return Delta(step) if isinstance(step, str) else step
+        return None

@@ -1,0 +1,62 @@
+"""Takes the code out of what a chat model says: the fence and the sentence that such models put around it. Pure, piece by piece."""
+
+from __future__ import annotations
+
+_MARK = "```"
+LONGEST_LEAD = 400
+"""Characters waited for to see whether the answer begins with a fence (or a sentence and a fence)."""
+
+
+class Fence:
+    """An answer without its fences; without any, the answer as it is."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._state = "lead"
+
+    def feed(self, piece: str) -> str:
+        """What of the code can be passed on now."""
+        if self._state == "after":
+            return ""
+        self._held += piece
+        return self._lead() if self._state == "lead" else self._inside() if self._state == "code" else self._all()
+
+    def end(self) -> str:
+        """What was held back, when nothing more comes."""
+        held, self._held = self._held, ""
+        if self._state == "code":
+            return held.partition("\n" + _MARK)[0]
+        return "" if self._state == "after" else held
+
+    def _lead(self) -> str:
+        """Until it is known whether there is a fence."""
+        start = self._held.find(_MARK)
+        if start >= 0:
+            if "\n" not in self._held[start:]:
+                return ""
+            self._held = self._held[self._held.index("\n", start) + 1 :]
+            self._state = "code"
+            return self._inside()
+        if self._held.lstrip(" \t\n")[:1] == "`" or (self._held.lstrip().split(" ")[0].lower() in LEADS and len(self._held) < LONGEST_LEAD):
+            return ""
+        self._state = "bare"
+        return self._all()
+
+    def _inside(self) -> str:
+        end = self._held.find("\n" + _MARK)
+        if self._held.startswith(_MARK):
+            end = 0
+        if end >= 0:
+            given, self._held, self._state = self._held[:end], "", "after"
+            return given
+        keep = next((size for size in range(len(_MARK), 0, -1) if self._held.endswith(("\n" + _MARK)[:size])), 0)
+        given, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        return given
+
+    def _all(self) -> str:
+        held, self._held = self._held, ""
+        return held
+
+
+LEADS = frozenset({"here", "here's", "sure", "sure,", "sure!", "certainly", "certainly!", "the", "of"})
+"""First words of a sentence before a fence."""

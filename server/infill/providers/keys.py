@@ -1,0 +1,163 @@
+"""Keys of remote providers: from an environment variable, a file that its owner alone can read, or the operating system's keyring; nowhere else.
+
+A key is never part of a setting, a message, a log line, an argument or a `repr`: `Secret` hides it until the moment that it goes into a header. The
+keyring is imported and asked only for providers that the user logged in to, in a thread (it may show a dialog).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import stat
+import sys
+from pathlib import Path
+
+import msgspec
+
+from infill import paths, state
+from infill.errors import InfillError, ProviderRefused, ProviderUnavailable
+from infill.settings import Endpoint
+
+SERVICE = "infill"
+KEYRING_SECONDS = 20.0
+"""Longest wait for the keyring: it may be asking the user to unlock it."""
+LARGEST_KEY = 8192
+
+
+class Secret:
+    """A key. Shows itself as asterisks wherever it is printed, formatted or serialized."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The key itself: for the header that it is meant for."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "********"
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
+        return Secret, ("",)  # a pickled or copied one holds nothing
+
+
+async def find(name: str, endpoint: Endpoint) -> Secret | None:
+    """The key of a provider (`kind:name`), or None where it needs none. Raises ProviderRefused where one is promised and cannot be had."""
+    if endpoint.key_variable:
+        return _from_variable(name, endpoint.key_variable)
+    if endpoint.key_file:
+        return _from_file(endpoint.key_file)
+    if name in logins():
+        return await _from_keyring(name)
+    return None
+
+
+def _from_variable(name: str, variable: str) -> Secret:
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        raise ProviderRefused(f"The environment variable {variable} with the key of {name} is not set.",
+                              "Set it where your editor is started, or use `infill providers login`.")  # fmt: skip
+    return _usable(value, variable)
+
+
+def _from_file(name: str) -> Secret:
+    file = Path(name).expanduser()
+    try:
+        status = file.stat()
+        if hasattr(os, "getuid") and (status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077):
+            raise ProviderRefused(f"The key file {file} can be read by others.", f"`chmod 600 {file}` keeps it to yourself.")
+        with file.open(encoding="utf-8") as stream:
+            value = stream.read(LARGEST_KEY).strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ProviderRefused(f"The key file {file} cannot be read ({type(exc).__name__}).", "See keyFile in your settings.") from exc
+    if not value:
+        raise ProviderRefused(f"The key file {file} is empty.", "See keyFile in your settings.")
+    return _usable(value, str(file))
+
+
+def _usable(value: str, where: str) -> Secret:
+    if not value.isascii() or not value.isprintable():
+        raise ProviderRefused(f"What {where} holds is no key: a key has printable ASCII characters only.", "See `infill providers login`.")
+    return Secret(value)
+
+
+async def _from_keyring(name: str) -> Secret:
+    try:
+        value = await asyncio.wait_for(asyncio.to_thread(_read_keyring, name), KEYRING_SECONDS)
+    except asyncio.TimeoutError as exc:
+        raise ProviderUnavailable(f"The keyring with the key of {name} does not answer.", "Unlock it, or set keyVariable or keyFile.") from exc
+    if not value:
+        raise ProviderRefused(f"The keyring has no key of {name} any more.", f"`infill providers login {name}` stores it anew.")
+    return _usable(value, "the keyring")
+
+
+def _read_keyring(name: str) -> str:
+    import keyring
+    import keyring.errors
+
+    try:
+        return keyring.get_password(SERVICE, name) or ""
+    except keyring.errors.KeyringError as exc:
+        raise ProviderRefused(f"The keyring with the key of {name} cannot be read ({type(exc).__name__}).",
+                              "Unlock it, or set keyVariable or keyFile.") from exc  # fmt: skip
+
+
+def login(name: str, key: str) -> None:
+    """Keep a key in the keyring. Raises InfillError where there is none that can hold it."""
+    import keyring
+    import keyring.errors
+
+    _usable(key, "what was typed")
+    try:
+        keyring.set_password(SERVICE, name, key)
+    except (keyring.errors.KeyringError, RuntimeError) as exc:
+        raise InfillError(f"There is no keyring that would keep the key ({type(exc).__name__}).",
+                          "Set keyVariable or keyFile of this provider in your settings instead.") from exc  # fmt: skip
+    _remember(logins() | {name})
+
+
+def logout(name: str) -> bool:
+    """Forget a key; False where there was none."""
+    import keyring
+    import keyring.errors
+
+    known = name in logins()
+    _remember(logins() - {name})
+    with contextlib.suppress(keyring.errors.KeyringError, RuntimeError):
+        keyring.delete_password(SERVICE, name)
+        return True
+    return known
+
+
+def logins() -> frozenset[str]:
+    """The providers whose key is in the keyring: kept beside the state, so that the keyring is not opened in vain."""
+    try:
+        return frozenset(msgspec.json.decode(_file().read_bytes(), type=list[str]))
+    except (OSError, msgspec.MsgspecError):
+        return frozenset()
+
+
+def _remember(names: frozenset[str]) -> None:
+    directory = paths.private_directory(_file().parent)
+    state.write_atomically(directory / _file().name, msgspec.json.encode(sorted(names)))
+
+
+def _file() -> Path:
+    return paths.state_directory() / "logins.json"
+
+
+def source(name: str, endpoint: Endpoint) -> str:
+    """Where a provider's key comes from, in words; never the key."""
+    if endpoint.key_variable:
+        return f"environment variable {endpoint.key_variable}" + ("" if os.environ.get(endpoint.key_variable) else " (not set)")
+    if endpoint.key_file:
+        return f"file {endpoint.key_file}"
+    return "keyring" if name in logins() else "none"
+
+
+def is_interactive() -> bool:
+    """Whether a key can be typed unseen."""
+    return sys.stdin.isatty()

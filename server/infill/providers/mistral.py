@@ -1,0 +1,51 @@
+"""Mistral's API: Codestral fills in the middle at `/v1/fim/completions`; everything else is as OpenAI's, but for a few names of fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infill.ask import Instruction, Prompt
+from infill.providers import openai
+from infill.providers.base import Limits
+from infill.providers.dialect import Call, Facts, Piece, RemoteModel
+from infill.providers.http import Connection, Deadline
+
+FIM_MODEL = "codestral-latest"
+
+
+class Mistral:
+    """Speaks Mistral's API."""
+
+    default_url = "https://api.mistral.ai/v1"
+    limits = Limits(prefix_tokens=2048, suffix_tokens=512, remote=True)
+
+    async def look(self, line: Connection, deadline: Deadline) -> Facts:
+        return Facts(model=line.endpoint.model or FIM_MODEL)
+
+    def completion(self, prompt: Prompt, facts: Facts) -> Call:
+        """Prefix and suffix as they are: the API puts in the tokens, and text that spells one stays text."""
+        body: dict[str, Any] = {
+            "model": facts.model,
+            "prompt": prompt.prefix,
+            "suffix": prompt.suffix,
+            "max_tokens": prompt.stop.max_tokens,
+            "temperature": prompt.sampling.temperature,
+            "top_p": prompt.sampling.top_p,
+            "random_seed": prompt.sampling.seed,
+            "stream": True,
+        }
+        return Call(path="/v1/fim/completions", body=body)
+
+    def generation(self, instruction: Instruction, model: str) -> Call:
+        call = openai.chat(instruction.messages, model or FIM_MODEL, instruction.sampling, instruction.stop)
+        if "seed" in call.body:
+            call.body["random_seed"] = call.body.pop("seed")
+        return call
+
+    def read(self, message: dict[str, Any]) -> Piece:
+        if message.get("object") == "error":
+            return Piece(trouble=str(message.get("message") or "an error"))
+        return openai.read(message)
+
+    async def models(self, line: Connection, deadline: Deadline) -> list[RemoteModel]:
+        return await openai.list_models(line, deadline)

@@ -1,0 +1,107 @@
+"""Ollama: `/api/generate` with a suffix where the model's template knows one, else a raw prompt in the tokens that its vocabulary has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infill.ask import Instruction, Prompt, Sampling, Stop
+from infill.errors import ProviderRefused
+from infill.providers import families
+from infill.providers.base import Limits
+from infill.providers.dialect import Call, Facts, Piece, RemoteModel
+from infill.providers.http import Connection, Deadline
+
+NATURALLY = 4096
+"""Tokens of context asked for: its own default has been 2048 for long, and cuts silently."""
+KEEP_ALIVE = "30m"
+
+
+class Ollama:
+    """Speaks Ollama's own API."""
+
+    default_url = "http://127.0.0.1:11434"
+    limits = Limits(prefix_tokens=1536, suffix_tokens=512, snippet_tokens=512, remote=True)
+
+    async def look(self, line: Connection, deadline: Deadline) -> Facts:
+        """What `/api/show` says: capabilities first, then the template, then the vocabulary."""
+        model, wanted = line.endpoint.model or await self._only_model(line, deadline), line.endpoint.family
+        if wanted == "suffix":
+            return Facts(model=model, mode="suffix")
+        if wanted:
+            return Facts(model=model, family=families.named(wanted, line.name), mode="raw")
+        shown = await line.json("POST", "/api/show", deadline, {"model": model})
+        if "insert" in (shown.get("capabilities") or ()) or ".Suffix" in str(shown.get("template", "")):
+            return Facts(model=model, mode="suffix")
+        verbose = await line.json("POST", "/api/show", deadline, {"model": model, "verbose": True})
+        vocabulary = (verbose.get("model_info") or {}).get("tokenizer.ggml.tokens")
+        family = families.recognize(frozenset(vocabulary)) if isinstance(vocabulary, list) else None
+        if family is None:
+            entry = line.name.partition(":")[2]
+            raise ProviderRefused(
+                f"{line.name}: {model} has no fill-in-the-middle tokens.",
+                f"Choose a model that has (`qwen2.5-coder:1.5b-base`), or set providers.remote.{entry}.family: {', '.join(families.table())}.",
+            )
+        return Facts(model=model, family=family, mode="raw")
+
+    def completion(self, prompt: Prompt, facts: Facts) -> Call:
+        options = _options(prompt.sampling, prompt.stop)
+        body: dict[str, Any] = {"model": facts.model, "stream": True, "keep_alive": KEEP_ALIVE, "options": options}
+        if facts.family is None:
+            return Call(path="/api/generate", body=body | {"prompt": prompt.prefix, "suffix": prompt.suffix})
+        ends = facts.family.ends
+        options["stop"] = list(ends)
+        return Call(path="/api/generate", body=body | {"prompt": families.render(facts.family, prompt), "raw": True}, words=ends)
+
+    def generation(self, instruction: Instruction, model: str) -> Call:
+        messages = [{"role": turn.role, "content": turn.content} for turn in instruction.messages]
+        options = _options(instruction.sampling, instruction.stop)
+        return Call(path="/api/chat", body={"model": model, "messages": messages, "stream": True, "keep_alive": KEEP_ALIVE, "options": options})
+
+    def read(self, message: dict[str, Any]) -> Piece:
+        if error := message.get("error"):
+            return Piece(trouble=str(error))
+        said = message.get("message")
+        text = said.get("content") if isinstance(said, dict) else message.get("response")
+        done = bool(message.get("done"))
+        return Piece(
+            text=str(text or ""),
+            why="" if not done else "length" if message.get("done_reason") == "length" else "end",
+            evaluated=int(message.get("prompt_eval_count") or 0),
+            generated=int(message.get("eval_count") or 0),
+        )
+
+    async def models(self, line: Connection, deadline: Deadline) -> list[RemoteModel]:
+        reply = await line.json("GET", "/api/tags", deadline)
+        entries = reply.get("models") if isinstance(reply, dict) else None
+        if not isinstance(entries, list):
+            raise line.garbled(b"")
+        return [_model(entry) for entry in entries if isinstance(entry, dict)]
+
+    async def _only_model(self, line: Connection, deadline: Deadline) -> str:
+        names = [model.name for model in await self.models(line, deadline)]
+        if len(names) == 1:
+            return names[0]
+        some = f" It has: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}." if names else " `ollama pull qwen2.5-coder:1.5b-base` gets one."
+        raise ProviderRefused(f"Which model {line.name} shall use is not set.", f"Set providers.remote.{line.name.partition(':')[2]}.model.{some}")
+
+
+def _options(sampling: Sampling, stop: Stop) -> dict[str, Any]:
+    return {
+        "num_predict": stop.max_tokens,
+        "num_ctx": max(NATURALLY, 2 * stop.max_tokens + 2048),
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "min_p": sampling.min_p,
+        "seed": sampling.seed,
+    }
+
+
+def _model(entry: dict[str, Any]) -> RemoteModel:
+    details = entry.get("details") or {}
+    return RemoteModel(
+        name=str(entry.get("name") or entry.get("model") or ""),
+        size=int(entry.get("size") or 0),
+        family=str(details.get("family") or ""),
+        parameters=str(details.get("parameter_size") or ""),
+        quantization=str(details.get("quantization_level") or ""),
+    )

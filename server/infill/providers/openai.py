@@ -1,0 +1,172 @@
+"""OpenAI's API, as OpenAI, vLLM, SGLang, LM Studio, TGI, DeepSeek, llama-cpp-python's server and many others speak it.
+
+Its `/v1/completions` knows no fill-in-the-middle but the field `suffix`, which most servers ignore or refuse. So the prompt is rendered for the
+model's family: as `family` in the settings says, else as the server's own tokenizer shows (`/tokenize` of vLLM and llama.cpp, `/extras/tokenize` of
+llama-cpp-python). Two more words may stand in the setting: `suffix` (the API does it itself) and `chat` (a chat model is asked, the last resort).
+Nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from infill.ask import Instruction, Message, Prompt, Sampling, Stop
+from infill.errors import ProviderRefused, ProviderUnavailable
+from infill.providers import families
+from infill.providers.base import Limits
+from infill.providers.dialect import Call, Facts, Piece, RemoteModel
+from infill.providers.http import Connection, Deadline
+
+FILL = (
+    "You complete code at the cursor of an editor. The user sends a file with the text <CURSOR> at one place. Answer with nothing but the code that "
+    "belongs there: no explanation, no fences, nothing of what stands before or after it. Answer with nothing where nothing belongs."
+)
+CURSOR = "<CURSOR>"
+
+
+class OpenAi:
+    """Speaks OpenAI's API."""
+
+    default_url = "https://api.openai.com/v1"
+    limits = Limits(prefix_tokens=2048, suffix_tokens=512, snippet_tokens=1024, remote=True)
+
+    async def look(self, line: Connection, deadline: Deadline) -> Facts:
+        """The model, and the way it is asked."""
+        model = line.endpoint.model or await only_model(line, deadline)
+        wanted = line.endpoint.family
+        if wanted in {"suffix", "chat"}:
+            return Facts(model=model, mode=wanted)
+        family = families.named(wanted, line.name) if wanted else await self._by_tokenizer(line, model, deadline)
+        if family is None:
+            entry = line.name.partition(":")[2]
+            raise ProviderRefused(
+                f"{line.name} does not say how {model or 'its model'} fills in the middle.",
+                f"Set providers.remote.{entry}.family: {', '.join(families.table())}, or `suffix` where the API takes a suffix, or `chat`.",
+            )
+        return Facts(model=model, family=family, mode="rendered")
+
+    async def _by_tokenizer(self, line: Connection, model: str, deadline: Deadline) -> families.Family | None:
+        """The first family whose tokens are single tokens over there."""
+        tokens = {token.strip() for family in families.table().values() for token in family.evidence}
+        known: set[str] = set()
+        count = None
+        for token in sorted(tokens):
+            count = count or await _counter(line, model, deadline)
+            if count is None:
+                return None
+            if await count(token) == 1:
+                known.add(token)
+        return families.recognize(known)
+
+    def completion(self, prompt: Prompt, facts: Facts) -> Call:
+        """In the way that `look` found."""
+        if facts.mode == "chat":
+            return chat(_question(prompt), facts.model, prompt.sampling, prompt.stop, code=True)
+        body: dict[str, Any] = {"model": facts.model, "max_tokens": prompt.stop.max_tokens, "stream": True, **_sampling(prompt.sampling)}
+        if facts.family is None:
+            return Call(path="/v1/completions", body=body | {"prompt": prompt.prefix, "suffix": prompt.suffix})
+        ends = facts.family.ends
+        body |= {"prompt": families.render(facts.family, prompt), "stop": list(ends[: families.MOST_STOPS])}
+        return Call(path="/v1/completions", body=body, words=ends)
+
+    def generation(self, instruction: Instruction, model: str) -> Call:
+        """A conversation."""
+        return chat(instruction.messages, model, instruction.sampling, instruction.stop)
+
+    def read(self, message: dict[str, Any]) -> Piece:
+        return read(message)
+
+    async def models(self, line: Connection, deadline: Deadline) -> list[RemoteModel]:
+        return await list_models(line, deadline)
+
+
+def chat(messages: Sequence[Message], model: str, sampling: Sampling, stop: Stop, *, code: bool = False) -> Call:
+    """A call of `/v1/chat/completions`."""
+    body: dict[str, Any] = {
+        "messages": [{"role": turn.role, "content": turn.content} for turn in messages],
+        "max_tokens": stop.max_tokens,
+        "stream": True,
+    }
+    if model:
+        body["model"] = model
+    return Call(path="/v1/chat/completions", body=body | _sampling(sampling), chat=code)
+
+
+def read(message: dict[str, Any]) -> Piece:
+    """One message of a stream of `/v1/completions` or `/v1/chat/completions`."""
+    if error := message.get("error"):
+        return Piece(trouble=str(error.get("message") if isinstance(error, dict) else error))
+    usage = message.get("usage") or {}
+    evaluated, generated = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+    choices = message.get("choices")
+    if not choices:
+        return Piece(evaluated=evaluated, generated=generated)
+    choice = choices[0]
+    said = choice.get("delta") or choice.get("message")
+    text = said.get("content") if isinstance(said, dict) else choice.get("text")
+    if isinstance(text, list):  # Mistral's newer models answer in parts
+        text = "".join(str(part.get("text") or "") for part in text if isinstance(part, dict))
+    reason = choice.get("finish_reason")
+    why = "" if reason is None else "length" if reason == "length" else "end"
+    return Piece(text=str(text or ""), why=why, evaluated=evaluated, generated=generated)
+
+
+async def list_models(line: Connection, deadline: Deadline) -> list[RemoteModel]:
+    """What `/v1/models` says."""
+    reply = await line.json("GET", "/v1/models", deadline)
+    entries = reply.get("data", []) if isinstance(reply, dict) else reply
+    if not isinstance(entries, list):
+        raise line.garbled(b"")
+    return [RemoteModel(name=str(entry["id"])) for entry in entries if isinstance(entry, dict) and "id" in entry]
+
+
+async def only_model(line: Connection, deadline: Deadline) -> str:
+    """The model of a server that has one. Raises ProviderRefused where a choice has to be made."""
+    names = [model.name for model in await list_models(line, deadline)]
+    if len(names) == 1:
+        return names[0]
+    entry = line.name.partition(":")[2]
+    some = f" It has: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}." if names else ""
+    raise ProviderRefused(f"Which model {line.name} shall use is not set.", f"Set providers.remote.{entry}.model.{some}")
+
+
+async def _counter(line: Connection, model: str, deadline: Deadline) -> Any:
+    """A function that tells of how many tokens a text is to this server's tokenizer; None where it has none to ask."""
+    shapes: tuple[tuple[str, Callable[[str], dict[str, Any]]], ...] = (
+        ("/tokenize", lambda text: {"model": model, "prompt": text, "add_special_tokens": False}),
+        ("/tokenize", lambda text: {"content": text, "add_special": False, "parse_special": True}),
+        ("/extras/tokenize", lambda text: {"input": text}),
+    )
+    for path, body in shapes:
+        try:
+            reply = await line.json("POST", path, deadline, body("a"))
+        except (ProviderRefused, ProviderUnavailable) as exc:
+            if isinstance(exc, ProviderUnavailable) and deadline.left() <= 0:
+                raise
+            continue
+        if not isinstance(reply, dict) or not isinstance(reply.get("tokens"), list):
+            continue
+        extra = len(reply["tokens"]) - 1  # a beginning-of-text token that cannot be left out
+
+        async def count(text: str, path: str = path, body: Callable[[str], dict[str, Any]] = body, extra: int = extra) -> int:
+            reply = await line.json("POST", path, deadline, body(text))
+            return len(reply["tokens"]) - extra
+
+        return count
+    return None
+
+
+def _sampling(sampling: Sampling) -> dict[str, Any]:
+    """Only what differs from an API's own defaults: newer models refuse what they do not know."""
+    values: dict[str, Any] = {"temperature": sampling.temperature}
+    if sampling.top_p < 1:
+        values["top_p"] = sampling.top_p
+    if sampling.seed:
+        values["seed"] = sampling.seed
+    return values
+
+
+def _question(prompt: Prompt) -> tuple[Message, ...]:
+    others = "".join(f"{piece.path}:\n{piece.text}\n\n" for piece in prompt.snippets)
+    return (Message("system", FILL), Message("user", f"{others}{prompt.path}\n{prompt.prefix}{CURSOR}{prompt.suffix}"))

@@ -1,0 +1,281 @@
+"""A provider on the other end of an HTTP connection: the way of asking that all kinds have in common. What differs is in a Dialect.
+
+What leaves is masked and cut to size here, in every part of a prompt; nothing is asked ahead, nothing in a file whose text must not leave. One
+completion at a time: whoever comes next waits for its turn within its own deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import statistics
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+
+from infill.ask import Delta, Event, Finish, Instruction, Prompt, Report, Snippet, Stop, Timings
+from infill.errors import ProviderUnavailable
+from infill.privacy import secrets
+from infill.providers.base import Limits
+from infill.providers.cut import Cutter
+from infill.providers.dialect import Call, Dialect, Facts, Piece, RemoteModel
+from infill.providers.fence import Fence
+from infill.providers.http import Connection, Deadline
+
+REMEMBERED_TIMES = 15
+"""Answers whose median is `typical_ms`."""
+GENERATION_SECONDS = 60.0
+"""Longest silence before the first word of generated code."""
+SPREAD = 0.4
+"""Temperature of all candidates but the first, at least: without it they would all be the same."""
+
+
+class Remote:
+    """One server that completes and generates."""
+
+    def __init__(self, name: str, line: Connection, dialect: Dialect, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = name
+        self.line = line
+        self.dialect = dialect
+        self._clock = clock
+        self._facts: Facts | None = None
+        self._turn = asyncio.Lock()
+        self._times: collections.deque[float] = collections.deque(maxlen=REMEMBERED_TIMES)
+        self._asked: collections.deque[float] = collections.deque()
+
+    @property
+    def limits(self) -> Limits:
+        """The dialect's, with the speed that was seen."""
+        return msgspec.structs.replace(self.dialect.limits, typical_ms=statistics.median(self._times) if self._times else 0.0)
+
+    async def warm(self, prompt: Prompt) -> None:
+        """Nothing: what is not asked for does not leave this machine."""
+
+    async def forget(self, slot: str) -> None:
+        """Nothing is kept here."""
+
+    async def aclose(self) -> None:
+        await self.line.aclose()
+
+    async def complete(self, prompt: Prompt) -> AsyncGenerator[Event, None]:
+        """Fill in the middle over there."""
+        deadline = Deadline(min(prompt.stop.deadline_ms, self.line.endpoint.timeout_ms) / 1000, self._clock)
+        if prompt.priority == "background":
+            raise ProviderUnavailable(f"{self.name} is not asked ahead of time.")
+        self._may_ask(prompt.remote_allowed)
+        async with self._my_turn(deadline):
+            masked, found = await asyncio.to_thread(presentable, prompt, self.dialect.limits)
+            facts = self._facts = self._facts or await self.dialect.look(self.line, deadline)
+            notes = (f"{found} secret{'s' if found > 1 else ''} masked",) if found else ()
+            calls = [self.dialect.completion(candidate, facts) for candidate in _candidates(masked)]
+            answer = self._answer(calls[0], masked.stop, facts.model, deadline, notes)
+            if len(calls) > 1:
+                answer = self._several(calls, masked.stop, facts.model, deadline, notes)
+            async with contextlib.aclosing(answer) as events:
+                async for event in events:
+                    yield event
+
+    async def generate(self, instruction: Instruction, model: str = "") -> AsyncGenerator[Event, None]:
+        """Answer an instruction over there."""
+        deadline = Deadline(instruction.stop.deadline_ms / 1000, self._clock)
+        self._may_ask(instruction.remote_allowed)
+        await asyncio.to_thread(secrets.prepare)
+        found = [secrets.mask(turn.content) for turn in instruction.messages]
+        turns = tuple(msgspec.structs.replace(turn, content=text) for turn, (text, _) in zip(instruction.messages, found, strict=True))
+        asked = msgspec.structs.replace(instruction, messages=turns)
+        model = model or self.line.endpoint.model or (await self.dialect.look(self.line, deadline)).model
+        count = sum(number for _, number in found)
+        notes = (f"{count} secret{'s' if count > 1 else ''} masked",) if count else ()
+        async with contextlib.aclosing(self._answer(self.dialect.generation(asked, model), asked.stop, model, deadline, notes)) as events:
+            async for event in events:
+                yield event
+
+    async def look(self, deadline: Deadline) -> Facts:
+        """What is known of the model over there; asked once."""
+        self._facts = self._facts or await self.dialect.look(self.line, deadline)
+        return self._facts
+
+    async def models(self) -> list[RemoteModel]:
+        """What can be chosen over there."""
+        return await self.dialect.models(self.line, Deadline(self.line.endpoint.timeout_ms / 1000, self._clock))
+
+    def _may_ask(self, allowed: bool) -> None:
+        """Raise ProviderUnavailable where privacy or the rate limit forbids to ask."""
+        if not allowed:
+            raise ProviderUnavailable(f"{self.name} is not asked: this file's text stays on this machine.")
+        self.line.check()
+        most, now = self.line.endpoint.max_requests_per_minute, self._clock()
+        while self._asked and self._asked[0] <= now - 60:
+            self._asked.popleft()
+        if most and len(self._asked) >= most:
+            raise ProviderUnavailable(f"{self.name} has had its {most} requests of this minute.")
+
+    @contextlib.asynccontextmanager
+    async def _my_turn(self, deadline: Deadline) -> AsyncIterator[None]:
+        try:
+            await asyncio.wait_for(self._turn.acquire(), max(0.0, deadline.left()))
+        except asyncio.TimeoutError as exc:
+            raise ProviderUnavailable(f"{self.name} is still busy with another request.") from exc
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    async def _several(self, calls: list[Call], stop: Stop, model: str, deadline: Deadline, notes: tuple[str, ...]) -> AsyncGenerator[Event, None]:
+        """Several candidates, asked for side by side: few servers give more than one for a request."""
+
+        async def collect(number: int, call: Call) -> list[Event]:
+            async with contextlib.aclosing(self._answer(call, stop, model, deadline, notes)) as events:
+                return [msgspec.structs.replace(event, candidate=number) if not isinstance(event, Report) else event async for event in events]
+
+        tasks = [asyncio.ensure_future(collect(number, call)) for number, call in enumerate(calls)]
+        try:
+            answers = [answer for answer in await asyncio.gather(*tasks, return_exceptions=True) if not isinstance(answer, asyncio.CancelledError)]
+        finally:
+            for task in tasks:
+                task.cancel()
+        good = [answer for answer in answers if isinstance(answer, list)]
+        if not good:
+            raise next(answer for answer in answers if isinstance(answer, BaseException))
+        for number, answer in enumerate(good):
+            for event in answer[:-1]:
+                assert not isinstance(event, Report)
+                yield msgspec.structs.replace(event, candidate=number)
+        yield good[0][-1]
+
+    async def _answer(self, call: Call, stop: Stop, model: str, deadline: Deadline, notes: tuple[str, ...]) -> AsyncGenerator[Event, None]:
+        """One answer, cut where it ends. With text in hand, a deadline or a broken connection is an end like another; without, it is trouble."""
+        asked = self._clock()
+        self._asked.append(asked)
+        cutter, fence, last = Cutter(stop, call.words), Fence() if call.chat else None, Piece()
+        first = given = 0.0
+        try:
+            async with contextlib.aclosing(self._pieces(call, deadline)) as pieces:
+                async for piece in pieces:
+                    last = _later(last, piece)
+                    text = cutter.feed(fence.feed(piece.text) if fence else piece.text)
+                    if text:
+                        first = first or self._clock() - asked
+                        given += len(text)
+                        yield Delta(text)
+                    if cutter.ended:
+                        break
+        except ProviderUnavailable as exc:
+            if not given:
+                raise
+            cutter.why = "deadline" if deadline.left() <= 0 else "stopped"
+            notes = (*notes, exc.message)
+        if not cutter.ended:
+            rest = (cutter.feed(fence.end()) if fence else "") + cutter.end()
+            cutter.why = "length" if last.why == "length" and cutter.why == "end" else cutter.why
+            if rest:
+                yield Delta(rest)
+        self._times.append((first or self._clock() - asked) * 1000)
+        yield Finish(0, why=cutter.why or "end")
+        yield Report(provider=self.name, model=model, notes=notes, timings=_timings(self._clock() - asked, first, last))
+
+    async def _pieces(self, call: Call, deadline: Deadline) -> AsyncGenerator[Piece, None]:
+        """What the server says, message by message, up to the one that ends it."""
+        started = False
+        async with contextlib.aclosing(self.line.lines(call.path, call.body, deadline)) as lines:
+            async for line in lines:
+                message = self._message(line)
+                if message is None:
+                    continue
+                piece = self._read(message)
+                if piece.trouble:
+                    raise self.line.complaint(piece.trouble)
+                started = started or bool(piece.text)
+                yield piece
+                if piece.why:
+                    return
+        raise ProviderUnavailable(f"{self.name} {'broke off its answer' if started else 'ended without an answer'}.")
+
+    def _message(self, line: bytes) -> dict[str, Any] | None:
+        """One line of a stream: server-sent events or bare JSON. None where it says nothing."""
+        line = line.strip()
+        if line.startswith((b"data:", b"error:")):
+            line = line.partition(b":")[2].strip()
+        elif not line or line.startswith((b":", b"event:", b"id:", b"retry:")):
+            return None
+        if line == b"[DONE]":
+            return {"choices": [{"text": "", "finish_reason": "stop"}], "stop": True, "done": True}
+        message = _decoded(line)
+        if not isinstance(message, dict):
+            raise self.line.garbled(line)
+        return message
+
+    def _read(self, message: dict[str, Any]) -> Piece:
+        try:
+            return self.dialect.read(message)
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as exc:
+            raise self.line.garbled(msgspec.json.encode(message)) from exc
+
+
+def presentable(prompt: Prompt, limits: Limits) -> tuple[Prompt, int]:
+    """The prompt as it may leave: cut to what a server takes, and without secrets (whose number is told)."""
+    prefix = _tail(prompt.prefix, int(limits.prefix_tokens * limits.chars_per_token))
+    suffix = prompt.suffix[: int(limits.suffix_tokens * limits.chars_per_token)]
+    prefix, suffix, found = secrets.mask_around(prefix, suffix, prompt.path)
+    room = int(limits.snippet_tokens * limits.chars_per_token)
+    snippets: list[Snippet] = []
+    for piece in prompt.snippets:
+        room -= len(piece.text)
+        if room < 0:
+            break
+        text, number = secrets.mask(piece.text, piece.path)
+        found += number
+        snippets.append(Snippet(piece.path, text))
+    return msgspec.structs.replace(prompt, prefix=prefix, suffix=suffix, snippets=tuple(snippets)), found
+
+
+def _decoded(line: bytes) -> Any:
+    """A line's JSON; halves of a character that were escaped apart come through, to be joined later."""
+    import json
+
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _candidates(prompt: Prompt) -> list[Prompt]:
+    """The prompt as often as candidates are wanted, all but the first made to differ."""
+    first = prompt.sampling
+    others = (
+        msgspec.structs.replace(prompt, sampling=msgspec.structs.replace(first, temperature=max(first.temperature, SPREAD), seed=first.seed + number))
+        for number in range(1, prompt.candidates)
+    )
+    return [prompt, *others]
+
+
+def _tail(text: str, size: int) -> str:
+    """The last characters of a text, from the beginning of a line on where one is in reach."""
+    if len(text) <= size:
+        return text
+    cut = text[-size:]
+    newline = cut.find("\n")
+    return cut[newline + 1 :] if 0 <= newline < len(cut) // 2 else cut
+
+
+def _later(last: Piece, piece: Piece) -> Piece:
+    """What is known after one more piece: numbers and the end, whichever message brought them."""
+    return Piece(
+        why=piece.why or last.why,
+        evaluated=piece.evaluated or last.evaluated,
+        kept=piece.kept or last.kept,
+        generated=piece.generated or last.generated,
+    )
+
+
+def _timings(total: float, first: float, last: Piece) -> Timings:
+    return Timings(
+        total_ms=total * 1000,
+        first_token_ms=first * 1000,
+        tokens_evaluated=last.evaluated,
+        tokens_kept=last.kept,
+        tokens_generated=last.generated,
+    )
