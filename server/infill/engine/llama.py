@@ -17,7 +17,7 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
-from infill.errors import BadModelFile, DoesNotFit, InfillError
+from infill.errors import BadModelFile, DoesNotFit, InfillError, ProviderUnavailable
 from infill.models.fit import Plan
 
 log = logging.getLogger("infill.llama")
@@ -247,6 +247,10 @@ class Context:
             llama_cpp.llama_free(self._context)
             self._context = None
 
+    def _check(self) -> None:
+        if not self._context:
+            raise ProviderUnavailable("The model was unloaded while it answered.")
+
     # -- stopping
 
     def abort(self) -> None:
@@ -281,6 +285,7 @@ class Context:
         self._run(len(rows))
 
     def _run(self, count: int) -> None:
+        self._check()
         self._batch.n_tokens = count
         # a pending shift is applied by the next batch, cell by cell in place: given up half way, the cache would be ruined
         self._shielded = self._shift_pending
@@ -302,6 +307,7 @@ class Context:
 
     def logits(self, row: int) -> Logits:
         """Logits of the batch's row (-1: its last), valid until the next batch."""
+        self._check()
         pointer = llama_cpp.llama_get_logits_ith(self._context, row)
         return np.ctypeslib.as_array(pointer, shape=(self._vocabulary,))
 
@@ -315,15 +321,17 @@ class Context:
     # -- the cache
 
     def remove(self, sequence: int, start: int = 0, end: int = -1) -> None:
-        llama_cpp.llama_memory_seq_rm(self._memory, sequence, start, end)
+        if self._context:
+            llama_cpp.llama_memory_seq_rm(self._memory, sequence, start, end)
 
     def copy(self, source: int, target: int, start: int = 0, end: int = -1) -> None:
         """Have `target` share cells of `source`."""
-        llama_cpp.llama_memory_seq_cp(self._memory, source, target, start, end)
+        if self._context:
+            llama_cpp.llama_memory_seq_cp(self._memory, source, target, start, end)
 
     def shift(self, sequence: int, start: int, end: int, by: int) -> None:
         """Move cells to other positions; the cells must be of this sequence alone."""
-        if by:
+        if by and self._context:
             llama_cpp.llama_memory_seq_add(self._memory, sequence, start, end, by)
             self._shift_pending = True
 

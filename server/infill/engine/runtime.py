@@ -207,9 +207,7 @@ class Runtime:
         finishes = tuple(candidate.finish() for candidate in generation.candidates) if generation else ()
         if generation and not finishes:
             finishes = (Finish(why="deadline" if time.monotonic() > run.deadline else "stopped"),)
-        return Done(
-            id=number, finishes=finishes, model=self._file.id, timings=run.timings(generation), notes=tuple(run.notes), limits=self.limits()
-        )
+        return Done(id=number, finishes=finishes, model=self._file.id, timings=run.timings(generation), notes=tuple(run.notes), limits=self.limits())
 
     # ---- what is to be seen from outside
 

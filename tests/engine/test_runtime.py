@@ -1,0 +1,305 @@
+"""The bundled model at work: what it answers, where it ends, and that the cache's books are right whatever happens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infill.ask import Finish, Sampling, Snippet, Stop
+from infill.engine.protocol import Complete, Done, Generate, Text, Warm
+from infill.engine.runtime import LoadStopped, Runtime
+from infill.errors import BadModelFile, InfillError, NotAFimModel, ProviderRefused
+from infill.models.fit import Plan
+from infill.models.store import ModelFile, locate
+
+PLAN = Plan(context=4096)
+SHORT = Stop(max_tokens=8)
+"""Few enough tokens that rounding, which differs with the sizes of batches, does not tip a choice between equals."""
+PREFIX = """class Point:
+    def __init__(self, x, y):
+        self.x = x
+        self.y = y
+
+    def scale(self, factor):
+        self.x = self.x * factor
+        self.y = """
+SUFFIX = "\n\n    def norm(self):\n        return (self.x ** 2 + self.y ** 2) ** 0.5\n"
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Runtime]:
+    runtime = Runtime.load(locate("local:bundled"), PLAN, lambda done: True)
+    yield runtime
+    runtime.close()
+
+
+def ask(**changes: object) -> Complete:
+    defaults = {"id": 7, "model": "local:bundled", "slot": "a.py", "prefix": PREFIX, "suffix": SUFFIX}
+    return Complete(**{**defaults, **changes})  # type: ignore[arg-type]
+
+
+def answer(steps: Iterator[Text | Done | None]) -> tuple[list[str], Done]:
+    """The candidates' texts, and the end."""
+    texts: dict[int, str] = {}
+    for event in steps:
+        if isinstance(event, Text):
+            assert event.id == 7
+            texts[event.candidate] = texts.get(event.candidate, "") + event.text
+        elif event is not None:
+            return [texts.get(i, "") for i in range(len(event.finishes))], event
+    raise AssertionError("no end")
+
+
+def books(runtime: Runtime) -> dict[str, int]:
+    return {slot.slot: slot.tokens for slot in runtime.status().slots}
+
+
+def test_the_bundled_model_continues_the_code(runtime: Runtime) -> None:
+    texts, done = answer(runtime.complete(ask(stop=Stop(single_line=True))))
+    assert texts[0].strip()
+    assert "\n" not in texts[0]
+    assert done.finishes[0].why in ("line", "end")
+    assert done.model == "local:bundled"
+
+
+def test_the_same_question_gets_the_same_answer_and_is_not_evaluated_again(runtime: Runtime) -> None:
+    first = answer(runtime.complete(ask(slot="twice")))
+    second = answer(runtime.complete(ask(slot="twice")))
+    assert first[0] == second[0]
+    assert first[1].timings.tokens_kept == 0
+    assert second[1].timings.tokens_evaluated == 1
+
+
+def test_typing_forward_evaluates_only_what_was_typed(runtime: Runtime) -> None:
+    answer(runtime.complete(ask(slot="typing")))
+    _, done = answer(runtime.complete(ask(slot="typing", prefix=PREFIX + "self.")))
+    assert done.timings.tokens_evaluated <= 4
+    assert done.timings.tokens_kept > 50
+
+
+def test_it_says_how_sure_it_is(runtime: Runtime) -> None:
+    _, done = answer(runtime.complete(ask()))
+    assert -8 < done.finishes[0].mean_logprob < 0
+    assert -8 < done.finishes[0].first_logprob < 0
+
+
+def test_an_answer_ends_after_so_many_tokens(runtime: Runtime) -> None:
+    _, done = answer(runtime.complete(ask(stop=Stop(max_tokens=3))))
+    assert (done.finishes[0].why, done.timings.tokens_generated) == ("length", 3)
+
+
+def test_an_answer_ends_where_the_block_ends(runtime: Runtime) -> None:
+    texts, done = answer(runtime.complete(ask(stop=Stop(indent=8, max_tokens=200))))
+    assert done.finishes[0].why in ("indent", "end", "length")
+    assert all(line.startswith("        ") for line in texts[0].splitlines()[1:] if line.strip())
+
+
+def test_an_answer_ends_at_the_deadline_with_what_is_there(runtime: Runtime) -> None:
+    texts, done = answer(runtime.complete(ask(stop=Stop(deadline_ms=40, max_tokens=1000, ignore_end=True))))
+    assert done.finishes[0].why == "deadline"
+    assert texts[0]
+    assert done.timings.total_ms < 400
+
+
+def test_a_benchmark_goes_on_past_the_end_of_text(runtime: Runtime) -> None:
+    _, done = answer(runtime.complete(ask(stop=Stop(max_tokens=120, ignore_end=True))))
+    assert done.timings.tokens_generated == 120
+
+
+def test_three_candidates_differ_and_the_first_is_the_greedy_one(runtime: Runtime) -> None:
+    alone, _ = answer(runtime.complete(ask(prefix="def ", stop=Stop(max_tokens=12))))
+    texts, done = answer(runtime.complete(ask(prefix="def ", candidates=3, stop=Stop(max_tokens=12))))
+    assert texts[0] == alone[0]
+    assert len(set(texts)) == len(texts) == len(done.finishes) == 3
+
+
+def test_candidates_leave_nothing_behind_in_the_cache(runtime: Runtime) -> None:
+    for _ in range(6):
+        texts, _ = answer(runtime.complete(ask(prefix="def ", candidates=3, stop=Stop(max_tokens=4))))
+        assert len(texts) == 3
+
+
+def test_sampling_with_a_seed_can_be_repeated(runtime: Runtime) -> None:
+    answer(runtime.complete(ask()))
+
+    def sampled(seed: int, temperature: float = 1.5) -> str:
+        return answer(runtime.complete(ask(sampling=Sampling(temperature=temperature, top_p=0.95, min_p=0.01, seed=seed))))[0][0]
+
+    assert sampled(1) == sampled(1)
+    assert len({sampled(seed) for seed in range(6)}) > 1
+
+
+def test_names_of_special_tokens_in_the_code_stay_text(runtime: Runtime) -> None:
+    plain, _ = answer(runtime.complete(ask(slot="plain", stop=Stop(max_tokens=8))))
+    _, done = answer(runtime.complete(ask(slot="special", prefix="# <|fim_middle|><|endoftext|>\n" + PREFIX, stop=Stop(max_tokens=8))))
+    assert plain
+    assert done.timings.tokens_evaluated > 70
+
+
+@pytest.mark.parametrize("prefix", ["", "\x00\x01\x02", "\ud800 lone", "x = '🎉👩‍👩‍👧 e\u0301'\r\n", "\t" * 50, "a" * 5000])
+def test_any_text_can_be_asked_about(runtime: Runtime, prefix: str) -> None:
+    texts, done = answer(runtime.complete(ask(slot="odd", prefix=prefix, suffix="", stop=Stop(max_tokens=8))))
+    assert done.finishes[0].why in ("end", "length")
+    assert isinstance(texts[0].encode(), bytes)
+
+
+def test_a_prompt_over_the_models_context_is_cut_and_that_is_said(runtime: Runtime) -> None:
+    _, done = answer(runtime.complete(ask(slot="long", prefix=PREFIX * 40, stop=Stop(max_tokens=8))))
+    assert any("trimmed" in note for note in done.notes)
+    assert books(runtime)["long"] < 768
+
+
+def test_the_window_stands_still_while_lines_are_typed_into_a_long_file(runtime: Runtime) -> None:
+    text = "".join(f"value_{i} = compute({i})\n" for i in range(300))
+    evaluated = []
+    for i in range(12):
+        text += f"other_{i} = {i}\n"
+        evaluated.append(answer(runtime.complete(ask(slot="still", prefix=text, stop=Stop(max_tokens=1))))[1].timings.tokens_evaluated)
+    assert sorted(evaluated[1:])[6] < 30
+
+
+def test_warming_evaluates_the_prompt_in_chunks_so_that_the_question_finds_it_there(runtime: Runtime) -> None:
+    text = "".join(f"value_{i} = compute({i})\n" for i in range(60))
+    steps = list(runtime.warm(Warm(id=1, model="local:bundled", slot="warm", prefix=text, suffix=SUFFIX)))
+    assert len(steps) > 2
+    assert isinstance(steps[-1], Done)
+    _, done = answer(runtime.complete(ask(slot="warm", prefix=text + "v")))
+    assert done.timings.tokens_evaluated <= 4
+
+
+def test_a_request_that_is_dropped_half_way_leaves_the_books_right(runtime: Runtime) -> None:
+    text = "".join(f"value_{i} = compute({i})\n" for i in range(60))
+    steps = runtime.complete(ask(slot="dropped", prefix=text))
+    assert next(steps) is None
+    kept = books(runtime)["dropped"]
+    steps.close()  # type: ignore[attr-defined]
+    assert 0 < kept == books(runtime)["dropped"]
+    dropped, _ = answer(runtime.complete(ask(slot="dropped", prefix=text, stop=SHORT)))
+    fresh, _ = answer(runtime.complete(ask(slot="never dropped", prefix=text, stop=SHORT)))
+    assert dropped == fresh
+
+
+def test_a_request_dropped_while_it_generates_leaves_the_books_right(runtime: Runtime) -> None:
+    expected, _ = answer(runtime.complete(ask(slot="g1", stop=SHORT)))
+    steps = runtime.complete(ask(slot="g2", stop=Stop(ignore_end=True)))
+    next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    assert answer(runtime.complete(ask(slot="g2", stop=SHORT)))[0] == expected
+
+
+def test_an_aborted_step_returns_and_can_be_gone_on_with(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "".join(f"value_{i} = compute({i})\n" for i in range(60))
+    expected, _ = answer(runtime.complete(ask(slot="calm", prefix=text, stop=SHORT)))
+    context = runtime._context
+    decode, interrupted = context.decode, []
+
+    def interrupt(tokens: list[int], start: int, sequence: int, outputs: int = 0) -> None:
+        if len(interrupted) < 3 and start > 0:
+            interrupted.append(start)
+            runtime.abort()
+        decode(tokens, start, sequence, outputs)
+
+    monkeypatch.setattr(context, "decode", interrupt)
+    assert answer(runtime.complete(ask(slot="restless", prefix=text, stop=SHORT)))[0] == expected
+    assert len(interrupted) == 3
+
+
+def test_a_newer_request_for_the_same_document_takes_its_slot(runtime: Runtime) -> None:
+    text = "".join(f"value_{i} = compute({i})\n" for i in range(60))
+    older = runtime.complete(ask(slot="shared", prefix=text))
+    next(older)
+    newer, _ = answer(runtime.complete(ask(slot="shared", prefix=text + "value", stop=SHORT)))
+    _, done = answer(older)
+    assert done.finishes == (Finish(why="stopped"),)
+    assert newer == answer(runtime.complete(ask(slot="other", prefix=text + "value", stop=SHORT)))[0]
+
+
+def test_the_document_used_longest_ago_makes_room(runtime: Runtime) -> None:
+    text = "".join(f"value_{i} = compute({i})\n" for i in range(100))
+    for number in range(12):
+        answer(runtime.complete(ask(slot=f"many {number}", prefix=f"# {number}\n{text}", stop=Stop(max_tokens=1))))
+    slots = books(runtime)
+    assert sum(slots.values()) <= 4096
+    assert "many 11" in slots
+    assert "many 0" not in slots or not slots["many 0"]
+
+
+def test_a_closed_document_goes_first_but_serves_while_it_is_there(runtime: Runtime) -> None:
+    answer(runtime.complete(ask(slot="closed")))
+    runtime.forget("closed")
+    _, done = answer(runtime.complete(ask(slot="closed")))
+    assert done.timings.tokens_evaluated == 1
+
+
+def test_snippets_reach_the_model(runtime: Runtime) -> None:
+    _, without = answer(runtime.complete(ask(slot="s1", stop=Stop(max_tokens=1))))
+    _, done = answer(runtime.complete(ask(slot="s2", snippets=(Snippet("other.py", "LIMIT = 3\n"),), stop=Stop(max_tokens=1))))
+    assert done.timings.tokens_evaluated > without.timings.tokens_evaluated + 5
+
+
+def test_a_model_without_a_chat_template_follows_no_instructions(runtime: Runtime) -> None:
+    with pytest.raises(ProviderRefused, match="follows no instructions"):
+        list(runtime.generate(Generate(id=1, model="local:bundled", slot="g", messages=())))
+
+
+def test_what_llama_cpp_prints_goes_into_the_log_and_nowhere_else(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    with caplog.at_level(logging.DEBUG, "infill.llama"):
+        Runtime.load(locate("local:bundled"), PLAN, lambda done: True).close()
+    assert any("qwen2" in record.getMessage() for record in caplog.records)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_loading_tells_its_progress_and_can_be_stopped() -> None:
+    told: list[float] = []
+
+    def progress(done: float) -> bool:
+        told.append(done)
+        return False
+
+    with pytest.raises(LoadStopped):
+        Runtime.load(locate("local:bundled"), PLAN, progress)
+    assert told
+
+
+def _damaged(tmp_path: Path, name: str, data: bytes) -> ModelFile:
+    file = tmp_path / name
+    file.write_bytes(data)
+    return ModelFile(id=f"local:{name}", title=name, path=file)
+
+
+def test_a_file_that_is_no_model_or_a_damaged_one_is_told_in_a_sentence(tmp_path: Path) -> None:
+    whole = locate("local:bundled").path.read_bytes()
+    cases = {
+        "text.gguf": b"Hello, world",
+        "empty.gguf": b"",
+        "short.gguf": whole[: len(whole) // 2],
+        "header.gguf": whole[:5000],
+        "noise.gguf": whole[:24] + bytes(range(256)) * 40,
+    }
+    for name, data in cases.items():
+        with pytest.raises(BadModelFile, match=name):
+            Runtime.load(_damaged(tmp_path, name, data), PLAN, lambda done: True)
+    with pytest.raises(BadModelFile, match="cannot be read"):
+        Runtime.load(ModelFile(id="x", title="x", path=tmp_path / "none.gguf"), PLAN, lambda done: True)
+
+
+def test_a_model_without_fim_tokens_says_so_when_it_is_asked_to_fill_in(tmp_path: Path) -> None:
+    whole = locate("local:bundled").path.read_bytes()
+    for name in (b"fim_pre", b"fim_suf", b"fim_mid", b"fim_prefix", b"fim_suffix", b"fim_middle"):
+        whole = whole.replace(name, name[::-1])
+    plain = Runtime.load(_damaged(tmp_path, "plain.gguf", whole), PLAN, lambda done: True)
+    with pytest.raises(NotAFimModel, match=r"plain\.gguf cannot fill in the middle"):
+        list(plain.complete(ask()))
+    plain.close()
+
+
+def test_steps_after_unloading_end_without_touching_freed_memory() -> None:
+    runtime = Runtime.load(locate("local:bundled"), PLAN, lambda done: True)
+    steps = runtime.complete(ask(stop=Stop(ignore_end=True)))
+    next(steps)
+    runtime.close()
+    with pytest.raises(InfillError, match="unloaded"):
+        list(steps)
