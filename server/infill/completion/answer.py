@@ -1,0 +1,139 @@
+"""What a model says at one place: complete, or still growing while it is read. The cache keeps these, the scheduler feeds them.
+
+Nothing here asks anybody or starts a task. An answer is looked at through `rest`: what remains of it once `typed` has been typed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from infill.ask import Delta, Event, Finish, Report
+from infill.completion import postprocess
+from infill.completion.place import Place
+from infill.completion.types import Source, Suggestion
+
+
+class Answer:
+    """One question's candidates."""
+
+    def __init__(self, place: Place, asked: int = 1, source: Source = "model") -> None:
+        self.place = place
+        self.asked = asked
+        """How many candidates the question wanted."""
+        self.source = source
+        self.complete = False
+        """Nothing will be added any more."""
+        self.stopped = ""
+        """Why we ended it before its time; empty: we did not."""
+        self.error: Exception | None = None
+        self.report: Report | None = None
+        self.steps: tuple[str, ...] = ()
+        """Names of the post-processing steps that changed it."""
+        self._raw: dict[int, str] = {}
+        self._finishes: dict[int, Finish] = {}
+        self._clean: dict[int, tuple[int, str]] = {}
+        self._waiting: list[asyncio.Future[None]] = []
+
+    # ---- growing
+
+    def apply(self, event: Event) -> None:
+        """Take in the next event of the stream."""
+        if isinstance(event, Delta):
+            self._raw[event.candidate] = self._raw.get(event.candidate, "") + event.text
+        elif isinstance(event, Finish):
+            self._finishes[event.candidate] = event
+        else:
+            self.report = event
+        self._wake()
+
+    def close(self, *, stopped: str = "", error: Exception | None = None) -> None:
+        """The stream has ended; the first call counts."""
+        if not self.complete:
+            self.complete, self.stopped, self.error = True, stopped, error
+            self._clean.clear()
+            self._wake()
+
+    async def grown(self) -> None:
+        """Return once something was added, or nothing will be any more."""
+        if not self.complete:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(future)
+            await future
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    # ---- looking
+
+    def agrees(self, typed: str) -> bool:
+        """Whether what was typed is what the answer says, as far as both go."""
+        if not typed:
+            return True
+        if self.complete:
+            return any(text.startswith(typed) for text in self._texts())
+        return any(said.startswith(typed) or typed.startswith(said) for said in map(self._opening, self._raw or {0: ""}))
+
+    def ready(self, typed: str, *, whole: bool) -> bool:
+        """Whether it can be shown: complete, or (unless the whole is wanted) one line beyond what was typed is."""
+        if self.complete:
+            return True
+        return not whole and any(text.startswith(typed) and text[len(typed) :].strip() for text in self._texts())
+
+    def rest(self, typed: str) -> list[Suggestion]:
+        """What remains of each candidate that says what was typed; whole lines only while it grows."""
+        found: dict[str, Suggestion] = {}
+        for candidate in sorted(self._raw):
+            text = self._text(candidate)
+            if text.startswith(typed) and len(text) > len(typed):
+                finish = self._finishes.get(candidate, Finish())
+                rest = text[len(typed) :]
+                found.setdefault(rest, Suggestion(rest, 0, finish.mean_logprob, finish.first_logprob))
+        return list(found.values())
+
+    def says_nothing(self) -> bool:
+        """Complete, properly ended, and without a word."""
+        return self.complete and not (self.stopped or self.error or self.ended_by() == "deadline" or any(self._texts()))
+
+    def has_run_on(self) -> bool:
+        """Whether reading on is a waste: its last whole lines were cut away as repetition or as beyond the block."""
+        if self.asked > 1 or not self._raw.get(0, "").endswith("\n"):
+            return False
+        self._text(0)
+        return bool(postprocess.ENDING.intersection(self.steps))
+
+    def ended_by(self) -> str:
+        """Why the first candidate ended, in `ask.Finish`'s words; empty while it has not."""
+        finish = self._finishes.get(0)
+        return finish.why if finish else ""
+
+    def _texts(self) -> list[str]:
+        return [self._text(candidate) for candidate in self._raw]
+
+    def _opening(self, candidate: int) -> str:
+        return postprocess.opening(self._raw.get(candidate, ""), self.place)
+
+    def _text(self, candidate: int) -> str:
+        """The candidate after the steps that depend on the answer alone; worked out once for each line that is added."""
+        raw = self._raw[candidate]
+        finish = self._finishes.get(candidate)
+        cut_short = finish is None or finish.why in {"length", "deadline", "stopped"}
+        if cut_short:
+            raw = _whole_lines(raw, keep_single=finish is not None and not self.stopped)
+        known = self._clean.get(candidate)
+        if known is None or known[0] != len(raw):
+            text, steps = postprocess.cacheable(raw, self.place)
+            known = self._clean[candidate] = (len(raw), text)
+            if candidate == 0:
+                self.steps = steps
+        return known[1]
+
+
+def _whole_lines(raw: str, *, keep_single: bool) -> str:
+    """Without the last line, which may have been cut in the middle; the only line is kept where nothing more will come."""
+    head = raw[: raw.rfind("\n") + 1]
+    if head.strip():
+        return head
+    return raw if keep_single else ""

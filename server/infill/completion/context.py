@@ -1,0 +1,92 @@
+"""Pieces of other files that help here: chosen by shared names and by how lately they were edited. Pure.
+
+The choice has to stand still while somebody types (it comes first in the prompt, so a change costs the evaluation of everything): it depends on
+blocks of lines around the cursor, never on the line being typed.
+"""
+
+from __future__ import annotations
+
+import re
+
+from infill.ask import Snippet
+from infill.completion.types import CompletionRequest, Neighbour
+
+CHUNK_LINES = 32
+BLOCK_LINES = 32
+"""The cursor's surroundings are taken in steps of this many lines."""
+AROUND = 4096
+"""Characters before the cursor whose names count."""
+LEAST_OVERLAP = 0.05
+"""Share of common names below which a piece is of no help."""
+RECENT_BONUS = 0.1
+"""For a piece of the file that was edited last, falling with rank."""
+ECHO = 0.5
+"""A piece that shares this much of its lines with what is in the prompt anyway would only be repeated."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,}")
+
+
+class Context:
+    """Chooses, and remembers the last choice of each document, so that a keystroke costs a comparison."""
+
+    def __init__(self) -> None:
+        self._chosen: dict[str, tuple[object, tuple[Snippet, ...]]] = {}
+
+    def gather(self, request: CompletionRequest, budget: int) -> tuple[Snippet, ...]:
+        """Snippets of at most `budget` characters together, in a stable order."""
+        if budget <= 0 or not request.neighbours:
+            return ()
+        around = stable_surroundings(request.prefix)
+        key = (around, budget, request.neighbours)
+        known = self._chosen.get(request.uri)
+        if known is None or known[0] != key:
+            known = self._chosen[request.uri] = (key, choose(around, request.neighbours, budget))
+        return known[1]
+
+    def forget(self, uri: str) -> None:
+        self._chosen.pop(uri, None)
+
+
+def stable_surroundings(prefix: str) -> str:
+    """The whole blocks of lines above the cursor's block: the same for each key typed in it."""
+    number = prefix.count("\n")
+    end = len(prefix)
+    for _ in range(number % BLOCK_LINES + 1):
+        end = prefix.rfind("\n", 0, end)
+    return prefix[max(0, end - AROUND) : end + 1] if end >= 0 else ""
+
+
+def choose(around: str, neighbours: tuple[Neighbour, ...], budget: int) -> tuple[Snippet, ...]:
+    """The best pieces that fit. Those of one file stay in its order."""
+    wanted = set(_NAME.findall(around))
+    here = {line.strip() for line in around.split("\n") if line.strip()}
+    newest_first = sorted(neighbours, key=lambda neighbour: (-neighbour.edited, neighbour.path))
+    ranked = []
+    for rank, neighbour in enumerate(newest_first):
+        for number, chunk in enumerate(_chunks(neighbour.text)):
+            score = _score(chunk, wanted, here) + RECENT_BONUS / (rank + 1)
+            if score >= LEAST_OVERLAP:
+                ranked.append((score, rank, number, Snippet(neighbour.path, chunk)))
+    ranked.sort(key=lambda entry: (-entry[0], entry[1], entry[2]))
+    chosen = []
+    for entry in ranked:
+        size = len(entry[3].text) + len(entry[3].path) + 1
+        if size <= budget:
+            budget -= size
+            chosen.append(entry)
+    # the most helpful file last: nearest to the code that is completed
+    return tuple(entry[3] for entry in sorted(chosen, key=lambda entry: (-entry[1], entry[2])))
+
+
+def _chunks(text: str) -> list[str]:
+    lines = text.split("\n")
+    pieces = ["\n".join(lines[start : start + CHUNK_LINES]).strip("\n") for start in range(0, len(lines), CHUNK_LINES)]
+    return [piece for piece in pieces if piece.strip()]
+
+
+def _score(chunk: str, wanted: set[str], here: set[str]) -> float:
+    names = set(_NAME.findall(chunk))
+    lines = {line.strip() for line in chunk.split("\n") if line.strip()}
+    if not names or len(lines & here) > ECHO * len(lines):
+        return -1.0
+    return len(names & wanted) / (len(names) + len(wanted) or 1) * 2

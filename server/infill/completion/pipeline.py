@@ -1,0 +1,301 @@
+"""From a cursor to a suggestion: the whole story. No I/O and no LSP here; tasks belong to the scheduler, who answers is the provider's business."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from infill.ask import Timings
+from infill.completion import postprocess, prompt, trigger
+from infill.completion.answer import Answer
+from infill.completion.cache import Cache, Hit, follows
+from infill.completion.context import Context
+from infill.completion.debounce import Rhythm, wait_ms
+from infill.completion.filter import doubts
+from infill.completion.place import CLOSERS, OPENERS, QUOTES, place_of
+from infill.completion.scheduler import Scheduler, Sleep
+from infill.completion.trace import Trace, why_dropped, why_nothing
+from infill.completion.types import CompletionRequest, Outcome, Source, Suggestion
+from infill.providers.base import Provider
+from infill.settings import Settings
+
+WARM_AFTER_S = 0.15
+"""A pause in typing after which a document's prompt is evaluated ahead."""
+DEADLINE_GRACE_S = 0.5
+"""A provider ends its answers at the deadline by itself; one that does not is left after this much more."""
+LATENCIES = 15
+"""Answers whose median time to the first line is what the debounce adapts to, where the provider does not know better."""
+
+
+class Completer:
+    """Answers completion requests of any number of documents."""
+
+    def __init__(self, provider: Provider, settings: Settings, clock: Callable[[], float] = time.monotonic, sleep: Sleep = asyncio.sleep) -> None:
+        self._provider = provider
+        self._settings = settings
+        self._clock = clock
+        self._sleep = sleep
+        self._cache = Cache()
+        self._context = Context()
+        self._scheduler = Scheduler(sleep)
+        self._rhythm = Rhythm()
+        self._latencies: deque[float] = deque(maxlen=LATENCIES)
+        self._model = ""
+        self._last = Trace()
+
+    # ---- the story
+
+    async def complete(self, request: CompletionRequest) -> Outcome:
+        """Answer one request. Raises ProviderError or ModelError; being overtaken or too late is an outcome."""
+        trace = self._last = Trace(request=request, asked=self._clock())
+        if reason := trigger.refuses(request, self._settings):
+            self._scheduler.overtake(request.uri)
+            return self._end(trace, Outcome(reason=reason))
+        question = _with_selected(request)
+        hit = self._find(question)
+        if hit and hit.answer.ready(hit.typed, whole=not request.automatic):
+            trace.source = _origin(hit)
+            self._scheduler.overtake(request.uri, _key(question))
+            self._scheduler.use(request.uri, hit.answer)
+        else:
+            hit = await self._scheduler.turn(request.uri, _key(question), lambda: self._ask(question, trace))
+        if hit is None:
+            return self._end(trace, Outcome(reason="superseded"))
+        return self._end(trace, self._offer(request, question, hit, trace))
+
+    async def _ask(self, question: CompletionRequest, trace: Trace) -> Hit | None:
+        """Wait for the burst of keys to end, then for an answer that agrees: one under way, else a new one."""
+        trace.waited_ms = wait = self._wait(question)
+        while True:
+            hit = self._find(question)
+            if hit is None and wait:
+                self._warm(question, 0)
+                await self._sleep(wait / 1000)
+                wait = 0
+                continue
+            trace.source = _origin(hit) if hit else "model"
+            hit = hit or Hit(self._begin(question, trace), "")
+            self._scheduler.use(question.uri, hit.answer)
+            await _shown_or_wrong(hit, whole=not question.automatic)
+            if hit.answer.error:
+                raise hit.answer.error
+            if hit.answer.agrees(hit.typed) and (not hit.typed or hit.answer.rest(hit.typed)):
+                return hit
+            if hit.answer.stopped:
+                return None
+
+    def _begin(self, question: CompletionRequest, trace: Trace | None, parent: Answer | None = None) -> Answer:
+        """Put the question to the provider: for now, or (with a `parent`) for when that answer has been accepted."""
+        limits = self._provider.limits
+        snippets = self._context.gather(question, prompt.snippet_budget(limits))
+        asked = prompt.build(question, limits, self._settings, snippets=snippets, priority="background" if parent else None)
+        answer = Answer(place_of(question), asked.candidates, "prefetch" if parent else "model")
+        self._cache.store(answer)
+        if trace:
+            trace.prompt, trace.begun = asked, self._clock()
+        deadline = self._settings.completion.deadline_ms / 1000 + DEADLINE_GRACE_S
+        stream = self._provider.complete(asked)
+        self._scheduler.read(question.uri, answer, stream, deadline=deadline, ended=self._ended, parent=parent)
+        return answer
+
+    def _offer(self, request: CompletionRequest, question: CompletionRequest, hit: Hit, trace: Trace) -> Outcome:
+        """What remains of the answer, made to fit the cursor; nothing rather than something poor."""
+        trace.answer = hit.answer
+        suggestions, reason = self._suggestions(question, hit, trace)
+        if trace.source == "model":
+            self._latencies.append((self._clock() - trace.begun) * 1000)
+        if suggestions:
+            self._draft_ahead(question, hit, suggestions[0])
+        if request.selected:
+            suggestions = tuple(msgspec.structs.replace(one, text=request.selected + one.text) for one in suggestions)
+        report = hit.answer.report
+        timings = report.timings if report and trace.source != "cache" else Timings()
+        return Outcome(
+            suggestions=suggestions,
+            reason="" if suggestions else reason,
+            source=trace.source if suggestions else "none",
+            provider=report.provider if report else self._provider.name,
+            model=report.model if report else self._model,
+            timings=msgspec.structs.replace(timings, total_ms=(self._clock() - trace.asked) * 1000, waited_ms=timings.waited_ms + trace.waited_ms),
+            notes=(*trace.notes, *(report.notes if report else ())),
+        )
+
+    def _suggestions(self, question: CompletionRequest, hit: Hit, trace: Trace) -> tuple[tuple[Suggestion, ...], str]:
+        wanted = 1 if question.automatic else self._settings.completion.candidates
+        place = place_of(question)
+        found: dict[str, Suggestion] = {}
+        reason = why_nothing(hit.answer)
+        for candidate in hit.answer.rest(hit.typed):
+            shown = postprocess.at_cursor(candidate.text, place)
+            doubt = doubts(candidate, self._settings.completion.min_confidence)
+            trace.steps += shown.steps
+            if shown.text and not doubt and len(found) < wanted:
+                found.setdefault(shown.text, msgspec.structs.replace(candidate, text=shown.text, replaces=shown.replaces))
+            else:
+                reason = doubt or why_dropped(shown.steps) or reason
+        return tuple(found.values()), reason
+
+    # ---- around it
+
+    def changed(self, request: CompletionRequest, typed: bool) -> None:
+        """The document was opened or changed; the cursor is where the edit ended. Stops what disagrees, warms after a pause."""
+        if typed:
+            self._rhythm.key(self._clock())
+        cursors = [request, *_within_pair(request)]
+        self._scheduler.keep(request.uri, lambda answer: any(follows(answer, cursor) for cursor in cursors))
+        if not self._scheduler.busy(request.uri):
+            self._warm(request, WARM_AFTER_S if typed else 0)
+
+    def closed(self, uri: str) -> None:
+        """The document was closed: its work ends. What is known of it stays, it may be opened again."""
+        self._scheduler.close(uri)
+        self._context.forget(uri)
+        provider = self._provider
+        self._scheduler.background(lambda: provider.forget(uri))
+
+    def accepted(self, uri: str, text: str) -> None:
+        """The user took a suggestion, or the beginning of one."""
+        self._last.accepted += len(text)
+
+    def explain(self) -> dict[str, object]:
+        """How the last request went."""
+        return self._last.explain(
+            {
+                "rhythmMs": round(self._rhythm.interval_ms()),
+                "latencyMs": round(self._latency()),
+                "cachedAnswers": len(self._cache),
+            }
+        )
+
+    async def aclose(self) -> None:
+        """End everything that is under way. The provider stays: it belongs to whoever made it."""
+        await self._scheduler.aclose()
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        if (settings.completion, settings.models, settings.providers) != (self._settings.completion, self._settings.models, self._settings.providers):
+            self.forget_answers()
+        self._settings = settings
+        if not settings.enabled:
+            self._scheduler.close_all()
+
+    @property
+    def provider(self) -> Provider:
+        return self._provider
+
+    @provider.setter
+    def provider(self, provider: Provider) -> None:
+        if provider is not self._provider:
+            self._provider = provider
+            self._latencies.clear()
+            self.forget_answers()
+
+    def forget_answers(self) -> None:
+        """Somebody else answers from now on: what is known and what is under way is thrown away."""
+        self._scheduler.close_all()
+        self._cache.clear()
+
+    # ---- details
+
+    def _find(self, question: CompletionRequest) -> Hit | None:
+        if question.automatic:
+            return self._cache.find(question)
+        return self._cache.find(question, candidates=self._settings.completion.candidates, whole=True)
+
+    def _wait(self, question: CompletionRequest) -> float:
+        if not question.automatic:
+            return 0.0
+        if (fixed := self._settings.completion.debounce_ms) is not None:
+            return float(fixed)
+        return wait_ms(
+            interval=self._rhythm.interval_ms(),
+            latency=self._latency(),
+            target=self._settings.latency.target,
+            remote=self._provider.limits.remote,
+            since_key=self._rhythm.since_key_ms(self._clock()),
+        )
+
+    def _latency(self) -> float:
+        return self._provider.limits.typical_ms or (statistics.median(self._latencies) if self._latencies else 0.0)
+
+    def _warm(self, request: CompletionRequest, pause: float) -> None:
+        limits = self._provider.limits
+        if limits.remote or request.disabled or not (self._settings.enabled and self._settings.engine.warm):
+            return
+        if not self._settings.languages.get(request.language, True):
+            return
+        provider, settings = self._provider, self._settings
+
+        async def work() -> None:
+            snippets = self._context.gather(request, prompt.snippet_budget(limits))
+            await provider.warm(prompt.build(request, limits, settings, snippets=snippets, priority="background"))
+
+        self._scheduler.warm(request.uri, pause, work)
+
+    def _draft_ahead(self, question: CompletionRequest, hit: Hit, shown: Suggestion) -> None:
+        """Ask, once the answer is complete and at the lowest priority, what follows when it has been accepted."""
+        if not self._settings.engine.prefetch or self._provider.limits.remote:
+            return
+        after = msgspec.structs.replace(question, automatic=True)
+
+        def begin() -> None:
+            whole = self._suggestions(after, hit, Trace())[0] or (shown,)
+            then = msgspec.structs.replace(after, prefix=after.prefix + whole[0].text, suffix=after.suffix[whole[0].replaces :])
+            if not trigger.refuses(then, self._settings) and self._cache.find(then) is None:
+                self._begin(then, None, parent=hit.answer)
+
+        self._scheduler.after(question.uri, hit.answer, begin)
+
+    def _ended(self, answer: Answer) -> None:
+        """An answer will grow no more: what is of no use is thrown away, and everything when another model begins to answer."""
+        if answer.error or (answer.complete and not answer.says_nothing() and not answer.rest("")):
+            self._cache.drop(answer)
+        if answer.report and answer.report.model != self._model:
+            if self._model:
+                self._cache.clear()
+                self._cache.store(answer)
+            self._model = answer.report.model
+
+    def _end(self, trace: Trace, outcome: Outcome) -> Outcome:
+        trace.outcome = outcome
+        return outcome
+
+
+async def _shown_or_wrong(hit: Hit, *, whole: bool) -> None:
+    """Until the answer can be shown, or turns out to say something else than what was typed."""
+    while not hit.answer.ready(hit.typed, whole=whole) and hit.answer.agrees(hit.typed):
+        await hit.answer.grown()
+
+
+def _with_selected(request: CompletionRequest) -> CompletionRequest:
+    """The question behind a selected popup item: what follows it?"""
+    if not request.selected:
+        return request
+    return msgspec.structs.replace(request, prefix=request.prefix + request.selected, selected="")
+
+
+def _key(question: CompletionRequest) -> object:
+    return question.prefix, question.suffix, question.automatic
+
+
+def _origin(hit: Hit) -> Source:
+    kind: Literal["prefetch", "cache", "running"] = "cache" if hit.answer.complete else "running"
+    return "prefetch" if hit.answer.source == "prefetch" and not hit.typed else kind
+
+
+def _within_pair(request: CompletionRequest) -> list[CompletionRequest]:
+    """An edit that ends with `()` was `(` typed by the user and `)` by the editor: the cursor is between."""
+    pair = request.prefix[-2:]
+    if len(pair) == 2 and ((pair[1] in CLOSERS and OPENERS.get(pair[0]) == pair[1]) or (pair[0] == pair[1] and pair[0] in QUOTES)):
+        return [msgspec.structs.replace(request, prefix=request.prefix[:-1], suffix=pair[1] + request.suffix)]
+    return []

@@ -1,0 +1,81 @@
+"""From what a model wrote to what is worth showing: two ordered lists of small pure steps.
+
+`CACHEABLE` looks at the answer and the place that it was asked for, once; `AT_CURSOR` looks at what remains of it at the cursor now, each time that
+it is shown. A step returns its text, changed or not; an empty one means: nothing to show. No step knows of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from infill.completion.place import Place
+from infill.completion.postprocess import block, brackets, indentation, overlap, repetition
+
+Step = Callable[[str, Place], str]
+
+OPENING: tuple[Step, ...] = (
+    indentation.blank_lines_dropped,
+    indentation.tabs_or_spaces,
+    indentation.not_doubled,
+)
+"""How an answer begins: these hold for an answer of which only some characters are known."""
+
+CACHEABLE: tuple[Step, ...] = (
+    repetition.foreign_text_cut,
+    *OPENING,
+    repetition.loop_in_a_line_cut,
+    repetition.repeated_lines_cut,
+    repetition.line_above_not_repeated,
+    block.kept,
+    block.white_space_trimmed,
+    block.too_short_dropped,
+)
+
+AT_CURSOR: tuple[Step, ...] = (
+    overlap.suffix_not_repeated,
+    overlap.tail_trimmed,
+    brackets.closed_once,
+    block.blank_dropped,
+)
+
+ENDING = frozenset({"foreign_text_cut", "loop_in_a_line_cut", "repeated_lines_cut", "line_above_not_repeated", "kept"})
+"""Steps after which nothing that follows in the answer can matter."""
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What the cursor gets of an answer."""
+
+    text: str
+    replaces: int
+    steps: tuple[str, ...]
+
+
+def opening(text: str, place: Place) -> str:
+    """The answer's beginning as it would stand in the document."""
+    for step in OPENING:
+        text = step(text, place)
+    return text
+
+
+def cacheable(text: str, place: Place) -> tuple[str, tuple[str, ...]]:
+    """What is worth keeping of an answer, and the names of the steps that changed it."""
+    return _through(CACHEABLE, text.replace("\r\n", "\n"), place)
+
+
+def at_cursor(text: str, place: Place) -> Shown:
+    """What is worth showing of `text` at a cursor."""
+    text, steps = _through(AT_CURSOR, text, place)
+    return Shown(text, brackets.replaced(text, place) if text else 0, steps)
+
+
+def _through(steps: tuple[Step, ...], text: str, place: Place) -> tuple[str, tuple[str, ...]]:
+    changed = []
+    for step in steps:
+        if not text:
+            break
+        before, text = text, step(text, place)
+        if text != before:
+            changed.append(step.__name__)
+    return text, tuple(changed)

@@ -1,0 +1,44 @@
+"""A suggestion stays in the block that the cursor is in, and is worth reading. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from infill.completion.place import Place, columns
+
+_CONTINUES = re.compile(r"[)\]}]|</|(?:el(?:se|if|sif)|except|finally|catch|case|default|end|then|fi|done|esac|while|until|and|or)\b|[.?:&|+]")
+_OPENS_BLOCK = re.compile(r"(?:[:{]|\b(?:then|do|else|begin|function\b[^()]*\([^)]*\)))\s*$")
+MIN_CHARACTERS = 2
+"""Visible characters below which an answer is not worth a look."""
+
+
+def kept(text: str, place: Place) -> str:
+    """Ends before a line that is indented less than the cursor's, before what follows a block that it opened, and before two blank lines."""
+    lines = text.split("\n")
+    base = place.indent
+    opens = _OPENS_BLOCK.search(place.line_before + lines[0]) is not None
+    deeper = False
+    for number, line in enumerate(lines[1:], 1):
+        if not line.strip():
+            if not lines[number - 1].strip() and any(map(str.strip, lines[:number])):
+                return "\n".join(lines[: number - 1])
+            continue
+        width = columns(line)
+        if width < base or (opens and deeper and width == base and not _CONTINUES.match(line.lstrip())):
+            return "\n".join(lines[:number])
+        deeper = deeper or width > base
+    return text
+
+
+def white_space_trimmed(text: str, place: Place) -> str:
+    """Nothing invisible at the end."""
+    return text.rstrip()
+
+
+def too_short_dropped(text: str, place: Place) -> str:
+    """One character is typed faster than read."""
+    return text if sum(not character.isspace() for character in text) >= MIN_CHARACTERS else ""
+
+
+def blank_dropped(text: str, place: Place) -> str:
+    return text if text.strip() else ""

@@ -1,0 +1,86 @@
+"""Brackets and quotes that the suffix already closes are not closed twice. Pure.
+
+foo(|)      `a, b)` is shown and takes the place of the `)` that the editor put there
+foo(|       a suggestion loses its last line `)` where the next line closes the bracket already
+"""
+
+from __future__ import annotations
+
+import re
+
+from infill.completion.place import CLOSERS, OPENERS, QUOTES, Place, columns
+
+_TOKEN = re.compile(r""""(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|[()\[\]{}]""")
+_STRING = re.compile(r""""(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`""")
+
+
+def unmatched(text: str, start: int = 0) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    """Closers whose opener is not in `text`, and openers whose closer is not: position and character. Strings are passed over."""
+    closers: list[tuple[int, str]] = []
+    openers: list[tuple[int, str]] = []
+    for match in _TOKEN.finditer(text, start):
+        character = match[0]
+        if character in OPENERS:
+            openers.append((match.start(), character))
+        elif character in CLOSERS:
+            if openers and openers[-1][1] == CLOSERS[character]:
+                openers.pop()
+            else:
+                closers.append((match.start(), character))
+    return closers, openers
+
+
+def closed_once(text: str, place: Place) -> str:
+    """Ends before the bracket that closes what a line below closes already."""
+    following = next((line for line in place.below.split("\n")[1:] if line.strip()), "")
+    closer = following.lstrip()[:1]
+    if closer not in CLOSERS or _visible(place.line_after):
+        return text
+    allowed = len(unmatched(place.line_before)[1])
+    if allowed and columns(following) >= place.indent:
+        allowed -= 1  # the line below closes what this line opened
+    closers, _ = unmatched(text, end_of_string(text, place))
+    if len(closers) > allowed and closers[allowed][1] == closer:
+        return text[: closers[allowed][0]].rstrip()
+    return text
+
+
+def replaced(text: str, place: Place) -> int:
+    """Characters right of the cursor that `text` repeats: closers and quotes that an editor put there, with the punctuation after them."""
+    after = place.line_after.rstrip()
+    if not after or not all(character in CLOSERS or character in QUOTES or character in ";:, >" for character in after):
+        return 0
+    taken = 0
+    inside = end_of_string(text, place)
+    if inside and text[inside - 1] == after[0]:
+        taken = _also(text, inside, after, 1)
+    for position, closer in unmatched(text, inside)[0]:
+        if taken < len(after) and after[taken] == closer:
+            taken = _also(text, position + 1, after, taken + 1)
+    if taken == 0 and text.endswith(after) and after[0] in ";:,":
+        return len(after)
+    return taken
+
+
+def _also(text: str, position: int, after: str, taken: int) -> int:
+    """Punctuation that follows in both."""
+    while taken < len(after) and position < len(text) and text[position] == after[taken] and after[taken] in ";:,":
+        position += 1
+        taken += 1
+    return taken
+
+
+def end_of_string(text: str, place: Place) -> int:
+    """Where `text` leaves the string that the cursor is in (just after its quote); 0 where it is in none, or stays in it."""
+    if "'" not in place.line_before and '"' not in place.line_before and "`" not in place.line_before:
+        return 0
+    left = _STRING.sub("", place.line_before)
+    quote = next((character for character in left if character in QUOTES), "")
+    if not quote or (quote == "'" and not place.line_after.startswith("'")):  # an apostrophe, a lifetime
+        return 0
+    match = re.search(rf"(?<!\\){quote}", text)
+    return match.end() if match else 0
+
+
+def _visible(text: str) -> bool:
+    return bool(text.strip())

@@ -1,0 +1,90 @@
+"""Small models run in circles: loops, repeated lines, the line above once more, and text that belongs to no document. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from infill.completion.place import Place
+
+SIGNIFICANT = 4
+"""Letters and digits that a line needs before its repetition counts: closing brackets, `end` and `fi` repeat in good code."""
+LONGEST_PERIOD = 80
+"""Characters of a loop within one line."""
+LONGEST_LOOP = 12
+"""Lines of a loop of lines."""
+
+_FOREIGN = re.compile(
+    r"<\|[a-z_]+\|>|<\uff5c|</?fim_(?:prefix|suffix|middle|pad)>|<(?:PRE|SUF|MID|EOT)>|\[(?:SUFFIX|PREFIX|MIDDLE)\]|\[/?INST\]|[\x00-\x08\x0b\x0e-\x1f\ufffd]"
+)
+_FENCE = re.compile(r"(?:^|\n)[ \t]*```")
+_MAY_HAVE_FENCES = frozenset({"markdown", "mdx", "quarto", "rmd", "restructuredtext"})
+
+
+def foreign_text_cut(text: str, place: Place) -> str:
+    """Ends where control characters, a model's own tokens as text, or the fence of a chat begin."""
+    ends = [match.start() for match in (_FOREIGN.search(text),) if match]
+    if place.language not in _MAY_HAVE_FENCES and "```" in text and (fence := _FENCE.search(text)) and not _in_docstring(place):
+        ends.append(fence.start())
+    return text[: min(ends)] if ends else text
+
+
+def _in_docstring(place: Place) -> bool:
+    """Fences do occur in comments and docstrings: there where the line is, or one stands near above."""
+    return "```" in place.above or place.line_before.lstrip().startswith(("#", "//", "*", "/*", "--", ";", '"""', "'''"))
+
+
+def loop_in_a_line_cut(text: str, place: Place) -> str:
+    """`a, b, a, b, a, b, a, b` at the end of a line, four times or more: once is enough."""
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        shorter = _once(line)
+        if shorter != line:
+            return "\n".join([*lines[:number], shorter])
+    return text
+
+
+def _once(line: str) -> str:
+    body = line.rstrip()
+    for period in range(3, min(LONGEST_PERIOD, len(body) // 4) + 1):
+        unit = body[-period:]
+        if body[-2 * period : -period] != unit or _letters(unit) == 0:
+            continue
+        start = len(body) - period
+        while start >= period and body[start - period : start] == unit:
+            start -= period
+        times = (len(body) - start) // period
+        if times * min(period, 10) >= 40 or (times >= 4 and period >= 10):
+            return body[: start + period].rstrip()
+    return line
+
+
+def repeated_lines_cut(text: str, place: Place) -> str:
+    """Lines, or blocks of lines, that come again at once: the first time is kept."""
+    lines = text.split("\n")
+    keys = [(place.line_before + lines[0]).rstrip(), *(line.rstrip() for line in lines[1:])]
+    for first in range(len(keys)):
+        for length in range(1, min(LONGEST_LOOP, len(keys) - first - 1) + 1):
+            again = keys[first + length : first + 2 * length]
+            if again != keys[first : first + length][: len(again)] or sum(map(_letters, again)) < SIGNIFICANT:
+                continue
+            if len(again) == length and _counts(length, keys[first + 2 * length :], again):
+                return "\n".join(lines[: first + length])
+    return text
+
+
+def _counts(length: int, following: list[str], again: list[str]) -> bool:
+    """One line has to come three times (twice happens in tables), a block twice with its next line or the end right after."""
+    if length == 1:
+        return following[:1] == again
+    return not any(following) or following[0] == again[0]
+
+
+def line_above_not_repeated(text: str, place: Place) -> str:
+    """Nothing where the suggestion's first line is the line above once more."""
+    above = next((line for line in reversed(place.above.split("\n")) if line.strip()), "").rstrip()
+    first = (place.line_before + text.partition("\n")[0]).rstrip()
+    return "" if first == above and _letters(first) >= SIGNIFICANT else text
+
+
+def _letters(text: str) -> int:
+    return sum(character.isalnum() for character in text)

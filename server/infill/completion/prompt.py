@@ -1,0 +1,155 @@
+"""Spends the provider's budget on the text around the cursor. Pure.
+
+The windows stand still: the prefix's first line is a multiple of STEP lines from the file's beginning, the suffix's last line one from its end.
+Typing moves neither, so what was evaluated before stays true, and only when a window overflows does its far edge jump, by whole steps.
+
+    line 0      32      64      96   cursor         32 from the end    end
+         |.......|.......|#######|###|########|......|..................|
+                         `- prefix --'- suffix ------'
+"""
+
+from __future__ import annotations
+
+import re
+
+from infill.ask import Priority, Prompt, Sampling, Snippet, Stop
+from infill.completion.place import CLOSERS, OPENERS, columns
+from infill.completion.types import CompletionRequest
+from infill.providers.base import Limits
+from infill.settings import Settings
+
+STEP = 32
+"""Lines by which a window's far edge moves."""
+LEAST_FILLED = 0.5
+"""Share of a window that has to be filled: where lines are long, the steps get smaller rather than the window empty."""
+TYPICAL_LINE = 40
+"""Characters."""
+STEP_CHARACTERS = 256
+"""The step within one very long line."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def build(
+    request: CompletionRequest,
+    limits: Limits,
+    settings: Settings,
+    *,
+    snippets: tuple[Snippet, ...] = (),
+    priority: Priority | None = None,
+) -> Prompt:
+    """Put the question to a provider."""
+    wanted = settings.completion
+    prefix, suffix = windows(request.prefix, request.suffix, limits)
+    return Prompt(
+        slot=request.uri,
+        prefix=_encodable(without_indentation(prefix)),
+        suffix=_encodable(suffix),
+        path=_encodable(request.path),
+        snippets=snippets,
+        candidates=1 if request.automatic else wanted.candidates,
+        sampling=Sampling(temperature=wanted.temperature, top_p=wanted.top_p, min_p=wanted.min_p, seed=wanted.seed),
+        stop=Stop(
+            max_tokens=wanted.max_tokens,
+            single_line=not wanted.multiline or within_line(request),
+            indent=columns(request.line_before) or None,
+            deadline_ms=wanted.deadline_ms,
+        ),
+        priority=priority or ("automatic" if request.automatic else "invoked"),
+        yield_after_line=request.automatic,
+        remote_allowed=request.remote_allowed,
+    )
+
+
+def snippet_budget(limits: Limits) -> int:
+    """Characters for text from other files: its own share, never the prefix's."""
+    return int(limits.snippet_tokens * limits.chars_per_token)
+
+
+def within_line(request: CompletionRequest) -> bool:
+    """Whether text right of the cursor keeps the suggestion on this line; a pair just opened, as in `{|}`, may be filled with lines."""
+    after = request.line_after.strip()
+    if not after:
+        return False
+    opener = request.line_before.rstrip()[-1:]
+    return not (after[0] in CLOSERS and OPENERS.get(opener) == after[0])
+
+
+def without_indentation(prefix: str) -> str:
+    """On a blank line the model is asked from the line's start: it writes the indentation itself, in whole tokens, and never twice."""
+    start = prefix.rfind("\n") + 1
+    return prefix[:start] if not prefix[start:].strip() else prefix
+
+
+def windows(prefix: str, suffix: str, limits: Limits) -> tuple[str, str]:
+    """What of the text left and right of the cursor is sent: all of it where it fits."""
+    room_before = int(limits.prefix_tokens * limits.chars_per_token)
+    room_after = int(limits.suffix_tokens * limits.chars_per_token)
+    if len(prefix) + len(suffix) <= room_before + room_after:
+        return prefix, suffix
+    below = _upto(suffix, room_after)
+    return _since(prefix, room_before + max(0, room_after - len(suffix))), below
+
+
+def _since(text: str, room: int) -> str:
+    """The end of `text`, from a line whose number is a multiple of STEP."""
+    if len(text) <= room:
+        return text
+    first = text.count("\n", 0, len(text) - room)  # the line that the room begins in
+    starts = _line_starts(text, len(text) - room)
+    step = _step(room)
+    while step:
+        index = -(first + 1) % step
+        if index < len(starts) and len(text) - starts[index] >= room * LEAST_FILLED:
+            return text[starts[index] :]
+        step //= 2
+    start = len(text) - room
+    stepped = start + -start % STEP_CHARACTERS
+    return text[stepped if len(text) - stepped >= room * LEAST_FILLED else start :]
+
+
+def _upto(text: str, room: int) -> str:
+    """The beginning of `text`, up to the end of a line that is a multiple of STEP lines from the end."""
+    if len(text) <= room:
+        return text
+    ends = _line_ends(text, room)
+    after = text.count("\n", ends[0]) if ends else 0  # lines that follow the last one that fits
+    step = _step(room)
+    while step and ends:
+        index = -after % step
+        if index < len(ends) and ends[index] >= room * LEAST_FILLED:
+            return text[: ends[index]]
+        step //= 2
+    return text[:room]
+
+
+def _step(room: int) -> int:
+    """The largest step that leaves a window of ordinary lines well filled."""
+    step = STEP
+    while step > 1 and step * TYPICAL_LINE > room * (1 - LEAST_FILLED):
+        step //= 2
+    return step
+
+
+def _line_starts(text: str, position: int) -> list[int]:
+    """Where the lines after `position` begin, up to enough of them for a step of each size."""
+    starts: list[int] = []
+    while len(starts) <= STEP and (position := text.find("\n", position) + 1):
+        starts.append(position)
+    return starts
+
+
+def _line_ends(text: str, room: int) -> list[int]:
+    """Where the lines before `room` end, the last one first."""
+    ends: list[int] = []
+    end = room
+    while len(ends) <= STEP and (end := text.rfind("\n", 0, end)) >= 0:
+        ends.append(end)
+    return ends
+
+
+def _encodable(text: str) -> str:
+    """Lone surrogates cannot leave this process: a replacement character keeps every position."""
+    if text.isascii():
+        return text
+    return _SURROGATES.sub("\ufffd", text)

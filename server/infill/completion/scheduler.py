@@ -1,0 +1,288 @@
+"""The sole owner of tasks. One lane for each document: a question that is waited for, an answer that is read, one that is drafted ahead, a warming.
+
+    question A  |--wait--|--reads--x            newest wins: A's caller is told `None`, at once
+    question B             |--------|           equal questions join: two callers, one question
+    answer                 |-----first line-------------end|   read on after its callers have been answered
+    ahead                                            |-------| asked once the answer is complete
+
+Nothing here knows what a prompt or a suggestion is. Being cancelled, being overtaken and being too slow are ordinary ends, never exceptions for the
+caller (but his own CancelledError).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from infill.ask import Event
+from infill.completion.answer import Answer
+
+T = TypeVar("T")
+Sleep = Callable[[float], Awaitable[None]]
+
+LINGER_S = 0.010
+"""After its last caller gave up, an answer is read for this long: editors cancel a request just before they send the next one."""
+RESCUE_S = 0.300
+"""The same once a change of the document has shown that the answer still holds: until the editor asks again."""
+
+
+class _Question(Generic[T]):
+    """One question, however many wait for it."""
+
+    def __init__(self, key: object, result: asyncio.Future[T | None]) -> None:
+        self.key = key
+        self.result = result
+        self.callers = 0
+        self.task: asyncio.Task[None] | None = None
+
+    def settle(self, value: T | None) -> None:
+        if not self.result.done():
+            self.result.set_result(value)
+
+
+class _Run:
+    """One answer being read."""
+
+    def __init__(self, answer: Answer, task: asyncio.Task[None], parent: Answer | None) -> None:
+        self.answer = answer
+        self.task = task
+        self.parent = parent
+        """The answer whose acceptance this one is for."""
+
+    def stop(self, why: str) -> None:
+        self.answer.close(stopped=why)
+        self.task.cancel()
+
+
+class _Lane:
+    """What goes on for one document."""
+
+    def __init__(self) -> None:
+        self.question: _Question[Any] | None = None
+        self.running: _Run | None = None
+        self.ahead: _Run | None = None
+        self.planned: Answer | None = None
+        self.plan: asyncio.Task[None] | None = None
+        self.warming: asyncio.Task[None] | None = None
+        self.linger: asyncio.Task[None] | None = None
+        self.holds = False
+        """The document has changed since the last question, and the running answer still agrees."""
+
+
+class Scheduler:
+    """Starts, joins and ends everything that takes time."""
+
+    def __init__(self, sleep: Sleep = asyncio.sleep) -> None:
+        self._sleep = sleep
+        self._lanes: dict[str, _Lane] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # ---- questions
+
+    async def turn(self, uri: str, key: object, work: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
+        """Do `work`, unless the same is done already; None when a newer question came first."""
+        lane = self._lane(uri)
+        question: _Question[T] | None = lane.question
+        if question is None or question.key != key or question.result.done():
+            self.overtake(uri)
+            question = lane.question = _Question(key, asyncio.get_running_loop().create_future())
+            question.task = self._spawn(self._answer(question, work))
+        _cancel(lane.linger)
+        lane.holds = False
+        question.callers += 1
+        try:
+            return await asyncio.shield(question.result)
+        finally:
+            question.callers -= 1
+            if not question.callers and not question.result.done():
+                self._abandon(lane, question)
+
+    def overtake(self, uri: str, key: object = None) -> None:
+        """Whoever waits for another question than `key` is told that a newer one came."""
+        lane = self._lanes.get(uri)
+        if lane and lane.question and lane.question.key != key:
+            _cancel(lane.question.task)
+            lane.question.settle(None)
+            lane.question = None
+
+    async def _answer(self, question: _Question[T], work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        try:
+            question.settle(await work())
+        except Exception as exc:
+            if question.callers and not question.result.done():
+                question.result.set_exception(exc)
+        finally:
+            question.settle(None)
+
+    def _abandon(self, lane: _Lane, question: _Question[Any]) -> None:
+        _cancel(question.task)
+        question.settle(None)
+        if lane.question is question:
+            lane.question = None
+            self._linger(lane, RESCUE_S if lane.holds else LINGER_S)
+
+    def _linger(self, lane: _Lane, seconds: float) -> None:
+        _cancel(lane.linger)
+        lane.linger = self._spawn(self._stop_after(lane, seconds))
+
+    async def _stop_after(self, lane: _Lane, seconds: float) -> None:
+        await self._sleep(seconds)
+        if lane.running:
+            lane.running.stop("cancelled")
+        _cancel(lane.warming)
+
+    # ---- answers
+
+    def read(
+        self,
+        uri: str,
+        answer: Answer,
+        stream: AsyncIterator[Event],
+        *,
+        deadline: float,
+        ended: Callable[[Answer], None],
+        parent: Answer | None = None,
+    ) -> None:
+        """Read `stream` into `answer`, for `deadline` seconds at most. With a `parent` it is for later, else it takes the present one's place."""
+        lane = self._lane(uri)
+        task = self._spawn(self._read(lane, answer, stream, deadline, ended))
+        run = _Run(answer, task, parent)
+        if parent:
+            _stop(lane.ahead, "overtaken")
+            lane.ahead = run
+        else:
+            _cancel(lane.warming)
+            _stop(lane.running, "overtaken")
+            lane.running = run
+
+    def use(self, uri: str, answer: Answer) -> None:
+        """Somebody wants this answer: one that was drafted ahead becomes the present one."""
+        lane = self._lane(uri)
+        _cancel(lane.linger)
+        if lane.ahead and lane.ahead.answer is answer:
+            _stop(lane.running, "overtaken")
+            lane.running, lane.ahead = lane.ahead, None
+
+    def keep(self, uri: str, agrees: Callable[[Answer], bool]) -> None:
+        """The document changed: what disagrees with it is stopped; what agrees and has lost its caller gets time until it is asked for again."""
+        lane = self._lanes.get(uri)
+        if not lane:
+            return
+        if lane.running and not agrees(lane.running.answer):
+            lane.running.stop("the document changed")
+            lane.running = None
+        elif lane.running:
+            lane.holds = True
+            if lane.linger and not lane.linger.done():
+                self._linger(lane, RESCUE_S)
+        if lane.ahead and not (agrees(lane.ahead.answer) or (lane.ahead.parent and agrees(lane.ahead.parent))):
+            _stop(lane.ahead, "the document changed")
+            lane.ahead = lane.planned = None
+
+    def after(self, uri: str, answer: Answer, begin: Callable[[], None]) -> None:
+        """Call `begin` once `answer` is complete, unless something else is planned meanwhile."""
+        lane = self._lane(uri)
+        if lane.planned is not answer:
+            _cancel(lane.plan)
+            lane.planned = answer
+            lane.plan = self._spawn(self._begin_after(answer, begin))
+
+    async def _begin_after(self, answer: Answer, begin: Callable[[], None]) -> None:
+        while not answer.complete:
+            await answer.grown()
+        if not (answer.stopped or answer.error):
+            begin()
+
+    async def _read(self, lane: _Lane, answer: Answer, stream: AsyncIterator[Event], deadline: float, ended: Callable[[Answer], None]) -> None:
+        watch = self._spawn(self._end_late(answer, deadline, asyncio.current_task()))
+        try:
+            async for event in stream:
+                answer.apply(event)
+                if answer.has_run_on():
+                    break
+            answer.close()
+        except Exception as exc:
+            answer.close(error=exc)
+        finally:
+            answer.close(stopped="cancelled")
+            watch.cancel()
+            for name in ("running", "ahead"):
+                if (run := getattr(lane, name)) and run.answer is answer:
+                    setattr(lane, name, None)
+            ended(answer)
+            if close := getattr(stream, "aclose", None):
+                await close()
+
+    async def _end_late(self, answer: Answer, seconds: float, reader: asyncio.Task[Any] | None) -> None:
+        await self._sleep(seconds)
+        answer.close(stopped="no answer in time")
+        _cancel(reader)
+
+    # ---- background
+
+    def warm(self, uri: str, pause: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do `work` after `pause` seconds; what was to be warmed before is dropped."""
+        lane = self._lane(uri)
+        _cancel(lane.warming)
+        lane.warming = self._spawn(self._later(pause, work))
+
+    def background(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do `work` in its own time; its failure is nobody's."""
+        self._spawn(self._later(0, work))
+
+    async def _later(self, pause: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if pause:
+            await self._sleep(pause)
+        with contextlib.suppress(Exception):  # nobody waits for it, and whoever asks next meets the same trouble
+            await work()
+
+    # ---- ends
+
+    def close(self, uri: str) -> None:
+        """End everything of one document."""
+        if lane := self._lanes.pop(uri, None):
+            if lane.question:
+                _cancel(lane.question.task)
+                lane.question.settle(None)
+            _stop(lane.running, "closed")
+            _stop(lane.ahead, "closed")
+            for task in (lane.plan, lane.warming, lane.linger):
+                _cancel(task)
+
+    def close_all(self) -> None:
+        for uri in list(self._lanes):
+            self.close(uri)
+
+    async def aclose(self) -> None:
+        """End everything, and wait until it has ended."""
+        self.close_all()
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def busy(self, uri: str) -> bool:
+        """Whether an answer is being read for this document."""
+        lane = self._lanes.get(uri)
+        return bool(lane and lane.running)
+
+    def _lane(self, uri: str) -> _Lane:
+        return self._lanes.setdefault(uri, _Lane())
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _cancel(task: asyncio.Task[Any] | None) -> None:
+    if task and not task.done():
+        task.cancel()
+
+
+def _stop(run: _Run | None, why: str) -> None:
+    if run:
+        run.stop(why)

@@ -1,0 +1,325 @@
+"""From a cursor to a suggestion, with a scripted provider and a clock that only tests move."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from conftest_completion import Time, at, settle
+
+from infill.ask import Delta, Finish
+from infill.completion.pipeline import Completer
+from infill.errors import ProviderUnavailable
+from infill.providers.base import Limits
+from infill.providers.fake import Fake
+from infill.settings import Completion, Engine, Settings
+
+Make = Callable[..., Completer]
+QUIET = Settings(engine=Engine(prefetch=False, warm=False))
+SLOW = Limits(typical_ms=300.0)
+
+
+def texts(outcome: object) -> list[str]:
+    return [suggestion.text for suggestion in outcome.suggestions]  # type: ignore[attr-defined]
+
+
+async def test_a_model_s_answer_becomes_a_suggestion(completer: Make) -> None:
+    provider = Fake(["x", " + y"])
+    outcome = await completer(provider, QUIET).complete(at("def add(x, y):\n    return █\n"))
+    assert texts(outcome) == ["x + y"]
+    assert (outcome.source, outcome.provider, outcome.reason) == ("model", "fake", "")
+
+
+async def test_typing_what_was_suggested_asks_no_model(completer: Make) -> None:
+    provider = Fake(["x + y"])
+    one = completer(provider, QUIET)
+    await one.complete(at("    return █\n"))
+    for typed in ("x", "x ", "x +", "x + "):
+        outcome = await one.complete(at(f"    return {typed}█\n"))
+        assert texts(outcome) == ["x + y"[len(typed) :]]
+        assert outcome.source == "cache"
+    assert len(provider.asked) == 1
+
+
+async def test_typing_something_else_asks_anew(completer: Make) -> None:
+    provider = Fake(["x + y"])
+    one = completer(provider, QUIET)
+    await one.complete(at("    return █\n"))
+    await one.complete(at("    return z█\n"))
+    assert len(provider.asked) == 2
+
+
+async def test_an_automatic_request_is_answered_with_its_first_line_and_the_rest_comes_from_the_cache(completer: Make) -> None:
+    more = asyncio.Event()
+    provider = Fake(["a = 1\n", more, "b = 2\nc = 3"])
+    one = completer(provider, QUIET)
+    assert texts(await one.complete(at("█\nend()\n"))) == ["a = 1"]
+    more.set()
+    await settle()
+    outcome = await one.complete(at("a█\nend()\n"))
+    assert texts(outcome) == [" = 1\nb = 2\nc = 3"]
+    assert len(provider.asked) == 1
+
+
+async def test_a_running_answer_that_agrees_with_what_is_typed_is_kept(completer: Make) -> None:
+    more = asyncio.Event()
+    provider = Fake(["self.", more, "total = 0\n"])
+    one = completer(provider, QUIET)
+    first = asyncio.ensure_future(one.complete(at("x\n█\n")))
+    await settle()
+    second = asyncio.ensure_future(one.complete(at("x\nse█\n")))
+    await settle()
+    assert (await first).reason == "superseded"
+    more.set()
+    outcome = await second
+    assert texts(outcome) == ["lf.total = 0"]
+    assert outcome.source == "running"
+    assert len(provider.asked) == 1 and not provider.stopped
+
+
+async def test_a_running_answer_that_disagrees_is_stopped(completer: Make) -> None:
+    stall = asyncio.Event()
+    provider = Fake(lambda prompt: ["self.", stall] if prompt.prefix.endswith("\n") else ["int(x)"])
+    one = completer(provider, QUIET)
+    first = asyncio.ensure_future(one.complete(at("x\n█\n")))
+    await settle()
+    outcome = await one.complete(at("x\npr█\n"))
+    assert texts(outcome) == ["int(x)"]
+    assert (await first).reason == "superseded"
+    assert [prompt.prefix for prompt in provider.stopped] == ["x\n"]
+
+
+async def test_what_was_typed_ahead_of_the_model_and_turns_out_wrong_is_asked_anew(completer: Make) -> None:
+    more = asyncio.Event()
+    provider = Fake(lambda prompt: ["se", more, "ssion = 1\n"] if prompt.prefix.endswith("\n") else ["total"])
+    one = completer(provider, QUIET)
+    first = asyncio.ensure_future(one.complete(at("x\n█\n")))
+    await settle()
+    second = asyncio.ensure_future(one.complete(at("x\nself.█\n")))
+    await settle()
+    assert len(provider.asked) == 1
+    more.set()
+    assert texts(await second) == ["total"]
+    await first
+
+
+async def test_equal_requests_share_one_question(completer: Make) -> None:
+    more = asyncio.Event()
+    provider = Fake(["a", more, "bc"])
+    one = completer(provider, QUIET)
+    both = [asyncio.ensure_future(one.complete(at("x = █\n"))) for _ in range(2)]
+    await settle()
+    more.set()
+    assert [texts(outcome) for outcome in await asyncio.gather(*both)] == [["abc"], ["abc"]]
+    assert len(provider.asked) == 1
+
+
+async def test_a_cancelled_request_stops_the_model(completer: Make, time: Time) -> None:
+    provider = Fake(["a", asyncio.Event()])
+    one = completer(provider, QUIET)
+    task = asyncio.ensure_future(one.complete(at("x = █\n")))
+    await settle()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not provider.stopped
+    await time.pass_(0.011)
+    assert len(provider.stopped) == 1
+
+
+async def test_a_request_cancelled_because_of_the_next_key_does_not_lose_the_running_answer(completer: Make, time: Time) -> None:
+    more = asyncio.Event()
+    provider = Fake(["foo", more, "(bar)\n"])
+    one = completer(provider, QUIET)
+    task = asyncio.ensure_future(one.complete(at("x = █\n")))
+    await settle()
+    task.cancel()
+    one.changed(at("x = f█\n"), typed=True)
+    await time.pass_(0.1)
+    second = asyncio.ensure_future(one.complete(at("x = f█\n")))
+    await settle()
+    more.set()
+    assert texts(await second) == ["oo(bar)"]
+    assert len(provider.asked) == 1
+
+
+async def test_a_change_that_disagrees_stops_the_model_before_anybody_asks(completer: Make) -> None:
+    provider = Fake(["foo", asyncio.Event()])
+    one = completer(provider, QUIET)
+    task = asyncio.ensure_future(one.complete(at("x = █\n")))
+    await settle()
+    one.changed(at("x = b█\n"), typed=True)
+    await settle()
+    assert len(provider.stopped) == 1
+    assert (await task).reason in {"superseded", "the document changed"}
+
+
+async def test_a_bracket_that_the_editor_closes_does_not_stop_the_model(completer: Make) -> None:
+    more = asyncio.Event()
+    provider = Fake(["(a, ", more, "b)\n"])
+    one = completer(provider, QUIET)
+    task = asyncio.ensure_future(one.complete(at("x = f█\n")))
+    await settle()
+    one.changed(at("x = f()█\n"), typed=True)
+    second = asyncio.ensure_future(one.complete(at("x = f(█)\n")))
+    await settle()
+    more.set()
+    outcome = await second
+    assert [(one.text, one.replaces) for one in outcome.suggestions] == [("a, b)", 1)]
+    assert len(provider.asked) == 1
+    await task
+
+
+async def test_a_slow_model_is_asked_only_when_the_burst_of_keys_is_over(completer: Make, time: Time) -> None:
+    provider = Fake(["abc"], limits=SLOW)
+    one = completer(provider, QUIET)
+    for typed in ("q", "qw", "qwe", "qwer", "qwert"):
+        one.changed(at(f"x = {typed}█\n"), typed=True)
+        task = asyncio.ensure_future(one.complete(at(f"x = {typed}█\n")))
+        await time.pass_(0.030)
+    assert not provider.asked
+    await time.pass_(0.100)
+    assert texts(await task) == ["abc"]
+    assert len(provider.asked) == 1
+
+
+async def test_a_fast_model_is_asked_at_every_key(completer: Make) -> None:
+    provider = Fake(["abc"], limits=Limits(typical_ms=12.0))
+    one = completer(provider, QUIET)
+    for typed in ("q", "qw", "qwe"):
+        one.changed(at(f"x = {typed}█\n"), typed=True)
+        await one.complete(at(f"x = {typed}█\n"))
+    assert len(provider.asked) == 3
+
+
+async def test_asking_by_key_waits_for_nothing_and_brings_several_different_suggestions(completer: Make) -> None:
+    provider = Fake([Delta("abc", 0), Delta("abd", 1), Delta("abc", 2), Finish(1, mean_logprob=-0.5)], limits=SLOW)
+    outcome = await completer(provider, QUIET).complete(at("x = █\n", automatic=False))
+    assert texts(outcome) == ["abc", "abd"]
+    assert provider.asked[0].candidates == 3 and provider.asked[0].priority == "invoked"
+
+
+async def test_the_selected_popup_item_is_extended_or_nothing_is_said(completer: Make) -> None:
+    provider = Fake(lambda prompt: ["(x)"] if prompt.prefix.endswith("x.append") else [])
+    one = completer(provider, QUIET)
+    assert texts(await one.complete(at("x.ap█\n", selected="pend"))) == ["pend(x)"]
+    outcome = await one.complete(at("x.ap█\n", selected="ply"))
+    assert texts(outcome) == [] and outcome.reason == "the model had nothing to add"
+
+
+async def test_what_follows_an_accepted_suggestion_is_there_already(completer: Make) -> None:
+    provider = Fake(lambda prompt: ["\n    b = 2"] if prompt.priority == "background" else ["    a = 1"])
+    one = completer(provider, Settings(engine=Engine(warm=False)))
+    await one.complete(at("def f():\n    █\n"))
+    await settle()
+    one.accepted("file:///a.py", "a = 1")
+    outcome = await one.complete(at("def f():\n    a = 1█\n"))
+    assert texts(outcome) == ["\n    b = 2"]
+    assert outcome.source == "prefetch"
+    assert [prompt.priority for prompt in provider.asked] == ["automatic", "background", "background"]
+
+
+async def test_drafting_ahead_can_be_switched_off(completer: Make) -> None:
+    provider = Fake(["a = 1"])
+    await completer(provider, QUIET).complete(at("def f():\n    █\n"))
+    await settle()
+    assert len(provider.asked) == 1
+
+
+async def test_a_document_is_evaluated_ahead_when_opened_and_after_a_pause(completer: Make, time: Time) -> None:
+    provider = Fake(["abc"])
+    one = completer(provider)
+    one.changed(at("x = █\n"), typed=False)
+    await settle()
+    assert [prompt.prefix for prompt in provider.warmed] == ["x = "]
+    one.changed(at("x = 1█\n"), typed=True)
+    await time.pass_(0.1)
+    one.changed(at("x = 12█\n"), typed=True)
+    await time.pass_(0.2)
+    assert [prompt.prefix for prompt in provider.warmed] == ["x = ", "x = 12"]
+
+
+async def test_nothing_is_evaluated_ahead_where_it_would_leave_the_machine(completer: Make, time: Time) -> None:
+    provider = Fake(["abc"], limits=Limits(remote=True))
+    one = completer(provider)
+    one.changed(at("x = █\n"), typed=False)
+    await time.pass_(1)
+    assert not provider.warmed and not provider.asked
+
+
+async def test_a_provider_s_trouble_reaches_the_caller_and_is_not_remembered(completer: Make) -> None:
+    provider = Fake([ProviderUnavailable("The engine is not there.")])
+    one = completer(provider, QUIET)
+    with pytest.raises(ProviderUnavailable):
+        await one.complete(at("x = █\n"))
+    provider.script = ["1", "2"]
+    assert texts(await one.complete(at("x = █\n"))) == ["12"]
+
+
+async def test_a_provider_that_never_answers_is_given_up(completer: Make, time: Time) -> None:
+    provider = Fake([asyncio.Event()])
+    one = completer(provider, msgspec.structs.replace(QUIET, completion=Completion(deadline_ms=1000)))
+    task = asyncio.ensure_future(one.complete(at("x = █\n")))
+    await time.pass_(1.6)
+    outcome = await task
+    assert texts(outcome) == [] and outcome.reason == "no answer in time"
+    assert len(provider.stopped) == 1
+
+
+async def test_an_unsure_model_says_nothing(completer: Make) -> None:
+    provider = Fake(["abc", Finish(mean_logprob=-2.0)])
+    outcome = await completer(provider, msgspec.structs.replace(QUIET, completion=Completion(min_confidence=0.5))).complete(at("x = █\n"))
+    assert texts(outcome) == [] and outcome.reason == "the model was not sure enough (14% a token)"
+
+
+async def test_switched_off_means_that_nobody_is_asked(completer: Make, time: Time) -> None:
+    provider = Fake(["abc"])
+    one = completer(provider, Settings(enabled=False))
+    one.changed(at("x = █\n"), typed=False)
+    outcome = await one.complete(at("x = █\n"))
+    await time.pass_(1)
+    assert outcome.reason == "infill is switched off"
+    assert not provider.asked and not provider.warmed
+
+
+async def test_another_provider_s_answers_are_not_served_from_the_cache(completer: Make) -> None:
+    one = completer(Fake(["old"]), QUIET)
+    await one.complete(at("x = █\n"))
+    one.provider = Fake(["new"], name="other")
+    outcome = await one.complete(at("x = █\n"))
+    assert texts(outcome) == ["new"] and outcome.provider == "other"
+
+
+async def test_a_closed_document_ends_its_work_and_tells_the_provider(completer: Make) -> None:
+    provider = Fake(["a", asyncio.Event()])
+    one = completer(provider, QUIET)
+    task = asyncio.ensure_future(one.complete(at("x = █\n")))
+    await settle()
+    one.closed("file:///a.py")
+    assert (await task).reason == "superseded"
+    await settle()
+    assert provider.forgotten == ["file:///a.py"] and len(provider.stopped) == 1
+
+
+async def test_explain_tells_how_the_last_request_went(completer: Make) -> None:
+    one = completer(Fake(["foo()\n", "foo()\n", "foo()\n", "foo()\n"]), QUIET)
+    await one.complete(at("bar()\n█\n"))
+    await settle()
+    told = one.explain()
+    assert told["source"] == "model" and told["cache"] == "miss" and told["suggestions"] == 1
+    assert told["answer"]["ended"] == ""  # type: ignore[index]
+    await one.complete(at("bar()\nf█\n"))
+    assert one.explain()["cache"] == "hit"
+
+
+async def test_two_documents_do_not_disturb_each_other(completer: Make) -> None:
+    more = asyncio.Event()
+    provider = Fake(lambda prompt: ["one", more] if prompt.slot.endswith("1") else ["two"])
+    one = completer(provider, QUIET)
+    first = asyncio.ensure_future(one.complete(at("x = █\n", uri="file:///1")))
+    await settle()
+    assert texts(await one.complete(at("y = █\n", uri="file:///2"))) == ["two"]
+    more.set()
+    assert texts(await first) == ["one"]
