@@ -16,6 +16,7 @@ from infill.ask import Finish, Message, Priority, Sampling, Snippet, Stop, Timin
 
 VERSION = 1
 """Raised whenever a message changes; part of the socket's name, so that versions never mix."""
+State = Literal["idle", "loading", "ready", "generating"]
 MAX_FRAME = 16 * 1024 * 1024
 
 
@@ -181,7 +182,7 @@ class Status(Frame, tag="status", frozen=True):
     id: int
     pid: int
     version: str
-    state: Literal["idle", "loading", "ready", "generating"]
+    state: State
     models: tuple[ModelStatus, ...] = ()
     resident_bytes: int = 0
     uptime_seconds: float = 0.0
@@ -189,18 +190,26 @@ class Status(Frame, tag="status", frozen=True):
     clients: tuple[str, ...] = ()
     waiting: int = 0
     background: str = ""
-    """What it does while nobody asks: `warming`, `refreshing`, `drafting ahead`; empty: nothing."""
+    """What it does while nobody asks: `warming`, `refreshing`, `drafting ahead`, `going on after the first line`; empty: nothing."""
+    loading: str = ""
+    """The model that is being loaded."""
 
 
 class Changed(Frame, tag="changed", frozen=True):
     """Sent to every client unasked: the engine's state changed."""
 
-    state: Literal["idle", "loading", "ready", "generating", "problem"]
+    state: Literal[State, "problem"]
     model: str = ""
     progress: float = 0.0
     """Of loading, 0 to 1."""
     message: str = ""
 
 
+class Farewell(Frame, tag="farewell", frozen=True):
+    """The engine leaves on purpose; the end of the connection that follows is no crash. Ask again, and it is started again."""
+
+    reason: str
+
+
 FromClient = Hello | Complete | Warm | Generate | Cancel | Forget | Load | Unload | AskStatus | Configure | Shutdown
-FromEngine = Welcome | Text | Done | Failed | Status | Changed
+FromEngine = Welcome | Text | Done | Failed | Status | Changed | Farewell

@@ -1,0 +1,271 @@
+"""The editor's side of the engine's wire: ask, stream, cancel. Every request gets an end, also when the engine dies or falls silent.
+
+Nothing here starts a process or knows a file: `launch` does, and tells this what to do about a process through `Process`. Cancelling the task that
+reads an answer, or closing its iterator, stops the work in the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from infill import errors
+from infill.engine import protocol
+from infill.engine.protocol import (
+    AskStatus,
+    Cancel,
+    Changed,
+    Complete,
+    Configure,
+    Done,
+    Failed,
+    Farewell,
+    Forget,
+    Frame,
+    FromEngine,
+    Generate,
+    Hello,
+    Load,
+    Shutdown,
+    Status,
+    Text,
+    Unload,
+    Warm,
+    Welcome,
+)
+from infill.engine.transport import BadFrame, Connection
+from infill.errors import InfillError, ProviderUnavailable, RequestError
+from infill.settings import Engine
+
+HANDSHAKE = 5.0
+"""Seconds for the engine to greet back."""
+SILENCE = 2.0
+"""Seconds without a word, while something is asked, after which the engine is asked whether it lives: its event loop answers at any time."""
+HUNG = 8.0
+"""Seconds more without an answer to that: it does not live."""
+
+log = logging.getLogger(__name__)
+Ask = TypeVar("Ask", Complete, Warm, Generate, Load, Unload, AskStatus, Shutdown)
+OnChanged = Callable[[Changed], None]
+
+
+class Process(Protocol):
+    """What may be asked about, and done to, the process at the other end."""
+
+    def obituary(self) -> errors.EngineCrashed:
+        """Why it died."""
+        ...
+
+    def kill(self, pid: int) -> None:
+        """End it: it does not answer."""
+        ...
+
+
+class EngineClient:
+    """A connection to the engine."""
+
+    def __init__(self, connection: Connection[FromEngine], process: Process, on_changed: OnChanged | None = None) -> None:
+        self._connection = connection
+        self._process = process
+        self._on_changed = on_changed
+        self._ids = itertools.count(1)
+        self._inboxes: dict[int, asyncio.Queue[Any]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._heard = self._loop.time()
+        self._watch: asyncio.TimerHandle | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self.pid = 0
+        self.ended: InfillError | None = None
+        """Why nothing more can be asked here; None while it can."""
+        self.ended_at = 0.0
+        """When that was, in seconds of the monotonic clock."""
+        self.on_end: Callable[[InfillError], None] | None = None
+
+    async def greet(self, name: str, token: str) -> None:
+        """The handshake. Raises ProviderUnavailable where the engine refuses; asyncio.TimeoutError where it does not answer."""
+        self._connection.send(Hello(version=protocol.VERSION, token=token, client=name))
+        try:
+            answer = await asyncio.wait_for(self._connection.receive(), HANDSHAKE)
+        except BadFrame as exc:
+            raise ProviderUnavailable("What answers in the engine's place does not speak its language.", "`infill engine stop` ends it.") from exc
+        if isinstance(answer, Failed):
+            raise _error(answer)
+        if not isinstance(answer, Welcome):
+            raise ProviderUnavailable("The engine is just leaving.")
+        self.pid = answer.pid
+        self._reading = self._loop.create_task(self._read())
+
+    async def aclose(self) -> None:
+        """Leave; the engine ends what was asked here."""
+        self._end(ProviderUnavailable("The connection to the engine was closed."))
+        if self._reading is not None:
+            self._reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reading
+        await self._connection.aclose()
+
+    # ---- asking
+
+    def complete(self, ask: Complete) -> AsyncGenerator[Text | Done, None]:
+        """Fill in the middle. The request's number is chosen here, whatever it holds. Raises ModelError or ProviderError."""
+        return self._stream(ask)
+
+    def generate(self, ask: Generate) -> AsyncGenerator[Text | Done, None]:
+        """Answer a conversation."""
+        return self._stream(ask)
+
+    async def warm(self, ask: Warm) -> Done:
+        """Evaluate a prompt ahead; ends when that is done or was dropped for something more urgent."""
+        return await self._done(ask)
+
+    async def load(self, model: str) -> Done:
+        """Have a model in memory. Returns when it has produced one token. Raises ModelError, and then everything is as before."""
+        return await self._done(Load(id=0, model=model))
+
+    async def unload(self, model: str = "") -> Done:
+        """Give a model's memory back, or every model's."""
+        return await self._done(Unload(id=0, model=model))
+
+    async def shutdown(self) -> Done:
+        """Have the engine leave."""
+        return await self._done(Shutdown(id=0))
+
+    async def status(self) -> Status:
+        """Everything about the process."""
+        number, inbox = self._open()
+        try:
+            self._send(AskStatus(id=number))
+            while not isinstance(frame := await self._next(inbox), Status):
+                pass
+            return frame
+        finally:
+            self._inboxes.pop(number, None)
+
+    def forget(self, slot: str) -> None:
+        """A document was closed."""
+        self._send(Forget(slot=slot))
+
+    def configure(self, engine: Engine) -> None:
+        """This client's wishes for the process."""
+        self._send(Configure(options=msgspec.to_builtins(engine)))
+
+    # ---- how
+
+    async def _stream(self, ask: Any) -> AsyncGenerator[Text | Done, None]:
+        number, inbox = self._open()
+        try:
+            self._send(replace(ask, id=number))
+            while True:
+                frame = await self._next(inbox)
+                if isinstance(frame, Done):
+                    self._inboxes.pop(number, None)
+                yield frame
+                if isinstance(frame, Done):
+                    return
+        finally:
+            if self._inboxes.pop(number, None) is not None:
+                self._send_if_open(Cancel(id=number))
+
+    async def _done(self, ask: Any) -> Done:
+        async with contextlib.aclosing(self._stream(ask)) as frames:
+            async for frame in frames:
+                if isinstance(frame, Done):
+                    return frame
+        raise ProviderUnavailable("The engine gave no answer.")
+
+    def _open(self) -> tuple[int, asyncio.Queue[Any]]:
+        if self.ended is not None:
+            raise self.ended
+        number = next(self._ids)
+        inbox: asyncio.Queue[Any] = asyncio.Queue()
+        self._inboxes[number] = inbox
+        if self._watch is None:
+            self._heard = self._loop.time()
+            self._watch = self._loop.call_later(SILENCE, self._look, None)
+        return number, inbox
+
+    async def _next(self, inbox: asyncio.Queue[Any]) -> Any:
+        frame = await inbox.get()
+        if isinstance(frame, Failed):
+            raise _error(frame)
+        if isinstance(frame, InfillError):
+            raise frame
+        return frame
+
+    def _send(self, frame: Frame) -> None:
+        try:
+            self._connection.send(frame)
+        except BadFrame as exc:
+            raise RequestError(f"The request is too large for the engine: {exc}.") from exc
+
+    def _send_if_open(self, frame: Frame) -> None:
+        if self.ended is None:
+            self._connection.send(frame)
+
+    # ---- listening
+
+    async def _read(self) -> None:
+        reason: InfillError | None = None
+        try:
+            while (frame := await self._connection.receive()) is not None:
+                self._heard = self._loop.time()
+                if isinstance(frame, Farewell):
+                    reason = ProviderUnavailable(f"The engine has left, because {frame.reason}.", "The next request starts it again.")
+                self._sort(frame)
+        except BadFrame:
+            log.warning("The engine's answer was cut short.")
+        self._end(reason or self._process.obituary())
+        self._connection.abort()
+
+    def _sort(self, frame: FromEngine) -> None:
+        if isinstance(frame, Changed):
+            if self._on_changed is not None:
+                self._on_changed(frame)
+        elif isinstance(frame, Text | Done | Failed | Status) and (inbox := self._inboxes.get(frame.id)) is not None:
+            inbox.put_nowait(frame)
+
+    def _end(self, reason: InfillError) -> None:
+        """Nothing more comes: everybody who waits is told why."""
+        if self.ended is not None:
+            return
+        self.ended, self.ended_at = reason, time.monotonic()
+        if self._watch is not None:
+            self._watch.cancel()
+        for inbox in self._inboxes.values():
+            inbox.put_nowait(reason)
+        self._inboxes.clear()
+        if self.on_end is not None:
+            self.on_end(reason)
+
+    # ---- does it live?
+
+    def _look(self, asked: float | None) -> None:
+        """Look whether the engine says anything; `asked` is when it was asked whether it lives, if it was."""
+        self._watch = None
+        if not self._inboxes or self.ended is not None:
+            return
+        now = self._loop.time()
+        if asked is not None and self._heard >= asked:
+            asked = None
+        if asked is None and now - self._heard >= SILENCE:
+            asked = now
+            self._send_if_open(AskStatus(id=0))
+        if asked is not None and now - asked >= HUNG:
+            self._process.kill(self.pid)
+            self._end(errors.EngineCrashed("The engine did not answer any more and was ended.", "The next request starts it again."))
+            self._connection.abort()
+            return
+        self._watch = self._loop.call_later(SILENCE / 2, self._look, asked)
+
+
+def _error(failed: Failed) -> InfillError:
+    """An error as it was raised in the engine."""
+    return errors.BY_NAME.get(failed.error, errors.ProviderError)(failed.message, failed.hint)

@@ -1,0 +1,225 @@
+"""Find the one engine of this user, or start it: detached, so that it outlives the editor that came first.
+
+    look for the socket -> take the start lock -> look again -> start the process -> wait until it greets
+
+A directory that is not the user's own, or cannot be written, is said in a sentence. Never here: what is asked of the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+
+from infill import paths
+from infill.engine import advice, transport
+from infill.engine.client import EngineClient, OnChanged
+from infill.engine.transport import Lock, Place
+from infill.errors import EngineCrashed, InfillError, ProviderUnavailable
+
+START = 30.0
+"""Seconds that a start may take: on a machine that is swapping, Python alone takes long."""
+POLL = 0.015
+LINES = 100
+"""How many of the last lines are kept for the user."""
+WINDOWS_FLAGS = 0x00000008 | 0x00000200 | 0x01000000
+"""DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP, CREATE_BREAKAWAY_FROM_JOB: survive the editor and its console."""
+
+
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """An engine that is there."""
+
+    pid: int
+    started: float
+
+
+class Engine:
+    """The process behind a connection, as seen from outside."""
+
+    def __init__(self, where: Place) -> None:
+        self._where = where
+        self._exit_code: int | None = None
+        self.over = threading.Event()
+        """Set when a process that was started here has ended."""
+
+    def start(self) -> None:
+        """Start it. Raises OSError."""
+        self._keep_last_words()
+        with open(self._where.stderr, "ab") as stderr:  # noqa: PTH123 - its descriptor is what is needed
+            process = subprocess.Popen(
+                [sys.executable, "-m", "infill.engine"],
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                # not the editor's folder: `-m` would import whatever a cloned repository calls llama_cpp.py there
+                cwd=self._where.directory,
+                env=_environment(),
+                start_new_session=True,
+                creationflags=WINDOWS_FLAGS if sys.platform == "win32" else 0,
+            )
+        threading.Thread(target=self._wait, args=(process,), name="engine's end", daemon=True).start()
+
+    @property
+    def gave_way(self) -> bool:
+        """It found another engine running and left."""
+        return self._exit_code == transport.ALREADY_RUNNING
+
+    def obituary(self) -> EngineCrashed:
+        return advice.crashed(last_lines(self._where), self._exit_code)
+
+    def kill(self, pid: int) -> None:
+        """End an engine that does not answer, if that process is one."""
+        if pid and _is_engine(pid):
+            with contextlib.suppress(OSError):
+                os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+    def _keep_last_words(self) -> None:
+        with contextlib.suppress(OSError):
+            os.replace(self._where.stderr, self._where.stderr.with_suffix(".stderr-before"))
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        """Take the exit code, so that no zombie stays while the editor runs on."""
+        self._exit_code = process.wait()
+        self.over.set()
+
+
+async def connect_or_start(client: str, on_changed: OnChanged | None = None) -> EngineClient:
+    """Reach the engine, starting it where there is none. Raises ProviderUnavailable or EngineCrashed."""
+    where = transport.place()
+    try:
+        paths.private_directory(where.directory)
+        if (found := await _connect(where, client, on_changed)) is not None:
+            return found
+        async with _start_lock(where):
+            if (found := await _connect(where, client, on_changed)) is not None:
+                return found
+            engine = Engine(where)
+            await asyncio.to_thread(engine.start)
+            return await _await_start(where, engine, client, on_changed)
+    except OSError as exc:
+        raise ProviderUnavailable(
+            f"The engine cannot be started: {exc.strerror or exc} ({where.directory}).", "Make room, or set INFILL_HOME to a directory of your own."
+        ) from exc
+    except InfillError as exc:
+        if isinstance(exc, ProviderUnavailable | EngineCrashed):
+            raise
+        raise ProviderUnavailable(exc.message, exc.hint) from exc
+
+
+async def connect(client: str, on_changed: OnChanged | None = None) -> EngineClient | None:
+    """Reach the engine if there is one; never starts it. Raises ProviderUnavailable where it does not want us."""
+    return await _connect(transport.place(), client, on_changed)
+
+
+def running() -> Running | None:
+    """The engine's process, if there is one; neither starts nor asks it."""
+    where = transport.place()
+    lock = Lock(where.life_lock)
+    try:
+        if not where.life_lock.exists() or lock.acquire():
+            return None
+    except OSError:
+        return None
+    finally:
+        lock.release()
+    status = transport.read_status(where)
+    return Running(pid=status.pid, started=status.started) if status is not None else None
+
+
+def last_lines(where: Place | None = None) -> list[str]:
+    """The engine's last words: of the one that runs, or of the one that ran last."""
+    file = (where or transport.place()).stderr
+    for path in (file, file.with_suffix(".stderr-before")):
+        if lines := _tail(path):
+            return lines
+    return []
+
+
+async def _connect(where: Place, name: str, on_changed: OnChanged | None) -> EngineClient | None:
+    try:
+        connection, token = await transport.connect(where)
+    except (OSError, InfillError):
+        return None
+    user = connection.peer_user()
+    if user is not None and user != os.getuid():
+        connection.abort()
+        raise ProviderUnavailable("The engine's socket belongs to another user.", f"Remove {where.directory}.")
+    engine = Engine(where)
+    client = EngineClient(connection, engine, on_changed)
+    try:
+        await client.greet(name, token)
+    except asyncio.TimeoutError:
+        connection.abort()
+        if (status := transport.read_status(where)) is not None:
+            engine.kill(status.pid)
+        return None
+    except BaseException:
+        connection.abort()
+        raise
+    return client
+
+
+@contextlib.asynccontextmanager
+async def _start_lock(where: Place) -> AsyncIterator[None]:
+    """Be the only one who starts an engine. Waits for others who do: theirs will serve as well."""
+    lock = Lock(where.start_lock)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + START
+    while not lock.acquire():
+        if loop.time() > deadline:
+            raise ProviderUnavailable("Somebody else has been starting the engine for too long.", f"Remove {where.start_lock}.")
+        await asyncio.sleep(POLL)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+async def _await_start(where: Place, engine: Engine, name: str, on_changed: OnChanged | None) -> EngineClient:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + START
+    while loop.time() < deadline:
+        ended = engine.over.is_set()
+        if (found := await _connect(where, name, on_changed)) is not None:
+            return found
+        if ended and not engine.gave_way:
+            raise engine.obituary()
+        await asyncio.sleep(POLL)
+    raise ProviderUnavailable("The engine does not start.", "Its last lines are in `infill engine status`.")
+
+
+def _environment() -> dict[str, str]:
+    """Ours, but independent of the directory that the engine works in."""
+    environment = dict(os.environ)
+    for name in ("INFILL_HOME", "PYTHONPATH"):
+        if environment.get(name):
+            environment[name] = os.pathsep.join(str(Path(part).expanduser().absolute()) for part in environment[name].split(os.pathsep))
+    return environment
+
+
+def _is_engine(pid: int) -> bool:
+    """Whether this is what it was: numbers of processes are used again."""
+    import psutil
+
+    try:
+        return "infill.engine" in psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
+
+
+def _tail(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 64 * 1024))
+            return file.read().decode("utf-8", "replace").splitlines()[-LINES:]
+    except OSError:
+        return []

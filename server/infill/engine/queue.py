@@ -1,0 +1,167 @@
+"""Whose turn it is: every request of every client, and which of them takes the next step. Pure: no threads, no clock, no llama.cpp.
+
+                        who goes first                               who is put aside
+    invoked             a user pressed a key and waits               nobody
+    automatic           the newest of each client, in turn           an older one of the same slot is ended
+    generate            streams in the gaps of those above
+    background          what yielded after its first line, then      ended or put aside within one step
+                        answers computed ahead, then warming
+
+Several clients of one rank take turns: a client keeps the turn until its request is answered, for QUANTUM seconds at most. No two requests that
+have begun share a slot, since the second would pull the first's KV cache from under it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any
+
+from infill.ask import Stop
+from infill.engine.protocol import Complete, Done, Frame, Generate, Text, Warm
+
+QUANTUM = 0.25
+"""Seconds of the model's time after which the next client has its turn: a slow request must not make the quick ones of others wait for its end."""
+
+INVOKED, AUTOMATIC, GENERATE, YIELDED, AHEAD, WARM = range(6)
+BACKGROUND = YIELDED
+"""From this rank on nobody waits for the answer."""
+
+Ask = Complete | Warm | Generate
+Steps = Iterator[Text | Done | None]
+
+
+class Job:
+    """One request on its way through the engine."""
+
+    def __init__(self, ask: Ask, client: Hashable, arrived: float, deliver: Callable[[Frame], None]) -> None:
+        self.ask = ask
+        self.client = client
+        self.arrived = arrived
+        self.deliver = deliver
+        """Takes the frames of the answer; called by whoever holds the event loop."""
+        self.model = ask.model
+        """Whom it is put to: what was asked for, unless that was replaced on the client's own wish."""
+        self.ready = False
+        """Its model is in memory."""
+        self.steps: Steps | None = None
+        """The runtime's generator, once it has begun."""
+        self.began = 0.0
+        self.yielded = False
+        self.runtime: Any = None
+        """Whose generator that is."""
+        self.last: Frame | None = None
+        """The message it ends with, once somebody has decided that it ends."""
+        self._head = ""
+
+    @property
+    def stop(self) -> Stop:
+        return Stop(max_tokens=0, deadline_ms=120_000) if isinstance(self.ask, Warm) else self.ask.stop
+
+    @property
+    def deadline(self) -> float:
+        return self.arrived + self.stop.deadline_ms / 1000
+
+    @property
+    def rank(self) -> int:
+        if self.yielded:
+            return YIELDED
+        if isinstance(self.ask, Complete):
+            return {"invoked": INVOKED, "automatic": AUTOMATIC}.get(self.ask.priority, AHEAD)
+        return GENERATE if isinstance(self.ask, Generate) else WARM
+
+    @property
+    def waited_for(self) -> bool:
+        return self.rank < BACKGROUND
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The share of the KV cache that it works in."""
+        return self.model, self.ask.slot
+
+    def saw(self, piece: Text) -> None:
+        """Note what has been generated: with its first line complete, a request that said so goes on in the background."""
+        if not self.yielded and isinstance(self.ask, Complete) and self.ask.yield_after_line and piece.candidate == 0:
+            self._head += piece.text
+            self.yielded = "\n" in self._head.lstrip()
+
+
+class Queue:
+    """All requests that have not ended."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self._served: dict[Hashable, int] = {}
+        """Client -> number of the turn that it had last."""
+        self._turn = 0
+        self._holder: Hashable = None
+        self._used = 0.0
+
+    def add(self, job: Job) -> list[Job]:
+        """Take a request in; returns those that it makes superfluous (they are removed)."""
+        superseded = [old for old in self.jobs if _supersedes(job, old)]
+        for old in superseded:
+            self.remove(old)
+        self.jobs.append(job)
+        return superseded
+
+    def remove(self, job: Job) -> None:
+        if job in self.jobs:
+            self.jobs.remove(job)
+
+    def find(self, client: Hashable, ask_id: int) -> Job | None:
+        return next((job for job in self.jobs if job.client == client and job.ask.id == ask_id), None)
+
+    def of(self, client: Hashable) -> list[Job]:
+        return [job for job in self.jobs if job.client == client]
+
+    def in_the_way(self) -> list[Job]:
+        """Background work that holds a slot which a waiting user needs."""
+        needed = {job.place for job in self.jobs if job.waited_for and job.ready and job.steps is None}
+        return [job for job in self.jobs if not job.waited_for and job.steps is not None and job.place in needed]
+
+    def take(self) -> Job | None:
+        """Who takes the next step. It stays in the queue."""
+        held = {job.place for job in self.jobs if job.steps is not None}
+        able = [job for job in self.jobs if job.ready and (job.steps is not None or job.place not in held)]
+        if not able:
+            return None
+        rank = min(job.rank for job in able)
+        equals = [job for job in able if job.rank == rank]
+        if rank >= BACKGROUND:
+            return equals[-1]
+        client = self._whose(job.client for job in equals)
+        return [job for job in equals if job.client == client][-1]
+
+    def ran(self, job: Job, seconds: float) -> None:
+        """Account for a step's time."""
+        if job.client != self._holder:
+            self._holder, self._used = job.client, 0.0
+            self._turn += 1
+            self._served[job.client] = self._turn
+        self._used += seconds
+
+    def leave(self, client: Hashable) -> list[Job]:
+        """A client is gone; returns its requests (they are removed)."""
+        gone = self.of(client)
+        for job in gone:
+            self.remove(job)
+        self._served.pop(client, None)
+        return gone
+
+    def _whose(self, clients: Iterable[Hashable]) -> Hashable:
+        waiting = list(dict.fromkeys(clients))
+        if self._holder in waiting and self._used < QUANTUM:
+            return self._holder
+        if self._holder in waiting and len(waiting) == 1:
+            self._used = 0.0
+            return self._holder
+        return min((client for client in waiting if client != self._holder), key=lambda client: self._served.get(client, 0))
+
+
+def _supersedes(new: Job, old: Job) -> bool:
+    """Whether `old` has become pointless: the same document asks anew."""
+    if new.place != old.place or new.client != old.client:
+        return False
+    if isinstance(new.ask, Generate) or isinstance(old.ask, Generate):
+        return isinstance(new.ask, Generate) and isinstance(old.ask, Generate)
+    return new.waited_for or (not old.waited_for and new.rank <= old.rank)

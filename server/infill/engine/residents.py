@@ -1,0 +1,274 @@
+"""Which models are in memory: loaded on first use, several at once while they fit, switched without a gap, given back when idle.
+
+                   fits beside the others                      does not fit beside them
+    asked for      loaded; the others stay                     those that no other client uses go first; else refused, with a sentence
+    chosen         loaded, one token produced, then answered;  the others go first, and come back if the new one fails;
+                   until then the others answer                who used them is told
+
+Never here: what a model computes, or who asked for what; only that it is there. One load runs at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+
+from infill.ask import Message, Stop
+from infill.engine.protocol import Complete, Generate
+from infill.engine.worker import Loaded, Worker
+from infill.errors import BadModelFile, DoesNotFit, InfillError, NotAFimModel, ProviderUnavailable
+from infill.models.fit import Plan
+from infill.models.store import ModelFile
+from infill.settings import Engine
+
+FINISH = 10.0
+"""Seconds that requests under way have to end before their model goes."""
+REMEMBER = 20.0
+"""Seconds for which a model that could not be loaded is not tried again, unless it is chosen: the next keystroke would only fail as slowly."""
+TRIAL = Stop(max_tokens=1, deadline_ms=60_000, ignore_end=True)
+
+log = logging.getLogger(__name__)
+Value = TypeVar("Value")
+Progress = Callable[[float], bool]
+
+
+class Loading(msgspec.Struct, frozen=True):
+    """How models get into memory: what the composition root puts in."""
+
+    locate: Callable[[str], ModelFile]
+    plan: Callable[[ModelFile, Engine], Plan]
+    load: Callable[[ModelFile, Plan, Progress], Loaded]
+    fits_beside: Callable[[ModelFile, Plan, list[ModelFile]], bool]
+    """Whether a model can be loaded while these stay in memory."""
+
+
+class Resident(msgspec.Struct):
+    """A model in memory."""
+
+    file: ModelFile
+    runtime: Loaded
+    settings: Engine
+    """As they were when it was loaded."""
+    used: float
+
+
+class Residents:
+    """All models in memory."""
+
+    def __init__(
+        self, worker: Worker, how: Loading, used_by_others: Callable[[str, object], bool], on_progress: Callable[[str, float], None]
+    ) -> None:
+        self._worker = worker
+        self._how = how
+        self._used_by_others = used_by_others
+        """Whether a client other than this one has asked for that model lately."""
+        self._on_progress = on_progress
+        self._here: dict[str, Resident] = {}
+        self._failures: dict[str, tuple[float, InfillError]] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._stop_loading = False
+        self.settings = Engine()
+        """How models are loaded from now on."""
+        self.loading = ""
+        """The model that is being loaded; empty: none."""
+
+    def all(self) -> list[Resident]:
+        return list(self._here.values())
+
+    def find(self, model: str) -> Resident | None:
+        """The model, if it is here and loaded as the settings want it."""
+        resident = self._here.get(model)
+        return resident if resident is not None and _loads_alike(resident.settings, self.settings) else None
+
+    async def ensure(self, model: str, client: object) -> None:
+        """Have a model here because somebody asks it. Raises ModelError."""
+        known = self._failures.get(model)
+        if known is not None and time.monotonic() < known[0] + REMEMBER:
+            raise known[1]
+        async with self._one_at_a_time:
+            if self.find(model) is None and self._worker.jobs(model):
+                await self._fetch(model, client, chosen=False)
+
+    async def choose(self, model: str, client: object, then: Callable[[list[str]], None]) -> None:
+        """Have a model here because the user chose it; `then` is told which had to go, before anybody can ask for those again.
+
+        Raises ModelError, and then everything is as before.
+        """
+        async with self._one_at_a_time:
+            then([] if self.find(model) is not None else await self._fetch(model, client, chosen=True))
+
+    async def unload(self, model: str = "") -> None:
+        """Give a model's memory back, or all; requests under way end as they are."""
+        async with self._one_at_a_time:
+            for resident in self.all():
+                if model in ("", resident.file.id):
+                    self._worker.detach(resident.file.id)
+                    self._worker.stop_all(resident.file.id)
+                    await self._close(resident)
+
+    async def unload_unused(self, since: float) -> None:
+        """Give the memory of models back that nobody has asked since then."""
+        for resident in self.all():
+            if resident.used < since and not self._worker.jobs(resident.file.id):
+                await self.unload(resident.file.id)
+
+    def stop_loading(self) -> None:
+        """Nobody waits for what is being loaded."""
+        self._stop_loading = True
+
+    # ---- loading, one at a time
+
+    async def _fetch(self, model: str, client: object, *, chosen: bool) -> list[str]:
+        file = self._how.locate(model)
+        gone: list[ModelFile] = []
+        if (stale := self._here.get(model)) is not None:
+            await self._evict(stale)
+            gone.append(stale.file)
+        try:
+            resident = await self._with_room(file, client, chosen, gone)
+        except InfillError as exc:
+            self._failures[model] = time.monotonic(), exc
+            for old in reversed(gone):
+                await self._bring_back(old)
+            raise
+        self._failures.pop(model, None)
+        self._admit(resident)
+        return [old.id for old in gone if old.id != model]
+
+    async def _with_room(self, file: ModelFile, client: object, chosen: bool, gone: list[ModelFile]) -> Resident:
+        """Load it beside the others; while it does not fit, one of those that may go goes."""
+        plan = await in_thread(lambda: self._how.plan(file, self.settings))
+        while isinstance(outcome := await self._attempt(file, plan, chosen), DoesNotFit):
+            victim = self._may_go(client, chosen)
+            if victim is None:
+                raise outcome
+            await self._evict(victim)
+            gone.append(victim.file)
+        return outcome
+
+    async def _attempt(self, file: ModelFile, plan: Plan, chosen: bool) -> Resident | DoesNotFit:
+        if self._here and not self._how.fits_beside(file, plan, [resident.file for resident in self.all()]):
+            return self._no_room(file)
+        try:
+            return await self._load(file, plan, trial=chosen)
+        except DoesNotFit as exc:
+            return exc
+
+    def _no_room(self, file: ModelFile) -> DoesNotFit:
+        titles = " and ".join(resident.file.title for resident in self.all())
+        message = f"{file.title} does not fit into memory beside {titles}, which another window uses."
+        return DoesNotFit(message, "Choose it in this window to let it take that place.")
+
+    def _may_go(self, client: object, chosen: bool) -> Resident | None:
+        oldest_first = sorted(self.all(), key=lambda resident: resident.used)
+        unused = [resident for resident in oldest_first if not self._used_by_others(resident.file.id, client)]
+        return next(iter(unused + (oldest_first if chosen else [])), None)
+
+    async def _load(self, file: ModelFile, plan: Plan, *, trial: bool) -> Resident:
+        self.loading, self._stop_loading = file.id, False
+        loop = asyncio.get_running_loop()
+
+        def progress(share: float) -> bool:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._on_progress, file.id, share)
+            return not self._stop_loading
+
+        def load() -> Loaded:
+            runtime = self._how.load(file, plan, progress)
+            if trial:
+                try_out(runtime, file.id)
+            return runtime
+
+        settings = self.settings
+        self._on_progress(file.id, 0.0)
+        try:
+            runtime = await in_thread(load)
+        except InfillError:
+            raise
+        except MemoryError as exc:
+            raise DoesNotFit(f"There is not enough memory for {file.title}.", "Choose a smaller model.") from exc
+        except Exception as exc:
+            if self._stop_loading:
+                raise ProviderUnavailable(f"{file.title} was being loaded, but nobody waited for it any more.") from exc
+            log.exception("A model could not be loaded.")
+            raise BadModelFile(f"{file.title} could not be loaded ({type(exc).__name__}).", f"Verify or replace the file {file.path}.") from exc
+        finally:
+            self.loading = ""
+        return Resident(file, runtime, settings, time.monotonic())
+
+    def _admit(self, resident: Resident) -> None:
+        self._here[resident.file.id] = resident
+        self._worker.attach(resident.file.id, resident.runtime)
+
+    async def _bring_back(self, file: ModelFile) -> None:
+        """Restore what had to go for a model that then failed."""
+        try:
+            self._admit(await self._load(file, self._how.plan(file, self.settings), trial=False))
+        except InfillError:
+            log.exception("The former model could not be brought back; the next request tries again.")
+
+    async def _evict(self, resident: Resident) -> None:
+        """Let a model finish what users wait for, then give its memory back. What has not begun waits for whoever comes next."""
+        deadline = time.monotonic() + FINISH
+        self._worker.retire(resident.file.id)
+        while self._worker.working_for(resident.runtime) and time.monotonic() < deadline:
+            await self._worker.call(_nothing)
+        self._worker.detach(resident.file.id)
+        await self._close(resident)
+
+    async def _close(self, resident: Resident) -> None:
+        self._here.pop(resident.file.id, None)
+        await self._worker.call(resident.runtime.close)
+
+
+def try_out(runtime: Loaded, model: str) -> None:
+    """Have a model produce one token: only then it is known to work. Blocks."""
+    complete = Complete(id=0, model=model, slot="trial", prefix="def main():\n    ", suffix="\n", stop=TRIAL)
+    try:
+        for _ in runtime.complete(complete):
+            pass
+    except NotAFimModel:
+        for _ in runtime.generate(Generate(id=0, model=model, slot="trial", messages=(Message(role="user", content="Hello"),), stop=TRIAL)):
+            pass
+    runtime.forget("trial")
+
+
+def _loads_alike(one: Engine, other: Engine) -> bool:
+    """Whether nothing that matters for loading differs."""
+    names = ("threads", "context_size", "batch_size", "gpu_layers", "flash_attention", "kv_type")
+    return all(getattr(one, name) == getattr(other, name) for name in names)
+
+
+def _nothing() -> None: ...
+
+
+def in_thread(function: Callable[[], Value]) -> Awaitable[Value]:
+    """Run something long in a thread of its own, which does not keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Value] = loop.create_future()
+
+    def settle(value: Value | None, exc: BaseException | None) -> None:
+        if future.cancelled():
+            return
+        if exc is not None:
+            future.set_exception(exc)
+        else:
+            future.set_result(value)  # type: ignore[arg-type]
+
+    def run() -> None:
+        value, error = None, None
+        try:
+            value = function()
+        except Exception as exc:
+            error = exc
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, value, error)
+
+    threading.Thread(target=run, name="loading", daemon=True).start()
+    return future

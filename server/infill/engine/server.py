@@ -1,0 +1,372 @@
+"""The engine: accepts editors' servers, checks who they are, and hands their requests to the worker. The composition root of this process.
+
+Everything here runs on the event loop and never computes: it goes on answering, cancelling and telling its state while a model is at work. A client's
+mistake ends that client's connection; a model's failure ends that request; nothing that a client sends ends the engine, but `Shutdown`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import itertools
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from infill import settings as all_settings
+from infill.ask import Finish
+from infill.engine import protocol, transport
+from infill.engine.protocol import (
+    AskStatus,
+    Cancel,
+    Changed,
+    Complete,
+    Configure,
+    Done,
+    Failed,
+    Farewell,
+    Forget,
+    Frame,
+    FromClient,
+    Generate,
+    Hello,
+    Load,
+    Shutdown,
+    State,
+    Unload,
+    Warm,
+    Welcome,
+)
+from infill.engine.queue import Ask, Job
+from infill.engine.residents import Loading, Residents, in_thread
+from infill.engine.status import Reporter
+from infill.engine.transport import BadFrame, Connection
+from infill.engine.worker import Worker, failed
+from infill.errors import InfillError, ProviderUnavailable, RequestError
+
+HANDSHAKE = 5.0
+"""Seconds that a connection may take to say who it is."""
+GRACE = 60.0
+"""Seconds after a client has gone until its slots may be given away: an editor that restarts finds its documents evaluated."""
+OVERDUE = 0.25
+"""Seconds past its deadline after which a request is ended from here: a model looks at the clock itself, but only while it has its turn."""
+PENDING = 512
+"""Requests of one client at once; more are a client's mistake."""
+ALONE_MINUTES = 10.0
+"""With `idleMinutes` 0 the engine stays as long as a client does, and this much longer."""
+PROGRESS = 0.1
+"""Seconds between two messages about the progress of loading."""
+LEAVING = 5.0
+"""Seconds that leaving in good order may take."""
+
+log = logging.getLogger(__name__)
+
+
+class Client:
+    """One connected editor's server."""
+
+    def __init__(self, key: int, name: str, connection: Connection[FromClient]) -> None:
+        self.key = key
+        self.name = name
+        self.connection = connection
+        self.jobs: dict[int, tuple[Job, asyncio.TimerHandle]] = {}
+        """Requests that have not ended, each with the alarm at its deadline."""
+        self.slots: set[str] = set()
+        self.asked: dict[str, float] = {}
+        """Model -> when it was last asked for."""
+        self.instead: dict[str, str] = {}
+        """Model -> the one that took its place on this client's own wish."""
+
+    def send(self, frame: Frame) -> None:
+        with contextlib.suppress(BadFrame, UnicodeEncodeError):
+            self.connection.send(frame)
+
+
+class Server:
+    """The engine's side of the event loop."""
+
+    def __init__(self, where: transport.Place, token: str, how: Loading, on_hung: Callable[[], None]) -> None:
+        self._where, self._token = where, token
+        self._loop = asyncio.get_running_loop()
+        self._keys = itertools.count(1)
+        self._clients: dict[int, Client] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._fetching: set[str] = set()
+        self._settings = all_settings.Engine()
+        self._worker = Worker(self._loop, on_hung, lambda: self._settings.refresh)
+        self._residents = Residents(self._worker, how, self._used_by_others, self._progress)
+        self._reporter = Reporter(self._worker, self._residents)
+        self._state: State = "idle"
+        self._shown = 0.0
+        self._active = time.monotonic()
+        """When something was last asked or finished."""
+        self._alarm: asyncio.TimerHandle | None = None
+        self._reason: asyncio.Future[str] = self._loop.create_future()
+
+    async def run(self, ready: Callable[[int], None]) -> None:
+        """Serve until it is time to leave; `ready` is told the port (0 with a Unix socket) once somebody may connect."""
+        listener, port = await transport.listen(self._where, self._accept)
+        ready(port)
+        self._look_at_the_clock()
+        reason = await self._reason
+        listener.close()
+        await self._depart(reason)
+
+    def leave(self, reason: str) -> None:
+        """Have `run` end, in good order."""
+        if not self._reason.done():
+            self._reason.set_result(reason)
+
+    # ---- connections
+
+    async def _accept(self, connection: Connection[FromClient]) -> None:
+        client: Client | None = None
+        try:
+            client = await self._greet(connection)
+            while client is not None and (message := await connection.receive()) is not None:
+                self._handle(client, message)
+        except BadFrame as exc:
+            log.warning("A connection was ended, since it sent what is no message: %s", exc)
+            with contextlib.suppress(BadFrame):
+                connection.send(failed(0, RequestError(f"This is no message of the engine's protocol: {exc}.")))
+        finally:
+            if client is not None:
+                self._gone(client)
+            await connection.aclose()
+
+    async def _greet(self, connection: Connection[FromClient]) -> Client | None:
+        """The handshake: None, and the reason sent, for those who have no business here."""
+        user = connection.peer_user()
+        if user is not None and user != os.getuid():
+            _refuse(connection, "This engine belongs to another user.")
+            return None
+        try:
+            hello = await asyncio.wait_for(connection.receive(), HANDSHAKE)
+        except asyncio.TimeoutError:
+            return None
+        if hello is None:
+            return None
+        if not isinstance(hello, Hello) or (why := self._objection(hello)):
+            _refuse(connection, why if isinstance(hello, Hello) else "The first message has to be a greeting.")
+            return None
+        client = Client(next(self._keys), hello.client, connection)
+        self._clients[client.key] = client
+        client.send(Welcome(version=protocol.VERSION, pid=os.getpid()))
+        client.send(Changed(state=self._state, model=self._residents.loading))
+        return client
+
+    def _objection(self, hello: Hello) -> str:
+        """Why somebody may not come in; empty: come in."""
+        if hello.version != protocol.VERSION:
+            return f"The engine speaks version {protocol.VERSION} of its protocol, the editor's server version {hello.version}."
+        if not hmac.compare_digest(hello.token.encode(), self._token.encode()):
+            return "The engine was not shown its secret token."
+        return ""
+
+    def _gone(self, client: Client) -> None:
+        """A client has left: its work ends now, its slots may go after a while."""
+        self._clients.pop(client.key, None)
+        self._worker.leave(client.key)
+        if not self._clients:
+            self._residents.stop_loading()
+        if client.slots:
+            self._loop.call_later(GRACE, self._release, client.slots)
+        self._look_at_the_clock()
+
+    def _release(self, slots: set[str]) -> None:
+        """Give up slots that no connected client uses."""
+        unused = slots.difference(*(client.slots for client in self._clients.values()))
+        for resident in self._residents.all():
+            for slot in unused:
+                self._worker.call(lambda runtime=resident.runtime, slot=slot: runtime.forget(slot))  # type: ignore[misc]
+
+    # ---- messages
+
+    def _handle(self, client: Client, message: FromClient) -> None:
+        if isinstance(message, Complete | Warm | Generate):
+            self._ask(client, message)
+        elif isinstance(message, Cancel):
+            self._worker.cancel(client.key, message.id)
+        elif isinstance(message, Forget):
+            client.slots.discard(message.slot)
+            self._release({message.slot})
+        elif isinstance(message, Configure):
+            self._configure(message)
+        elif isinstance(message, AskStatus):
+            self._spawn(self._status(client, message))
+        elif isinstance(message, Load):
+            self._spawn(self._load(client, message))
+        elif isinstance(message, Unload):
+            self._spawn(self._unload(client, message))
+        elif isinstance(message, Shutdown):
+            client.send(Done(id=message.id))
+            self.leave("it was asked to")
+        else:
+            raise BadFrame("a second greeting")
+
+    def _ask(self, client: Client, ask: Ask) -> None:
+        if ask.id in client.jobs or len(client.jobs) >= PENDING:
+            raise BadFrame("a request's number that is in use" if ask.id in client.jobs else "too many requests at once")
+        now = self._active = time.monotonic()
+        job = Job(ask, client.key, now, lambda frame: self._deliver(client, job, frame))
+        if not isinstance(ask, Generate):
+            job.model = client.instead.get(ask.model, ask.model)
+        client.jobs[ask.id] = job, self._loop.call_later(job.stop.deadline_ms / 1000 + OVERDUE, self._overdue, job)
+        client.slots.add(ask.slot)
+        client.asked[job.model] = now
+        resident = self._residents.find(job.model)
+        self._worker.submit(job)
+        if resident is not None:
+            resident.used = now
+        elif job.waited_for:
+            self._fetch(job.model, client)
+        elif job.model not in self._fetching:
+            self._worker.stop(job, Done(id=ask.id, model=job.model, notes=("its model is not loaded before somebody asks for a completion",)))
+        self._tell_state()
+
+    def _deliver(self, client: Client, job: Job, frame: Frame) -> None:
+        if isinstance(frame, Done | Failed):
+            client.jobs.pop(job.ask.id)[1].cancel()
+            self._active = time.monotonic()
+        client.send(frame)
+        self._tell_state()
+
+    def _overdue(self, job: Job) -> None:
+        """A request's time is up: it ends with what it has."""
+        if job.runtime is None and self._residents.find(job.model) is None:
+            self._worker.stop(job, failed(job.ask.id, ProviderUnavailable("The model is still being loaded.")))
+        else:
+            self._worker.stop(job, Done(id=job.ask.id, model=job.model, finishes=(Finish(why="deadline"),), notes=("out of time",)))
+
+    def _configure(self, message: Configure) -> None:
+        resolved, problems = all_settings.resolve({"engine": message.options})
+        for problem in problems:
+            log.warning("%s", problem)
+        self._settings = self._residents.settings = resolved.engine
+        self._look_at_the_clock()
+
+    async def _status(self, client: Client, message: AskStatus) -> None:
+        names = [other.name for other in self._clients.values()]
+        client.send(await self._reporter.status(message.id, self._state, names, time.monotonic() - self._active))
+
+    # ---- models
+
+    def _fetch(self, model: str, client: Client) -> None:
+        """Load a model that is asked for, once for all who wait for it."""
+        if model not in self._fetching:
+            self._fetching.add(model)
+            self._spawn(self._have(model, client))
+
+    async def _have(self, model: str, client: Client) -> None:
+        try:
+            await self._residents.ensure(model, client.key)
+        except InfillError as exc:
+            for job in self._worker.jobs(model):
+                if job.runtime is None:
+                    self._worker.stop(job, failed(job.ask.id, exc))
+            self._broadcast(Changed(state="problem", model=model, message=str(exc)))
+        finally:
+            self._fetching.discard(model)
+        self._tell_state()
+
+    async def _load(self, client: Client, message: Load) -> None:
+        client.asked[message.model] = self._active = time.monotonic()
+        try:
+            await self._residents.choose(message.model, client.key, lambda gone: self._switched(client, message.model, gone))
+        except InfillError as exc:
+            client.send(failed(message.id, exc))
+        else:
+            client.send(Done(id=message.id, model=message.model))
+        self._tell_state()
+
+    def _switched(self, client: Client, model: str, gone: list[str]) -> None:
+        """A chosen model has taken the place of others: whoever chose it means it from now on, whoever used those is told."""
+        client.instead.pop(model, None)
+        for old in gone:
+            client.instead[old] = model
+            for job in self._worker.jobs(old):
+                if job.client == client.key and job.runtime is None and not isinstance(job.ask, Generate):
+                    self._worker.retarget(job, model)
+            text = f"{old} was unloaded: another window chose {model}, and there is not enough memory for both."
+            for other in self._clients.values():
+                if other is not client and old in other.asked:
+                    other.send(Changed(state="problem", model=old, message=text))
+
+    async def _unload(self, client: Client, message: Unload) -> None:
+        await self._residents.unload(message.model)
+        client.send(Done(id=message.id, model=message.model))
+        self._tell_state()
+
+    def _used_by_others(self, model: str, key: object) -> bool:
+        since = time.monotonic() - (self._settings.idle_minutes or ALONE_MINUTES) * 60
+        return any(client.key != key and client.asked.get(model, 0.0) > since for client in self._clients.values())
+
+    # ---- what everybody is told
+
+    def _progress(self, model: str, share: float) -> None:
+        """Loading goes on."""
+        now = self._active = time.monotonic()
+        if self._state != "loading" or now - self._shown > PROGRESS:
+            self._state, self._shown = "loading", now
+            self._broadcast(Changed(state="loading", model=model, progress=share))
+
+    def _tell_state(self) -> None:
+        state: State = "idle"
+        if self._residents.loading:
+            state = "loading"
+        elif any(job.waited_for for client in self._clients.values() for job, _ in client.jobs.values()):
+            state = "generating"
+        elif self._residents.all():
+            state = "ready"
+        if state != self._state:
+            self._state = state
+            self._broadcast(Changed(state=state, model=self._residents.loading))
+
+    def _broadcast(self, message: Frame) -> None:
+        for client in list(self._clients.values()):
+            client.send(message)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            log.error("A task of the engine failed.", exc_info=exc)
+
+    # ---- the end
+
+    def _look_at_the_clock(self) -> None:
+        """Unload and leave when it has been idle for long enough; else look again when that may be so."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        minutes = self._settings.idle_minutes or (0.0 if self._clients else ALONE_MINUTES)
+        busy = bool(self._residents.loading or self._tasks or any(client.jobs for client in self._clients.values()))
+        left = self._active + minutes * 60 - time.monotonic()
+        if minutes and left <= 0 and not busy:
+            self.leave(f"nobody has asked anything for {minutes:g} minutes")
+            return
+        if minutes:
+            self._spawn(self._residents.unload_unused(time.monotonic() - minutes * 60))
+        self._alarm = self._loop.call_later(min(60.0, max(0.05, left)) if minutes else 60.0, self._look_at_the_clock)
+
+    async def _depart(self, reason: str) -> None:
+        """Everybody gets an end to what they asked for, then a farewell; then the memory goes back."""
+        self._residents.stop_loading()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._residents.unload(), LEAVING)
+        await in_thread(lambda: self._worker.finish(LEAVING))
+        await asyncio.sleep(0)  # what the worker has posted last
+        self._broadcast(Farewell(reason=reason))
+        await asyncio.gather(*(client.connection.aclose() for client in list(self._clients.values())))
+        for task in list(self._tasks):
+            task.cancel()
+
+
+def _refuse(connection: Connection[FromClient], why: str) -> None:
+    connection.send(failed(0, ProviderUnavailable(why, "`infill engine stop` ends it; the next completion starts the right one.")))

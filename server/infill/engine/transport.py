@@ -1,0 +1,238 @@
+"""Frames over a socket, and where the socket lies: what both sides of the engine's wire need to find each other and to be understood.
+
+A Unix socket in the user's private runtime directory; on Windows (or with `INFILL_TRANSPORT=tcp`) a loopback port and a secret token, both told by
+the status file, which only its owner can read. Nothing here knows what a message means. A frame that is too long or makes no sense ends the
+connection that it came through, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from infill import __version__, paths
+from infill.engine import protocol
+
+LOOPBACK = "127.0.0.1"
+BACKLOG = 64 * 1024 * 1024
+"""Bytes that may wait for a peer that does not read before it is given up."""
+ALREADY_RUNNING = 3
+"""Exit code of an engine that found another one."""
+HEADER = struct.Struct(">I")
+
+Expected = TypeVar("Expected")
+
+
+class BadFrame(Exception):
+    """What arrived is no message: too long, cut short, or not as the protocol says."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where the one engine of this user and version is found. Versions never meet: theirs is part of every name."""
+
+    directory: Path
+    kind: Literal["unix", "tcp"]
+
+    def _named(self, ending: str) -> Path:
+        return self.directory / f"engine-{__version__}-{protocol.VERSION}.{ending}"
+
+    @property
+    def socket(self) -> Path:
+        return self._named("sock")
+
+    @property
+    def status(self) -> Path:
+        """Who the engine is; written by the engine alone."""
+        return self._named("json")
+
+    @property
+    def life_lock(self) -> Path:
+        """Held by the engine as long as it lives."""
+        return self._named("lock")
+
+    @property
+    def start_lock(self) -> Path:
+        """Held by whoever is starting an engine."""
+        return self._named("start")
+
+    @property
+    def stderr(self) -> Path:
+        """The engine's last words."""
+        return self._named("stderr")
+
+
+class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The status file: who the engine is, and where it listens."""
+
+    pid: int
+    started: float
+    """Seconds since the epoch."""
+    port: int = 0
+    token: str = ""
+    """Only with TCP: what a client has to know."""
+
+
+def place() -> Place:
+    """Where this user's engine is or would be. Creates nothing."""
+    tcp = sys.platform == "win32" or os.environ.get("INFILL_TRANSPORT") == "tcp"
+    return Place(paths.runtime_directory(), "tcp" if tcp else "unix")
+
+
+def read_status(where: Place) -> EngineFile | None:
+    """The status file as it stands; it may be of an engine that is no more."""
+    try:
+        return msgspec.json.decode(where.status.read_bytes(), type=EngineFile)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+class Lock:
+    """A lock between processes: a file that one of them holds open. Gone with its holder, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Take it if it is free. Raises OSError where the file cannot be opened for writing."""
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        if not _lock(descriptor):
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
+
+    @property
+    def held(self) -> bool:
+        return self._descriptor is not None
+
+    def release(self) -> None:
+        """Give it back; the file stays, so that nobody locks a file that has just lost its name."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+class Connection(Generic[Expected]):
+    """Messages both ways over one stream."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, expected: Any) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._decoder: msgspec.msgpack.Decoder[Expected] = msgspec.msgpack.Decoder(expected)
+        self._encoder = msgspec.msgpack.Encoder()
+
+    async def receive(self) -> Expected | None:
+        """The next message; None where the peer has ended. Raises BadFrame."""
+        try:
+            head = await self._reader.readexactly(HEADER.size)
+        except asyncio.IncompleteReadError as exc:
+            if exc.partial:
+                raise BadFrame("cut short") from exc
+            return None
+        except OSError:
+            return None
+        (length,) = HEADER.unpack(head)
+        if length > protocol.MAX_FRAME:
+            raise BadFrame(f"{length} bytes are too many")
+        try:
+            return self._decoder.decode(await self._reader.readexactly(length))
+        except (msgspec.MsgspecError, UnicodeDecodeError, asyncio.IncompleteReadError, OSError, RecursionError) as exc:
+            raise BadFrame(str(exc)) from exc
+
+    def send(self, message: protocol.Frame) -> None:
+        """Put a message on its way without waiting. Raises BadFrame if it is too long, UnicodeEncodeError for text that is no Unicode."""
+        payload = self._encoder.encode(message)
+        if len(payload) > protocol.MAX_FRAME:
+            raise BadFrame(f"{len(payload)} bytes are too many")
+        if self._writer.is_closing():
+            return
+        self._writer.write(HEADER.pack(len(payload)) + payload)
+        if self._writer.transport.get_write_buffer_size() > BACKLOG:
+            self._writer.transport.abort()
+
+    def peer_user(self) -> int | None:
+        """The user id at the other end, where the system tells."""
+        return peer_user(self._writer.get_extra_info("socket"))
+
+    async def aclose(self) -> None:
+        """Send what is left and end, soon."""
+        self._writer.close()
+        try:
+            await asyncio.wait_for(self._writer.wait_closed(), timeout=1)
+        except (OSError, asyncio.TimeoutError):
+            self._writer.transport.abort()
+
+    def abort(self) -> None:
+        """End now."""
+        self._writer.transport.abort()
+
+
+def peer_user(sock: Any) -> int | None:
+    """Who is at the other end of a Unix socket; None where the system does not tell (TCP, Windows)."""
+    if sock is None or sys.platform == "win32" or sock.family != socket.AF_UNIX:
+        return None
+    if hasattr(socket, "SO_PEERCRED"):
+        _, user, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return int(user)
+    return _peer_user_of_bsd(sock)
+
+
+def _peer_user_of_bsd(sock: Any) -> int | None:
+    # struct xucred of macOS and the BSDs: version, uid, ...; SOL_LOCAL is 0, LOCAL_PEERCRED is 1
+    with contextlib.suppress(OSError):
+        return int(struct.unpack("2I", sock.getsockopt(0, 1, 8))[1])
+    return None
+
+
+async def connect(where: Place) -> tuple[Connection[protocol.FromEngine], str]:
+    """Reach an engine; returns the connection and the token to show. Raises OSError where none listens."""
+    if where.kind == "unix":
+        reader, writer = await asyncio.open_unix_connection(str(where.socket))
+        return Connection(reader, writer, protocol.FromEngine), ""
+    status = read_status(where)
+    if status is None or not status.port:
+        raise FileNotFoundError(where.status)
+    reader, writer = await asyncio.open_connection(LOOPBACK, status.port)
+    return Connection(reader, writer, protocol.FromEngine), status.token
+
+
+Accept = Callable[[Connection[protocol.FromClient]], Coroutine[Any, Any, None]]
+
+
+async def listen(where: Place, accept: Accept) -> tuple[asyncio.AbstractServer, int]:
+    """Be reached; returns the server and its port (0 with a Unix socket). Only the holder of the life lock may call this."""
+
+    async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accept(Connection(reader, writer, protocol.FromClient))
+
+    if where.kind == "unix":
+        # whoever holds the lock knows that a socket file here was left by the dead
+        where.socket.unlink(missing_ok=True)
+        return await asyncio.start_unix_server(on_connection, str(where.socket), backlog=64), 0
+    server = await asyncio.start_server(on_connection, LOOPBACK, 0, backlog=64)
+    return server, server.sockets[0].getsockname()[1]

@@ -1,0 +1,392 @@
+"""The one thread that makes models compute, beside the event loop.
+
+It asks the queue whose turn it is, takes one step of that request, passes on what came of it, and asks again: so a newer or more urgent request is
+never further away than one step, and a cancelled one not even that, since `Runtime.abort` ends the decoding that runs. Every public function here is
+called from the event loop and returns at once. Every method of a runtime but `abort` is called in this thread alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
+
+from msgspec.structs import replace
+
+from infill.ask import Finish
+from infill.engine.protocol import Complete, Done, Failed, Frame, Generate, ModelStatus, Text, Warm
+from infill.engine.queue import AHEAD, BACKGROUND, YIELDED, Job, Queue, Steps
+from infill.errors import DoesNotFit, EngineCrashed, InfillError, ProviderError
+
+QUIET = 2.0
+"""Seconds without a request before slots are refreshed: a pause in typing, not a gap between two keys."""
+INSIST = 0.02
+"""Seconds between two calls of `abort` for the same request: the first may fall between two steps, where nobody hears it."""
+HUNG = 10.0
+"""Seconds that a step may go on after it was told to stop; a healthy one takes milliseconds."""
+STALLED = 20.0
+"""Seconds after which a step is told to stop when somebody else's request has run out of time behind it."""
+
+log = logging.getLogger(__name__)
+Value = TypeVar("Value")
+
+
+class Loaded(Protocol):
+    """A model in memory: what `runtime.Runtime` offers."""
+
+    def complete(self, ask: Complete) -> Iterator[Text | Done | None]: ...
+    def warm(self, ask: Warm) -> Iterator[Done | None]: ...
+    def generate(self, ask: Generate) -> Iterator[Text | Done | None]: ...
+    def idle_work(self) -> Iterator[None] | None: ...
+    def abort(self) -> None: ...
+    def forget(self, slot: str) -> None: ...
+    def status(self) -> ModelStatus: ...
+    def limits(self) -> dict[str, float]: ...
+    def close(self) -> None: ...
+
+
+def failed(ask_id: int, exc: BaseException) -> Failed:
+    """An exception as a message: the user's words if it has them, else what kind it was and where to look."""
+    if isinstance(exc, InfillError):
+        return Failed(id=ask_id, error=type(exc).__name__, message=exc.message, hint=exc.hint)
+    if isinstance(exc, MemoryError):
+        return failed(ask_id, DoesNotFit("There is not enough memory for this.", "Choose a smaller model, or set infill.engine.contextSize lower."))
+    trouble = f"The engine met an unexpected error ({type(exc).__name__})."
+    return failed(ask_id, ProviderError(trouble, "Its last lines are in `infill engine status`."))
+
+
+class Worker:
+    """The inference thread, and the door to it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_hung: Callable[[], None], refresh: Callable[[], bool] = lambda: True) -> None:
+        self._loop = loop
+        self._on_hung = on_hung
+        self._refresh = refresh
+        self._queue = Queue()
+        self._runtimes: dict[str, Loaded] = {}
+        self._calls: deque[Callable[[], None]] = deque()
+        self._wake = threading.Condition()
+        """Guards everything above and below; notified whenever there may be something to do."""
+        self._current: Job | None = None
+        self._since = 0.0
+        self._idle: tuple[Loaded, Iterator[None]] | None = None
+        self._rested: set[str] = set()
+        """Models that had nothing left to refresh."""
+        self._last = time.monotonic()
+        self._leaving = False
+        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._thread.start()
+
+    # ---- from the event loop
+
+    def submit(self, job: Job) -> None:
+        """Take a request; what it supersedes ends now."""
+        with self._wake:
+            job.ready = job.model in self._runtimes
+            for old in self._queue.add(job):
+                self._end(old, _stopped(old, "superseded by a newer request"))
+            if job.waited_for:
+                self._hurry()
+            self._wake.notify()
+
+    def stop(self, job: Job, last: Frame) -> None:
+        """End a request: `last` is the message it ends with. The decoding that runs for it returns at once."""
+        with self._wake:
+            if job.last is not None:
+                return
+            stalled = self._current is not None and self._current is not job and time.monotonic() - self._since > STALLED
+            if stalled and self._current is not None:
+                self._end(self._current, failed(self._current.ask.id, EngineCrashed("The model computed for too long without a result.")))
+            self._end(job, last)
+            self._wake.notify()
+
+    def cancel(self, client: object, ask_id: int) -> None:
+        """The client has lost interest in one request."""
+        with self._wake:
+            job = self._queue.find(client, ask_id)
+        if job is not None:
+            self.stop(job, _stopped(job, "cancelled"))
+
+    def leave(self, client: object) -> None:
+        """The client is gone: so is its work."""
+        with self._wake:
+            for job in self._queue.leave(client):
+                self._end(job, _stopped(job, "the client has gone"))
+            self._wake.notify()
+
+    def jobs(self, model: str | None = None) -> list[Job]:
+        """All that has not ended, of one model or of all."""
+        with self._wake:
+            return [job for job in self._queue.jobs if model in (None, job.model)]
+
+    def background(self) -> str:
+        """What is done while nobody waits, in a word; empty: nothing."""
+        with self._wake:
+            if self._idle is not None:
+                return "refreshing"
+            if self._current is None or self._current.rank < BACKGROUND:
+                return ""
+            return {YIELDED: "going on after the first line", AHEAD: "drafting ahead"}.get(self._current.rank, "warming")
+
+    def attach(self, model: str, runtime: Loaded) -> None:
+        """A model is in memory: its requests may begin."""
+        with self._wake:
+            self._runtimes[model] = runtime
+            self._rested.discard(model)
+            for job in self._queue.jobs:
+                job.ready = job.ready or job.model == model
+            self._wake.notify()
+
+    def retire(self, model: str) -> None:
+        """No request of this model begins any more, and what nobody waits for ends; the others go on."""
+        with self._wake:
+            self._withdraw(model, lambda job: not job.waited_for)
+
+    def detach(self, model: str) -> None:
+        """No request of this model begins any more, and those that have begun end."""
+        with self._wake:
+            self._withdraw(model, lambda job: True)
+
+    def stop_all(self, model: str) -> None:
+        """End what waits for a model that is not to come back."""
+        for job in self.jobs(model):
+            self.stop(job, _stopped(job, "its model was unloaded"))
+
+    def working_for(self, runtime: Loaded) -> bool:
+        """Whether requests that have begun with it go on."""
+        with self._wake:
+            return any(job.runtime is runtime for job in self._queue.jobs) or (self._current is not None and self._current.runtime is runtime)
+
+    def retarget(self, job: Job, model: str) -> None:
+        """Put a request that has not begun to another model."""
+        with self._wake:
+            job.model = model
+            job.ready = model in self._runtimes
+            self._wake.notify()
+
+    def call(self, function: Callable[[], Value]) -> asyncio.Future[Value]:
+        """Run something of a runtime's between two steps."""
+        future: asyncio.Future[Value] = self._loop.create_future()
+
+        def run() -> None:
+            try:
+                value = function()
+            except Exception as exc:
+                self._post(_settle, future, None, exc)
+            else:
+                self._post(_settle, future, value, None)
+
+        with self._wake:
+            self._calls.append(run)
+            self._wake.notify()
+        return future
+
+    def finish(self, timeout: float) -> bool:
+        """End the thread after the step that runs now; False if it does not come back. Blocks: for the very end only."""
+        with self._wake:
+            self._leaving = True
+            for job in list(self._queue.jobs):
+                self._end(job, _stopped(job, "the engine leaves"))
+            self._wake.notify()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    # ---- under the lock, from either thread
+
+    def _end(self, job: Job, last: Frame) -> None:
+        """Let a request end with `last`: now, or when its step returns."""
+        self._queue.remove(job)
+        job.last = last
+        if job is self._current:
+            self._abort(job)
+            self._post(self._insist, job, time.monotonic() + HUNG)
+            return
+        if job.steps is not None:
+            self._calls.append(_closing(job.steps))
+        self._post(job.deliver, last)
+
+    def _withdraw(self, model: str, ends: Callable[[Job], bool]) -> None:
+        runtime = self._runtimes.pop(model, None)
+        for job in [job for job in self._queue.jobs if job.model == model]:
+            job.ready = job.runtime is not None
+            if job.runtime is not None and ends(job):
+                self._end(job, _stopped(job, "its model was unloaded"))
+        if self._idle is not None and self._idle[0] is runtime:
+            self._calls.append(_closing(self._idle[1]))
+            self._idle = None
+
+    def _hurry(self) -> None:
+        """Somebody waits: what is done for nobody makes way at once, to go on later."""
+        if self._idle is not None:
+            self._idle[0].abort()
+        if self._current is not None and not self._current.waited_for:
+            self._abort(self._current)
+
+    def _abort(self, job: Job) -> None:
+        if job.runtime is not None:
+            job.runtime.abort()
+
+    def _post(self, function: Callable[..., Any], *values: Any) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *values)
+
+    def _insist(self, job: Job, until: float) -> None:
+        """Repeat an abort until it was heard; past `until` the thread is lost and the process with it."""
+        with self._wake:
+            if self._current is not job:
+                return
+            self._abort(job)
+        if time.monotonic() > until:
+            log.critical("The model does not come back from a computation that was stopped %.0f seconds ago.", HUNG)
+            self._on_hung()
+            return
+        self._loop.call_later(INSIST, self._insist, job, until)
+
+    # ---- the inference thread
+
+    def _run(self) -> None:
+        while (work := self._next()) is not None:
+            work()
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._wake:
+            while True:
+                for job in self._queue.in_the_way():
+                    self._end(job, _stopped(job, "somebody else needs the document"))
+                if self._calls:
+                    return self._calls.popleft()
+                if self._leaving:
+                    return None
+                if (chosen := self._queue.take()) is not None:
+                    return self._turn(chosen)
+                if (refreshing := self._refreshing()) is not None:
+                    return refreshing
+                self._wake.wait(self._until_quiet())
+
+    def _turn(self, job: Job) -> Callable[[], None]:
+        self._rested.clear()
+        if self._idle is not None:
+            idle, self._idle = self._idle, None
+            return _closing(idle[1])
+        self._current, self._since = job, time.monotonic()
+        job.runtime = job.runtime or self._runtimes[job.model]
+        return lambda: self._step(job)
+
+    def _step(self, job: Job) -> None:
+        piece: Text | Done | Failed | None
+        try:
+            piece = next(self._begun(job))
+        except StopIteration:
+            piece = Done(id=job.ask.id)
+        except Exception as exc:
+            if not isinstance(exc, InfillError):
+                log.exception("A request failed.")
+            piece = failed(job.ask.id, exc)
+        if isinstance(piece, Done):
+            piece = self._complete(job, piece)
+        with self._wake:
+            self._last = time.monotonic()
+            self._queue.ran(job, self._last - self._since)
+            self._current = None
+            self._passed(job, piece)
+
+    def _begun(self, job: Job) -> Steps:
+        if job.steps is None:
+            runtime = job.runtime
+            job.began = time.monotonic()
+            left = max(1, int((job.deadline - job.began) * 1000))
+            if isinstance(job.ask, Warm):
+                job.steps = runtime.warm(job.ask)
+            elif isinstance(job.ask, Generate):
+                job.steps = runtime.generate(replace(job.ask, stop=replace(job.ask.stop, deadline_ms=left)))
+            else:
+                job.steps = runtime.complete(replace(job.ask, stop=replace(job.ask.stop, deadline_ms=left)))
+        return job.steps
+
+    def _complete(self, job: Job, done: Done) -> Done:
+        """A runtime's `Done` knows nothing of the queue and of what else the answer took."""
+        total = (time.monotonic() - job.arrived) * 1000
+        timings = replace(done.timings, total_ms=total, waited_ms=(job.began - job.arrived) * 1000)
+        return replace(done, id=job.ask.id, model=job.model, timings=timings, limits=job.runtime.limits())
+
+    def _passed(self, job: Job, piece: Text | Done | Failed | None) -> None:
+        """Hand on what a step gave; under the lock."""
+        if isinstance(piece, Done | Failed):
+            self._queue.remove(job)
+            job.last = piece
+            self._post(job.deliver, piece)
+        elif job.last is not None:
+            if job.steps is not None:
+                self._calls.append(_closing(job.steps))
+            self._post(job.deliver, job.last)
+        elif piece is not None:
+            job.saw(piece)
+            self._post(job.deliver, piece)
+
+    # ---- when nobody asks
+
+    def _until_quiet(self) -> float | None:
+        """How long to sleep: until the next request, or until it has been quiet long enough for a refresh."""
+        if not self._refresh() or all(model in self._rested for model in self._runtimes):
+            return None
+        return max(0.05, self._last + QUIET - time.monotonic())
+
+    def _refreshing(self) -> Callable[[], None] | None:
+        if self._idle is not None:
+            return self._refresh_step
+        if time.monotonic() < self._last + QUIET or not self._refresh():
+            return None
+        for model, runtime in self._runtimes.items():
+            if model not in self._rested:
+                return lambda: self._look_for_idle_work(model, runtime)
+        return None
+
+    def _look_for_idle_work(self, model: str, runtime: Loaded) -> None:
+        work = runtime.idle_work()
+        with self._wake:
+            if work is None:
+                self._rested.add(model)
+            else:
+                self._idle = runtime, work
+
+    def _refresh_step(self) -> None:
+        idle = self._idle
+        if idle is None:
+            return
+        try:
+            next(idle[1])
+        except Exception as exc:
+            if not isinstance(exc, StopIteration):
+                log.exception("A refresh failed.")
+            with self._wake:
+                self._idle = None
+
+
+def _stopped(job: Job, why: str) -> Done:
+    """The end of a request that was not to be finished."""
+    return Done(id=job.ask.id, model=job.model, finishes=(Finish(why="stopped"),), notes=(why,))
+
+
+def _closing(steps: Iterator[Any]) -> Callable[[], None]:
+    """Close a generator in the thread that runs it, so that its bookkeeping is right."""
+
+    def close() -> None:
+        try:
+            steps.close()  # type: ignore[attr-defined]
+        except Exception:
+            log.exception("A request could not be ended cleanly.")
+
+    return close
+
+
+def _settle(future: asyncio.Future[Any], value: Any, exc: Exception | None) -> None:
+    if future.cancelled():
+        return
+    if exc is None:
+        future.set_result(value)
+    else:
+        future.set_exception(exc)

@@ -1,0 +1,241 @@
+"""The provider `local`: the model in the engine process on this machine. Connects on first use, starts the engine where there is none, and again
+after a crash, each time later.
+
+Nothing here loads a model or blocks. An engine that dies is told once, through `EngineCrashed` to whoever was waiting, else through `on_changed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import statistics
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+import msgspec
+from msgspec.structs import replace
+
+from infill.ask import Delta, Event, Instruction, Prompt, Report
+from infill.engine import launch
+from infill.engine.client import EngineClient
+from infill.engine.protocol import Changed, Complete, Done, Generate, Status, Text, Warm
+from infill.errors import EngineCrashed, InfillError, ProviderError, ProviderUnavailable
+from infill.providers.base import Limits
+from infill.settings import Settings
+
+BACK_OFF = (0.0, 0.0, 0.5, 1.0, 4.0, 15.0, 60.0)
+"""Seconds from a crash to the next start, by how many crashes there were in the last MEMORY seconds: the first is forgiven."""
+MEMORY = 300.0
+SHORT = 1.0
+"""Seconds of back-off that a request waits through; for longer ones it is refused."""
+UNHEARD = 0.1
+"""A request sent this shortly before the engine was found dead, and not answered by a word, was never heard: it is asked again."""
+SURROGATES = re.compile("[\ud800-\udfff]")
+
+OnChanged = Callable[[Changed], None]
+
+
+class LocalProvider:
+    """Answers from the engine; implements `Provider` and `Generator`."""
+
+    name = "local"
+
+    def __init__(self, settings: Settings, model: Callable[[], str], on_changed: OnChanged | None = None, client: str = "infill") -> None:
+        self._settings = settings
+        self._model = model
+        self._on_changed = on_changed
+        self._name = f"{client} (pid {os.getpid()})"
+        self._client: EngineClient | None = None
+        self._connecting = asyncio.Lock()
+        self._crashes: deque[float] = deque(maxlen=len(BACK_OFF) - 1)
+        self._limits = Limits()
+        self._ready = True
+        self._first_lines: deque[float] = deque(maxlen=21)
+
+    # ---- Provider
+
+    @property
+    def limits(self) -> Limits:
+        typical = statistics.median(self._first_lines) if self._first_lines else 0.0
+        return replace(self._limits, typical_ms=typical, ready=self._ready)
+
+    async def complete(self, prompt: Prompt) -> AsyncGenerator[Event, None]:
+        """Fill in the middle."""
+        ask = Complete(
+            id=0,
+            model=self._model(),
+            slot=prompt.slot,
+            prefix=_clean(prompt.prefix),
+            suffix=_clean(prompt.suffix),
+            path=_clean(prompt.path),
+            snippets=tuple(replace(snippet, path=_clean(snippet.path), text=_clean(snippet.text)) for snippet in prompt.snippets),
+            candidates=prompt.candidates,
+            sampling=prompt.sampling,
+            stop=prompt.stop,
+            priority=prompt.priority,
+            yield_after_line=prompt.yield_after_line,
+            speculate=self._settings.engine.speculate,
+        )
+        asked, first_line = time.monotonic(), prompt.priority == "background"
+        async with contextlib.aclosing(self._frames(ask)) as frames:
+            async for frame in frames:
+                if not first_line and (isinstance(frame, Done) or "\n" in frame.text):
+                    first_line = True
+                    self._first_lines.append((time.monotonic() - asked) * 1000)
+                for event in self._events(frame):
+                    yield event
+
+    async def warm(self, prompt: Prompt) -> None:
+        """Evaluate a prompt ahead. Starts nothing: an engine that is not there has nothing to keep warm."""
+        client = self._client
+        if client is None or client.ended is not None or not self._settings.engine.warm:
+            return
+        ask = Warm(id=0, model=self._model(), slot=prompt.slot, prefix=_clean(prompt.prefix), suffix=_clean(prompt.suffix), path=_clean(prompt.path))
+        with contextlib.suppress(ProviderError):
+            self._learn(await client.warm(ask))
+
+    async def forget(self, slot: str) -> None:
+        """The document was closed."""
+        if self._client is not None and self._client.ended is None:
+            self._client.forget(slot)
+
+    async def aclose(self) -> None:
+        """Leave the engine; what was asked from here ends."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.on_end = None
+            await client.aclose()
+
+    # ---- Generator
+
+    async def generate(self, instruction: Instruction, model: str = "") -> AsyncIterator[Event]:
+        """Answer an instruction."""
+        messages = tuple(replace(message, content=_clean(message.content)) for message in instruction.messages)
+        ask = Generate(
+            id=0, model=model or self._model(), slot=instruction.slot, messages=messages, sampling=instruction.sampling, stop=instruction.stop
+        )
+        async with contextlib.aclosing(self._frames(ask)) as frames:
+            async for frame in frames:
+                for event in self._events(frame):
+                    yield event
+
+    # ---- the engine itself
+
+    def configure(self, settings: Settings) -> None:
+        """The settings have changed."""
+        changed = settings.engine != self._settings.engine
+        self._settings = settings
+        if changed and self._client is not None and self._client.ended is None:
+            self._client.configure(settings.engine)
+
+    async def load(self, model: str = "") -> None:
+        """Have a model in memory, starting the engine for it. Returns when it has produced one token; until then the old one answers."""
+        client = await self._connected()
+        await client.load(model or self._model())
+        self._first_lines.clear()
+
+    async def unload(self, model: str = "") -> None:
+        """Give a model's memory back, or every model's. Starts nothing."""
+        if (client := await self._found()) is not None:
+            await client.unload(model)
+
+    async def status(self) -> Status | None:
+        """Everything about the engine; None where there is none."""
+        client = await self._found()
+        return await client.status() if client is not None else None
+
+    async def shutdown(self) -> bool:
+        """Have the engine leave; False where there is none."""
+        client = await self._found()
+        if client is None:
+            return False
+        await client.shutdown()
+        return True
+
+    # ---- how
+
+    async def _frames(self, ask: Complete | Generate) -> AsyncGenerator[Text | Done, None]:
+        """The answer's frames; asked again once if the engine had gone before it can have heard the question."""
+        for last_try in (False, True):
+            client = await self._connected()
+            heard, sent = False, time.monotonic()
+            try:
+                stream = client.complete(ask) if isinstance(ask, Complete) else client.generate(ask)
+                async with contextlib.aclosing(stream) as frames:
+                    async for frame in frames:
+                        heard = True
+                        yield frame
+            except ProviderError as exc:
+                unheard = client.ended is not None and not heard and (client.ended_at - sent < UNHEARD or not isinstance(exc, EngineCrashed))
+                if last_try or not unheard:
+                    raise
+            else:
+                return
+
+    async def _connected(self) -> EngineClient:
+        """The connection, made if there is none. Raises ProviderUnavailable while a crashed engine is given time."""
+        async with self._connecting:
+            if self._client is not None and self._client.ended is None:
+                return self._client
+            await self._back_off()
+            try:
+                client = await launch.connect_or_start(self._name, self._changed)
+            except EngineCrashed:
+                self._crashes.append(time.monotonic())
+                raise
+            return self._adopt(client)
+
+    async def _back_off(self) -> None:
+        """An engine that has just crashed, and again, is not started at once."""
+        now = time.monotonic()
+        recent = [crash for crash in self._crashes if crash > now - MEMORY]
+        left = max(recent, default=now) + BACK_OFF[len(recent)] - now
+        if left > SHORT:
+            message = f"The engine has crashed {len(recent)} times; it is started again in {left:.0f} s."
+            raise ProviderUnavailable(message, "`infill engine status` shows its last lines.")
+        await asyncio.sleep(max(0.0, left))
+
+    def _adopt(self, client: EngineClient) -> EngineClient:
+        self._client = client
+        client.on_end = self._ended
+        client.configure(self._settings.engine)
+        return client
+
+    def _changed(self, changed: Changed) -> None:
+        self._ready = changed.state != "loading"
+        if self._on_changed is not None:
+            self._on_changed(changed)
+
+    def _ended(self, reason: InfillError) -> None:
+        """The engine has gone: after a crash that is told, also to those who are not waiting for anything."""
+        self._ready = True
+        if crashed := isinstance(reason, EngineCrashed):
+            self._crashes.append(time.monotonic())
+        if self._on_changed is not None:
+            self._on_changed(Changed(state="problem" if crashed else "idle", message=str(reason)))
+
+    async def _found(self) -> EngineClient | None:
+        async with self._connecting:
+            if self._client is not None and self._client.ended is None:
+                return self._client
+            client = await launch.connect(self._name, self._changed)
+            return self._adopt(client) if client is not None else None
+
+    def _events(self, frame: Text | Done) -> list[Event]:
+        if isinstance(frame, Text):
+            return [Delta(frame.text, frame.candidate)]
+        self._learn(frame)
+        return [*frame.finishes, Report(provider=self.name, model=frame.model, timings=frame.timings, notes=frame.notes)]
+
+    def _learn(self, done: Done) -> None:
+        """The engine knows best what prompts it takes."""
+        known = msgspec.structs.asdict(self._limits)
+        self._limits = replace(self._limits, **{name: type(known[name])(value) for name, value in done.limits.items() if name in known})
+
+
+def _clean(text: str) -> str:
+    """Half a character, as broken files hold, cannot be sent: it becomes the character for that, of the same length."""
+    return SURROGATES.sub("\ufffd", text)
