@@ -119,9 +119,7 @@ class Neovim:
 
     def ready(self) -> None:
         """Wait until the server is attached to the current buffer."""
-        self.wait(
-            lambda: self.lua("return #vim.lsp.get_clients({ bufnr = 0, method = 'textDocument/inlineCompletion' })"), "the server is attached"
-        )
+        self.wait(lambda: self.lua("return #vim.lsp.get_clients({ bufnr = 0, method = 'textDocument/inlineCompletion' })"), "the server is attached")
 
     def type_and_see(self, keys: str, seconds: float = 20) -> str:
         self.keys(keys)

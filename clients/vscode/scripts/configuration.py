@@ -21,7 +21,7 @@ OWN: dict[str, Any] = {
         "items": {"type": "string"},
         "default": [],
         "scope": "machine-overridable",
-        "markdownDescription": "Command that starts the server, such as `[\"/home/me/.venv/bin/infill\"]`. Empty: it is looked for.",
+        "markdownDescription": 'Command that starts the server, such as `["/home/me/.venv/bin/infill"]`. Empty: it is looked for.',
     },
     "infill.server.package": {
         "type": "string",

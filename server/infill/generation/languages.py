@@ -1,0 +1,78 @@
+"""How languages write comments and bodies: data, by LSP language identifier."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Syntax(msgspec.Struct, frozen=True, kw_only=True):
+    """What generation has to know of a language."""
+
+    line: str = ""
+    """What starts a comment that ends with its line."""
+    block: tuple[str, str] = ("", "")
+    """What starts and ends a comment of several lines."""
+    body: str = "brace"
+    """How a body is held: `indent`, `brace`, `end` (a word), or `none`."""
+    signature: str = ""
+    """Regular expression of a line that opens a function or type."""
+
+
+_BRACE_SIGNATURE = r"[\w\])>*&\"']\s*(?:->[^{]+|:[^{=]+)?\{\s*(?://.*)?$"
+_PYTHON = Syntax(line="#", block=('"""', '"""'), body="indent", signature=r"^\s*(?:async\s+def|def|class)\b.*:\s*(?:#.*)?$")
+_C = Syntax(line="//", block=("/*", "*/"), signature=_BRACE_SIGNATURE)
+_LUA = Syntax(line="--", block=("--[[", "]]"), body="end", signature=r"\bfunction\b[^(]*\([^)]*\)\s*$")
+_RUBY = Syntax(line="#", body="end", signature=r"^\s*(?:def|class|module)\b.*$")
+_MARKUP = Syntax(block=("<!--", "-->"), body="none")
+_HASH = Syntax(line="#", body="none")
+_SQL = Syntax(line="--", block=("/*", "*/"), body="none")
+
+BY_LANGUAGE = {
+    "python": _PYTHON,
+    **dict.fromkeys(
+        (
+            "c",
+            "cpp",
+            "csharp",
+            "dart",
+            "go",
+            "java",
+            "javascript",
+            "javascriptreact",
+            "kotlin",
+            "php",
+            "rust",
+            "scala",
+            "swift",
+            "typescript",
+            "typescriptreact",
+            "zig",
+            "objective-c",
+            "groovy",
+        ),
+        _C,
+    ),
+    "lua": _LUA,
+    "ruby": _RUBY,
+    **dict.fromkeys(("html", "xml", "markdown", "vue", "svelte"), _MARKUP),
+    **dict.fromkeys(("css", "scss", "less"), Syntax(block=("/*", "*/"), signature=_BRACE_SIGNATURE)),
+    **dict.fromkeys(("sql", "haskell"), _SQL),
+    **dict.fromkeys(("shellscript", "yaml", "toml", "dockerfile", "makefile", "perl", "r", "elixir", "julia"), _HASH),
+}
+PLAIN = Syntax(body="none")
+
+
+def syntax_of(language: str) -> Syntax:
+    """What is known of a language; of an unknown one nothing is assumed."""
+    return BY_LANGUAGE.get(language, PLAIN)
+
+
+def as_comment(text: str, language: str, indent: str) -> str:
+    """`text` as comment lines of the language; as it is where the language has none."""
+    syntax = syntax_of(language)
+    if syntax.line:
+        return "\n".join(f"{indent}{syntax.line} {line}".rstrip() for line in text.splitlines())
+    if syntax.block[0]:
+        # a text that holds the closing mark would end its own comment
+        return f"{indent}{syntax.block[0]} {text.replace(syntax.block[1], '')} {syntax.block[1]}"
+    return indent + text

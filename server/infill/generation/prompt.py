@@ -1,0 +1,96 @@
+"""What a model is asked: as fill-in-the-middle with the instruction as a comment, or as a conversation with an instruct model. Pure.
+
+The text next to the place is never given up: what does not fit is cut at the far ends, and said so in a note.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from infill.ask import Message
+from infill.generation.languages import as_comment
+from infill.generation.place import Place
+
+_IMPORT = re.compile(r"^\s*(?:import|from|#include|use|using|require|package|const \w+ = require)\b.*$", re.MULTILINE)
+_MOST_IMPORTS = 40
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """The document around the place, cut to a budget."""
+
+    before: str
+    after: str
+    imports: str = ""
+    """Import lines of what was cut away: the model should know them all the same."""
+    notes: tuple[str, ...] = ()
+
+
+def surroundings(text: str, place: Place, budget: int) -> Surroundings:
+    """Cut the document to `budget` characters: three quarters before the place, the rest behind it, at whole lines. Spare room is passed on."""
+    before, after = text[: place.start], text[place.end :]
+    if len(before) + len(after) <= budget:
+        return Surroundings(before, after)
+    room_after = min(len(after), max(budget // 4, budget - len(before)))
+    kept_before, kept_after = _tail(before, budget - room_after), _head(after, room_after)
+    dropped = len(before) - len(kept_before), len(after) - len(kept_after)
+    note = f"the document was cut to fit: {dropped[0]:,} characters at its start and {dropped[1]:,} at its end were left out"
+    imports = "\n".join(_IMPORT.findall(before[: dropped[0]])[:_MOST_IMPORTS])
+    return Surroundings(kept_before, kept_after, imports, (note,))
+
+
+def _tail(text: str, room: int) -> str:
+    if len(text) <= room:
+        return text
+    cut = text[-room:] if room > 0 else ""
+    return cut[cut.find("\n") + 1 :] if "\n" in cut else cut
+
+
+def _head(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: max(0, text.rfind("\n", 0, room) + 1) or room]
+
+
+def fim_parts(around: Surroundings, place: Place, selected: str, language: str) -> tuple[str, str]:
+    """Prefix and suffix for a base model; what the document does not say yet is said in a comment."""
+    comment = ""
+    if place.kind == "selection":
+        comment = as_comment(f"before:\n{selected}\nnow: {place.instruction}", language, place.indent) + "\n"
+    elif place.kind == "instruction":
+        comment = as_comment(place.instruction, language, place.indent) + "\n"
+    lead = "\n" if place.own_line else ""
+    return f"{around.before}{lead}{comment}{place.indent}", f"\n{around.after}" if not around.after.startswith("\n") else around.after
+
+
+_SYSTEM = (
+    "You write source code inside an editor. Answer with the code alone, in one fenced block: no explanation, nothing that the file has. "
+    "Follow the file's own style."
+)
+HERE = "<<<CODE GOES HERE>>>"
+
+
+def conversation(around: Surroundings, place: Place, selected: str, language: str, path: str) -> tuple[Message, ...]:
+    """The messages for an instruct model."""
+    parts = [f"File: {path or 'untitled'}" + (f" ({language})" if language else "")]
+    if around.imports:
+        parts.append(f"Its imports:\n{around.imports}")
+    parts.append(f"The code around the place, which is marked {HERE}:\n```{language}\n{around.before}{HERE}{around.after}\n```")
+    if place.kind == "selection":
+        parts.append(f"Rewrite this part of it, which the marker stands for:\n```{language}\n{selected}\n```")
+    if scope := enclosing_scope(around.before):
+        parts.append(f"The place is inside `{scope}`.")
+    task = {"docstring": "Write the body that the docstring describes", "signature": "Write the body only"}.get(
+        place.kind, "Write what replaces the marker"
+    )
+    parts.append(f"{task}: {place.instruction}")
+    return Message("system", _SYSTEM), Message("user", "\n\n".join(parts))
+
+
+_SCOPE = re.compile(r"^(\s*)((?:async\s+def|def|class|function|func|fn|impl|struct|interface|namespace|module)\b[^\n{:]*)", re.MULTILINE)
+
+
+def enclosing_scope(before: str) -> str:
+    """The innermost definition whose lines are indented less than the place's."""
+    here = len(before.rpartition("\n")[2]) - len(before.rpartition("\n")[2].lstrip())
+    found = [match[2].strip() for match in _SCOPE.finditer(before) if len(match[1].strip("\n")) < max(here, 1)]
+    return found[-1] if found else ""

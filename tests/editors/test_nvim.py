@@ -1,0 +1,216 @@
+"""The Neovim plugin in a real Neovim, against the real server, the real engine and the bundled model. The saved file is what counts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from nvim import Neovim, neovim
+
+pytestmark = pytest.mark.editors
+PATTERN = "def add(first, second):\n    return first + second\n\n\ndef subtract(first, second):\n    return first - second\n\n\n"
+START = "def multiply(first, second):<CR>    return "
+TYPED = PATTERN + "def multiply(first, second):\n    return "
+
+
+@pytest.fixture
+def editor(nvim: Path, infill: list[str], tmp_path: Path) -> Iterator[Neovim]:
+    file = tmp_path / "work" / "numbers.py"
+    file.parent.mkdir()
+    file.write_text(PATTERN)
+    with neovim(nvim, tmp_path / "nvim", [*infill, "lsp"], file, init="vim.o.autoindent = false vim.cmd('filetype indent off')") as one:
+        one.ready()
+        yield one
+    _stop_engine(infill, tmp_path / "nvim")
+
+
+def _engine(infill: list[str], home: Path, verb: str) -> str:
+    return subprocess.run(
+        [*infill, "engine", verb, "--json"], env=os.environ | {"INFILL_HOME": str(home / "infill")}, capture_output=True, text=True, check=False
+    ).stdout
+
+
+def _stop_engine(infill: list[str], home: Path) -> None:
+    _engine(infill, home, "stop")
+
+
+def _saved(editor: Neovim) -> str:
+    editor.keys("<Esc>:write<CR>")
+    editor.wait(lambda: not editor.lua("return vim.bo.modified"), "the file is saved")
+    return Path(editor.lua("return vim.api.nvim_buf_get_name(0)")).read_text()
+
+
+def test_tab_takes_the_whole_suggestion_into_the_file(editor: Neovim) -> None:
+    ghost = editor.type_and_see(f"Go{START}")
+    editor.keys("<Tab>")
+    editor.wait(lambda: not editor.ghost, "the ghost text is gone")
+    assert _saved(editor) == f"{TYPED}{ghost}\n"
+
+
+def test_typing_through_a_suggestion_before_the_next_answer_leaves_nothing_behind(editor: Neovim) -> None:
+    ghost = editor.type_and_see(f"Go{START}")
+    editor.keys(ghost[0] + "<Tab>")
+    editor.wait(lambda: editor.text.startswith(TYPED + ghost), "the suggestion is in the text")
+    assert _saved(editor) == f"{TYPED}{ghost}\n"
+
+
+def test_a_word_is_taken_and_the_rest_stays_as_ghost_text(editor: Neovim) -> None:
+    ghost = editor.type_and_see(f"Go{START}")
+    editor.keys("<M-Right>")
+    editor.wait(lambda: editor.text != TYPED.rstrip("\n"), "a word is in the text")
+    taken = editor.text[len(TYPED) :]
+    assert ghost.startswith(taken)
+    assert taken.strip()
+    assert editor.ghost == ghost[len(taken) :]
+    editor.keys("<Tab>")
+    editor.wait(lambda: not editor.ghost, "the ghost text is gone")
+    assert _saved(editor) == f"{TYPED}{ghost}\n"
+
+
+def test_a_line_is_taken_and_the_file_has_exactly_that_line_more(editor: Neovim) -> None:
+    ghost = editor.type_and_see(f"Go{START}")
+    editor.keys("<M-Down>")
+    first = ghost.partition("\n")[0]
+    editor.wait(lambda: editor.text == TYPED + first, "one line is in the text")
+    assert _saved(editor) == f"{TYPED}{first}\n"
+
+
+def test_dismissed_means_gone_and_nothing_is_left_in_the_file(editor: Neovim) -> None:
+    editor.type_and_see(f"Go{START}")
+    editor.keys("<C-]>")
+    editor.wait(lambda: not editor.ghost, "the ghost text is gone")
+    assert _saved(editor) == f"{TYPED}\n"
+
+
+def test_asked_by_key_the_candidates_can_be_cycled(editor: Neovim) -> None:
+    one = editor.type_and_see(f"Go{START}")
+    editor.keys("<M-\\>")
+    count = "local c = require('vim.lsp._capability').all.inline_completion.active[vim.api.nvim_get_current_buf()] return c:count_items()"
+    assert editor.wait(lambda: editor.lua(count) > 1, "there are several candidates")
+    editor.keys("<M-]>")
+    other = editor.wait(lambda: editor.ghost if editor.ghost and not editor.ghost.startswith(one) else None, "another candidate shows")
+    editor.keys("<Tab>")
+    editor.wait(lambda: not editor.ghost, "the ghost text is gone")
+    # Neovim shows the index of the candidate behind its text
+    assert _saved(editor).startswith(TYPED + other.rpartition(" (")[0])
+
+
+def test_text_that_is_not_ascii_before_the_cursor_leaves_every_position_right(editor: Neovim) -> None:
+    line = "naïve = '😀 e\u0301'; total = add(1, "
+    ghost = editor.type_and_see(f"Go{line}")
+    editor.keys("<Tab>")
+    editor.wait(lambda: line + ghost.partition("\n")[0] in editor.text, "the suggestion is in the text")
+    assert line + ghost in _saved(editor)
+
+
+def test_tab_without_a_suggestion_does_what_it_did_before(nvim: Path, infill: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "plain.py"
+    file.write_text("x = 1\n")
+    init = "vim.keymap.set('i', '<Tab>', function() return 'from-before' end, { expr = true })"
+    with neovim(nvim, tmp_path / "nvim", [*infill, "lsp"], file, init=init) as editor:
+        editor.ready()
+        editor.keys("O")
+        editor.wait(lambda: editor.call("nvim_get_mode")["mode"] == "i", "insert mode")
+        editor.keys("<C-]><Tab>")
+        editor.wait(lambda: "from-before" in editor.text, "the old mapping ran")
+        assert _saved(editor).startswith("from-before\nx = 1")
+
+
+def test_tab_in_the_popup_is_left_to_the_popup(editor: Neovim) -> None:
+    editor.lua("vim.o.completeopt = 'menuone' vim.keymap.set('i', '<C-g>', '<C-x><C-n>')")
+    editor.keys("Gosub<C-x><C-n>")
+    editor.wait(lambda: editor.lua("return vim.fn.pumvisible() == 1 and vim.fn.complete_info({'selected'}).selected ~= -1"), "the popup is open")
+    editor.keys("<Tab>")
+    editor.wait(lambda: editor.lua("return vim.fn.pumvisible()") == 0, "the popup is closed")
+    assert "subtract\t" in _saved(editor)
+
+
+def test_a_killed_engine_under_a_suggestion_costs_nothing(editor: Neovim, infill: list[str]) -> None:
+    ghost = editor.type_and_see(f"Go{START}")
+    pid = json.loads(_engine(infill, editor.home, "status"))["pid"]
+    os.kill(pid, signal.SIGKILL)
+    editor.keys("<Tab>")
+    editor.wait(lambda: editor.text.startswith(TYPED + ghost), "the suggestion is in the text")
+    assert editor.type_and_see("<CR><CR><CR>def divide(first, second):<CR>    return ", seconds=30)
+    assert json.loads(_engine(infill, editor.home, "status"))["pid"] != pid
+
+
+def test_a_killed_server_can_be_started_again_by_command(editor: Neovim) -> None:
+    editor.type_and_see(f"Go{START}")
+    os.kill(_server_pid(editor), signal.SIGKILL)
+    editor.wait(lambda: not editor.lua("return #vim.lsp.get_clients({ name = 'infill' })"), "the server is gone")
+    editor.keys("<Esc>:Infill restart<CR>")
+    editor.ready()
+    assert editor.type_and_see("A<BS> ", seconds=30)
+
+
+def _server_pid(editor: Neovim) -> int:
+    children = subprocess.run(["pgrep", "-P", str(_nvim_pid(editor))], capture_output=True, text=True, check=True).stdout.split()
+    return int(children[0])
+
+
+def _nvim_pid(editor: Neovim) -> int:
+    return int(editor.lua("return vim.fn.getpid()"))
+
+
+def test_switched_off_for_the_language_means_no_suggestion(editor: Neovim) -> None:
+    editor.keys(":Infill toggle python<CR>")
+    editor.wait(lambda: "off" in editor.messages(), "it says that it is off")
+    before = editor.lua("_G.answers = 0 vim.lsp.handlers['infill/test'] = nil return 0")
+    assert before == 0
+    editor.keys(f"Go{START}")
+    editor.wait(lambda: editor.text == TYPED.rstrip("\n") or editor.text == TYPED, "the text is typed")
+    asked = (
+        "local client = vim.lsp.get_clients({ name = 'infill' })[1] "
+        "local answer = client:request_sync('textDocument/inlineCompletion', vim.tbl_extend('force', "
+        "vim.lsp.util.make_position_params(0, client.offset_encoding), { context = { triggerKind = 2 } }), 5000, 0) "
+        "return answer.result and #(answer.result.items or answer.result) or 0"
+    )
+    assert editor.lua(asked) == 0
+    assert not editor.ghost
+
+
+def test_neovim_does_not_cancel_but_the_server_drops_what_is_superseded(editor: Neovim) -> None:
+    burst = (
+        "local client = vim.lsp.get_clients({ name = 'infill' })[1] _G.answers = {} "
+        "for i = 1, 8 do client:request('textDocument/inlineCompletion', vim.tbl_extend('force', "
+        "vim.lsp.util.make_position_params(0, client.offset_encoding), { context = { triggerKind = 2 } }), "
+        "function(err, result) table.insert(_G.answers, { err = err and err.message or '', n = result and #(result.items or result) or 0 }) end, 0) end"
+    )
+    editor.keys(f"Go{START}<Esc>")
+    editor.wait(lambda: editor.call("nvim_get_mode")["mode"] == "n", "normal mode")
+    editor.lua(burst)
+    answers = editor.wait(lambda: editor.lua("return #_G.answers == 8 and _G.answers or false"), "every request has exactly one answer")
+    assert [answer["err"] for answer in answers] == [""] * 8
+
+
+def test_checkhealth_says_what_is_right_and_names_the_next_step(editor: Neovim) -> None:
+    editor.keys(":checkhealth infill<CR>")
+    editor.wait(lambda: "The server is enabled" in editor.text, "the report is shown", 60)
+    assert "The options in vim.g.infill are valid" in editor.text
+    assert "ERROR" not in editor.text
+
+
+def test_wrong_options_are_told_once_and_their_defaults_used(nvim: Path, infill: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_text(PATTERN)
+    command = ", ".join(f"'{word}'" for word in [*infill, "lsp"])
+    init = f"vim.g.infill = {{ cmd = {{ {command} }}, ghost = 'yes', colour = 1 }}"
+    with neovim(nvim, tmp_path / "nvim", infill, file, init=init) as editor:
+        editor.ready()
+        told = editor.wait(lambda: "infill:" in editor.messages() and editor.messages(), "it is told")
+        assert "vim.g.infill.ghost must be a boolean, not a string" in told
+        assert "There is no option vim.g.infill.colour" in told
+        assert editor.type_and_see(f"Go{START}")
+
+
+def test_the_help_is_what_the_schema_says(nvim: Path, tmp_path: Path) -> None:
+    client = Path(__file__).parents[2] / "clients" / "nvim"
+    made = tmp_path / "infill.txt"
+    subprocess.run([str(nvim), "-l", str(client / "scripts" / "gen_help.lua"), str(made)], check=True, capture_output=True)
+    assert made.read_text() == (client / "doc" / "infill.txt").read_text(), "run: nvim -l clients/nvim/scripts/gen_help.lua"
