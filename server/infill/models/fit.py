@@ -1,10 +1,57 @@
-"""How a model is loaded on this machine. Pure: everything it needs is handed in, nothing is measured or read here."""
+"""Does a model fit on a machine, and how is it loaded there? Pure: everything it needs is handed in, nothing is measured or read here.
+
+Bytes come from the file itself. What llama.cpp 0.3.36 allocates beside the weights was found by loading files with many plans and reading its log;
+tests compare the sums with measured resident memory.
+
+    main memory   weights of the layers left to the CPU, embeddings, a rearranged copy of some of them, their KV cache, vocabulary, activations
+    GPU           weights of its layers (the last ones first, after the output head), their KV cache, activations
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 import msgspec
 
+from infill.models.gguf import Facts
+from infill.models.machine import Gpu, Machine
 from infill.settings import Engine
+
+MB, GB = 1_000_000, 1_000_000_000
+MIB = 1024 * 1024
+
+CONTEXT = 8192
+"""Tokens of the shared KV cache where nothing else decides: a few open files at two thousand tokens each."""
+CONTEXTS = (32768, 16384, CONTEXT, 4096, 2048)
+"""Tried from the longest on a GPU; shortened before layers are taken off it."""
+ROOMY = 0.15
+"""A KV cache longer than CONTEXT may take this share of what a GPU has free."""
+SEQUENCES = 8
+"""The runtime's sequences in one cache; each has a row of logits."""
+OUTPUTS = 32
+"""Rows of logits that the runtime computes at most in one batch."""
+PROCESS = 60 * MIB
+"""Python, its libraries and llama.cpp themselves."""
+PER_WORD = 170
+"""Bytes of llama.cpp's tables per word of the vocabulary."""
+GPU_PROCESS = 250 * MIB
+"""What a driver takes on a GPU for any program at all."""
+GPU_RESERVE = 512 * MIB
+"""Left free on each GPU: the desktop draws on it too, and allocations are rounded up."""
+MEMORY_RESERVE = 1024 * MIB
+"""Left free of main memory, or the share below of all of it where that is more: other programs grow."""
+MEMORY_RESERVE_SHARE = 0.10
+KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
+REARRANGED = {
+    "AVX2": ("q4_0", "q4_k", "iq4_nl", "mxfp4"),
+    "AVX512": ("q2_k",),
+    "MATMUL_INT8": ("q4_0", "q4_k", "q5_k", "q6_k", "q8_0"),
+    "DOTPROD": ("q4_0", "q4_k", "q5_k", "q6_k", "q8_0", "iq4_nl", "mxfp4"),
+}
+"""Which tensor types llama.cpp keeps a second copy of, by what the processor can (ggml-cpu/repack.cpp)."""
+
+Judgement = Literal["fits", "tight", "too big"]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -12,7 +59,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     gpu_layers: int = 0
     """-1: all of them."""
-    context: int = 8192
+    context: int = CONTEXT
     """Tokens of the unified KV cache, shared by all slots."""
     batch: int = 512
     micro_batch: int = 512
@@ -28,16 +75,261 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     tensor_split: tuple[float, ...] = ()
 
 
+class Need(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes that a model takes, loaded by a plan."""
+
+    weights: int = 0
+    rearranged: int = 0
+    kv: int = 0
+    compute: int = 0
+    overhead: int = 0
+    gpu_weights: int = 0
+    gpu_kv: int = 0
+    gpu_compute: int = 0
+    """On each GPU that is used."""
+
+    @property
+    def memory(self) -> int:
+        """Of main memory."""
+        return self.weights + self.rearranged + self.kv + self.compute + self.overhead
+
+    @property
+    def gpu(self) -> int:
+        """Of all GPUs together."""
+        return self.gpu_weights + self.gpu_kv + self.gpu_compute
+
+
+class Fit(msgspec.Struct, frozen=True, kw_only=True):
+    """The plan, or why there is none."""
+
+    judgement: Judgement
+    plan: Plan | None
+    need: Need
+    sentence: str
+    """The arithmetic, as people read it."""
+
+
 def default_plan(engine: Engine, physical_cores: int, has_gpu: bool) -> Plan:
     """A sane plan without looking at the file: what the user set is taken, the rest is cautious."""
     threads = engine.threads or max(1, physical_cores - 2)
+    batch = engine.batch_size or 512
     return Plan(
         gpu_layers=engine.gpu_layers if engine.gpu_layers is not None else (-1 if has_gpu else 0),
-        context=engine.context_size or 8192,
-        batch=engine.batch_size or 512,
-        micro_batch=min(engine.batch_size or 512, 512),
+        context=engine.context_size or CONTEXT,
+        batch=batch,
+        micro_batch=min(batch, 512),
         threads=threads,
         threads_batch=threads,
         flash_attention=engine.flash_attention,
         kv_type=engine.kv_type or "f16",
     )
+
+
+def plan(facts: Facts, machine: Machine, engine: Engine = Engine(), tuned: Plan | None = None) -> Fit:  # noqa: B008 - a frozen value
+    """How this model is best loaded here, or the reason why not. What the user set is never touched; a tuned plan stands in for our defaults."""
+    base = tuned or default_plan(engine, machine.cpu.useful, has_gpu=False)
+    base = _as_set(base, engine)
+    candidates = [base] if not machine.gpus else _with_gpus(facts, machine, engine, base, tuned)
+    for candidate in candidates:
+        needed = need(facts, candidate, machine)
+        if _gpu_holds(needed, candidate, machine) and judge(needed, machine) == "fits":
+            return _fit(facts, candidate, needed, machine)
+    shortened = candidates[-1] if engine.context_size or tuned else msgspec.structs.replace(candidates[-1], context=min(candidates[-1].context, 4096))
+    return _fit(facts, shortened, need(facts, shortened, machine), machine)
+
+
+def need(facts: Facts, plan: Plan, machine: Machine) -> Need:
+    """The bytes that this takes, in main memory and on GPUs."""
+    on_gpu = _gpu_layer_count(facts, plan) if machine.gpus else 0
+    kept = max(0, facts.layers - max(0, on_gpu - 1))  # the output head counts as the first layer on a GPU
+    output_on_gpu = on_gpu > 0
+    layer_bytes = sum(facts.layer_bytes[:kept])
+    share = layer_bytes / max(1, sum(facts.layer_bytes))
+    head = 0 if output_on_gpu or facts.tied else facts.output_bytes
+    cell = KV_BYTES.get(plan.kv_type, 2.0)
+    context = -(-plan.context // 256) * 256
+    activations = _activations(facts, plan)
+    logits = (OUTPUTS + SEQUENCES) * facts.vocabulary * 4
+    return Need(
+        weights=layer_bytes + facts.input_bytes + head + (facts.output_bytes - facts.input_bytes if facts.tied and not output_on_gpu else 0),
+        rearranged=0 if machine.gpus else int(sum(facts.by_type.get(kind, 0) for kind in _rearranged_types(machine)) * share),
+        kv=int(sum(facts.kv_widths[:kept]) * cell * context),
+        compute=(max(activations, OUTPUTS * facts.vocabulary * 4) if kept == facts.layers else activations) + SEQUENCES * facts.vocabulary * 4,
+        overhead=PROCESS + facts.vocabulary * PER_WORD,
+        gpu_weights=sum(facts.layer_bytes[kept:]) + (facts.output_bytes if output_on_gpu else 0),
+        gpu_kv=int(sum(facts.kv_widths[kept:]) * cell * context),
+        gpu_compute=max(activations, logits) + GPU_PROCESS if on_gpu else 0,
+    )
+
+
+def judge(needed: Need, machine: Machine) -> Judgement:
+    """Whether main memory holds this: beside what runs now (fits), only if other programs make room (tight), or not at all."""
+    wanted = needed.memory + (needed.gpu if _unified(machine) else 0)
+    reserve = memory_reserve(machine)
+    if wanted > machine.memory_total - reserve:
+        return "too big"
+    return "tight" if wanted > machine.memory_free - reserve // 2 or wanted > machine.memory_total * 0.7 else "fits"
+
+
+def memory_reserve(machine: Machine) -> int:
+    """What is left to the system and other programs."""
+    return int(max(MEMORY_RESERVE, machine.memory_total * MEMORY_RESERVE_SHARE))
+
+
+def fit_beside(needed: Need, plan: Plan, machine: Machine) -> bool:
+    """Whether this can be loaded while all that is loaded now stays: `machine` tells what is free at this moment."""
+    return (
+        _gpu_holds(needed, plan, machine)
+        and needed.memory + (needed.gpu if _unified(machine) else 0) < machine.memory_free - memory_reserve(machine) // 2
+    )
+
+
+def fit_together(needs: Sequence[Need], machine: Machine) -> bool:
+    """Whether all of these have room at once on this machine, as far as its totals go."""
+    memory, gpu = sum(each.memory for each in needs), sum(each.gpu for each in needs)
+    if _unified(machine):
+        return memory + gpu <= machine.memory_total * 0.7
+    return memory <= machine.memory_total - memory_reserve(machine) and gpu <= sum(max(0, card.total - GPU_RESERVE) for card in machine.gpus)
+
+
+def step_down(plan: Plan, facts: Facts, engine: Engine = Engine()) -> tuple[Plan, str] | None:  # noqa: B008 - a frozen value
+    """The next smaller plan after loading failed for lack of memory, and what to say; None when nothing is left that the user did not set."""
+    if plan.context > CONTEXTS[-1] and engine.context_size is None:
+        shorter = next((size for size in CONTEXTS if size < plan.context), CONTEXTS[-1])
+        return msgspec.structs.replace(plan, context=shorter), f"The context was shortened to {shorter} tokens: there was no memory for more."
+    layers = _gpu_layer_count(facts, plan)
+    if layers > 0 and engine.gpu_layers is None:
+        fewer = layers * 3 // 4 if layers > 4 else 0
+        return msgspec.structs.replace(plan, gpu_layers=fewer), f"{fewer} of {facts.layers + 1} layers are on the GPU: there was no memory for more."
+    return None
+
+
+def describe(plan: Plan, facts: Facts | None = None) -> str:
+    """A plan in one sentence."""
+    layers = _gpu_layer_count(facts, plan) if facts else plan.gpu_layers
+    where = "on the CPU" if not plan.gpu_layers else f"{'all' if plan.gpu_layers < 0 else layers} layers on the GPU"
+    return f"{where}, {plan.threads} threads ({plan.threads_batch} for evaluation), context of {plan.context} tokens, KV cache in {plan.kv_type}"
+
+
+def amount(size: float) -> str:
+    """Bytes as people say them."""
+    return f"{size / GB:.1f} GB" if size >= 0.95 * GB else f"{size / MB:.0f} MB"
+
+
+def _as_set(plan: Plan, engine: Engine) -> Plan:
+    """The plan with everything that the user set."""
+    threads, batch = engine.threads, engine.batch_size
+    return msgspec.structs.replace(
+        plan,
+        gpu_layers=plan.gpu_layers if engine.gpu_layers is None else engine.gpu_layers,
+        context=engine.context_size or plan.context,
+        batch=batch or plan.batch,
+        micro_batch=min(batch, 512) if batch else plan.micro_batch,
+        threads=threads or plan.threads,
+        threads_batch=threads or plan.threads_batch,
+        flash_attention=plan.flash_attention if engine.flash_attention is None else engine.flash_attention,
+        kv_type=engine.kv_type or plan.kv_type,
+    )
+
+
+def _with_gpus(facts: Facts, machine: Machine, engine: Engine, base: Plan, tuned: Plan | None) -> list[Plan]:
+    """Plans in the order in which they are wanted: all layers on one GPU, on all GPUs, then as many layers as fit."""
+    layers = engine.gpu_layers if engine.gpu_layers is not None else (tuned.gpu_layers if tuned else None)
+    contexts = (
+        [base.context] if engine.context_size or tuned else [size for size in CONTEXTS if size <= CONTEXT or _roomy(facts, size, base, machine)]
+    )
+    splits = _splits(machine)
+    if layers is not None:
+        return [msgspec.structs.replace(base, gpu_layers=layers, context=size, tensor_split=split) for split in splits for size in contexts]
+    wholly = [msgspec.structs.replace(base, gpu_layers=-1, context=size, tensor_split=split) for size in contexts if size > 2048 for split in splits]
+    partly = msgspec.structs.replace(
+        base, context=min(base.context, CONTEXT if engine.context_size is None else base.context), tensor_split=splits[-1]
+    )
+    return [*wholly, msgspec.structs.replace(partly, gpu_layers=_most_layers(facts, partly, machine))]
+
+
+def _roomy(facts: Facts, context: int, base: Plan, machine: Machine) -> bool:
+    """Whether a long KV cache is no burden."""
+    kv = sum(facts.kv_widths) * KV_BYTES.get(base.kv_type, 2.0) * context
+    return context <= max(facts.context, CONTEXT) and kv <= ROOMY * sum(card.free for card in machine.gpus)
+
+
+def _splits(machine: Machine) -> list[tuple[float, ...]]:
+    """One GPU alone is faster than several: the freest first, then all by free memory."""
+    if len(machine.gpus) == 1:
+        return [()]
+    freest = max(range(len(machine.gpus)), key=lambda index: machine.gpus[index].free)
+    alone = tuple(1.0 if index == freest else 0.0 for index in range(len(machine.gpus)))
+    total = sum(_room(card) for card in machine.gpus) or 1
+    return [alone, tuple(round(_room(card) / total, 3) for card in machine.gpus)]
+
+
+def _most_layers(facts: Facts, plan: Plan, machine: Machine) -> int:
+    """As many layers as fit on the GPUs after the reserve."""
+    for count in range(facts.layers + 1, 0, -1):
+        candidate = msgspec.structs.replace(plan, gpu_layers=count)
+        if _gpu_holds(need(facts, candidate, machine), candidate, machine):
+            return count
+    return 0
+
+
+def _room(card: Gpu) -> int:
+    return max(0, card.free - GPU_RESERVE)
+
+
+def _gpu_holds(needed: Need, plan: Plan, machine: Machine) -> bool:
+    if not needed.gpu:
+        return True
+    shares = plan.tensor_split or (1.0,)
+    cards = [(card, share) for card, share in zip(machine.gpus, shares, strict=False) if share]
+    # layers are whole: a card may get up to one more than its share
+    ragged = (needed.gpu_weights + needed.gpu_kv) // 20 if len(cards) > 1 else 0
+    return all((needed.gpu_weights + needed.gpu_kv) * share + ragged + needed.gpu_compute <= _room(card) for card, share in cards)
+
+
+def _gpu_layer_count(facts: Facts, plan: Plan) -> int:
+    """Layers on GPUs, the output head counted as one."""
+    return facts.layers + 1 if plan.gpu_layers < 0 else min(plan.gpu_layers, facts.layers + 1)
+
+
+def _activations(facts: Facts, plan: Plan) -> int:
+    """llama.cpp's compute buffer for one micro-batch; without flash attention it holds every score."""
+    per_token = (3 * facts.feed_forward + 4 * facts.embedding) * 4 + 2 * plan.context
+    if plan.flash_attention is False:
+        widest = max(facts.kv_widths, default=0)
+        scores = facts.heads * plan.context * 4 + 4 * plan.context + (5 * facts.embedding + widest) * 4
+        per_token = max(per_token + 2 * plan.context, scores)
+    return per_token * min(plan.micro_batch, plan.batch, plan.context)
+
+
+def _rearranged_types(machine: Machine) -> set[str]:
+    if "REPACK" not in machine.built_for:
+        return set()
+    return {kind for feature, kinds in REARRANGED.items() if feature in machine.built_for for kind in kinds}
+
+
+def _unified(machine: Machine) -> bool:
+    return any(card.unified for card in machine.gpus)
+
+
+def _fit(facts: Facts, plan: Plan, needed: Need, machine: Machine) -> Fit:
+    judgement = judge(needed, machine)
+    if judgement == "fits" and not _gpu_holds(needed, plan, machine):
+        judgement = "tight"  # only where the user set the layers
+    return Fit(
+        judgement=judgement, plan=None if judgement == "too big" else plan, need=needed, sentence=_sentence(facts, plan, needed, machine, judgement)
+    )
+
+
+def _sentence(facts: Facts, plan: Plan, needed: Need, machine: Machine, judgement: Judgement) -> str:
+    """Such as: fits: 1.6 GB weights + 0.2 GB cache and buffers = 1.8 GB; 9.1 of 16.0 GB memory are free."""
+    wanted = needed.memory + (needed.gpu if _unified(machine) else 0)
+    weights = needed.weights + needed.gpu_weights
+    sums = f"{amount(weights)} weights + {amount(needed.memory + needed.gpu - weights)} beside them"
+    free = f"{amount(machine.memory_free)} of {amount(machine.memory_total)} memory are free"
+    if needed.gpu and not _unified(machine):
+        layers = _gpu_layer_count(facts, plan)
+        cards = f"{amount(sum(card.free for card in machine.gpus))} are free on {' and '.join(card.title or card.name for card in machine.gpus)}"
+        where = f"{layers} of {facts.layers + 1} layers ({amount(needed.gpu)}) go to the GPU, where {cards}; {amount(needed.memory)} to main memory"
+        return f"{judgement}: {sums}; {where} ({free})."
+    return f"{judgement}: {sums} = {amount(wanted)}; {free}."

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import mmap
 import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -33,6 +34,9 @@ BLOCKS = {
     34: (256, 54), 35: (256, 66), 39: (32, 17), 40: (64, 36), 41: (128, 18),
 }  # fmt: skip
 """ggml's tensor types: how many weights make a block, and its bytes."""
+
+TYPES = {2: "q4_0", 8: "q8_0", 10: "q2_k", 12: "q4_k", 13: "q5_k", 14: "q6_k", 20: "iq4_nl", 39: "mxfp4"}
+"""Tensor types of which some processors want a second, rearranged copy in memory."""
 
 QUANTIZATIONS = {
     0: "f32", 1: "f16", 2: "q4_0", 3: "q4_1", 7: "q8_0", 8: "q5_0", 9: "q5_1", 10: "q2_k", 11: "q3_k_s", 12: "q3_k_m", 13: "q3_k_l", 14: "q4_k_s",
@@ -84,6 +88,17 @@ RECURRENT = ("mamba", "rwkv", "qwen3next", "qwen35", "jamba", "falcon-h1", "gran
 """Architectures (by how their name begins) whose memory is not a plain KV cache: it cannot be shifted."""
 
 
+class Tensor(NamedTuple):
+    """One tensor of the file."""
+
+    name: str
+    weights: int
+    size: int
+    offset: int
+    type: str
+    """Of `TYPES`; empty for others, and where its rows do not come in eights."""
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """All that fitting and listing need to know of one model file."""
 
@@ -118,6 +133,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     shifts: bool = True
     """Its memory is a plain KV cache, whose entries can be moved."""
     parts: int = 1
+    by_type: dict[str, int] = {}
+    """Bytes of the layers' matrices by type, of those in `TYPES`."""
 
 
 def facts(path: Path) -> Facts:
@@ -141,7 +158,7 @@ def read(path: Path) -> Facts:
     """Read the header of a GGUF, and of its other parts where it is split. Raises BadModelFile."""
     first, tensors, file_bytes = _header(path)
     others = [_header(part) for part in parts_of(path)[1:]]
-    tensors = tensors | {name: size for _, more, _ in others for name, size in more.items()}
+    tensors = [*tensors, *(tensor for _, more, _ in others for tensor in more)]
     return _facts(path, first, tensors, file_bytes + sum(size for _, _, size in others))
 
 
@@ -157,8 +174,8 @@ def _unreadable(path: Path, exc: OSError) -> BadModelFile:
     return BadModelFile(f"The model file {path} cannot be read: {exc.strerror or exc}.", "Check that it is there and that you may read it.")
 
 
-def _header(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, int]], int]:
-    """Metadata, tensors (weights, bytes) by name, and the file's size."""
+def _header(path: Path) -> tuple[dict[str, Any], list[Tensor], int]:
+    """Metadata, tensors, and the file's size."""
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view:
             return *_Walk(view).everything(path), len(view)
@@ -196,7 +213,7 @@ class _Walk:
         self.at += length
         return value
 
-    def everything(self, path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, int]]]:
+    def everything(self, path: Path) -> tuple[dict[str, Any], list[Tensor]]:
         if self.view[:4] != MAGIC:
             raise BadModelFile(f"{path.name} is not a GGUF file.", "infill loads models in llama.cpp's GGUF format only.")
         self.at = 4
@@ -207,11 +224,11 @@ class _Walk:
         tensors = list(self.tensors(tensor_count))
         start = -(-self.at // (alignment := int(metadata.get("general.alignment", 32)))) * alignment
         self.must_hold(path, start, tensors)
-        return metadata, {name: (weights, size) for name, weights, size, _ in tensors}
+        return metadata, tensors
 
-    def must_hold(self, path: Path, start: int, tensors: list[tuple[str, int, int, int]]) -> None:
+    def must_hold(self, path: Path, start: int, tensors: list[Tensor]) -> None:
         """A download that broke off looks whole from the front: the last tensor must lie inside the file."""
-        needed = max((start + offset + size for _, _, size, offset in tensors), default=0)
+        needed = max((start + tensor.offset + tensor.size for tensor in tensors), default=0)
         if needed > len(self.view):
             missing = needed - len(self.view)
             raise BadModelFile(f"{path.name} is cut short: {missing:,} of {needed:,} bytes are missing.", "Download it again.")
@@ -248,41 +265,34 @@ class _Walk:
         self.at = at
         return length, frozenset(found if key == "tokenizer.ggml.tokens" else ())
 
-    def tensors(self, count: int) -> Iterator[tuple[str, int, int, int]]:
-        """Name, weights, bytes, offset of each tensor."""
+    def tensors(self, count: int) -> Iterator[Tensor]:
         for _ in range(count):
-            name, dimensions = self.text().decode(), self.take("I")
-            weights = 1
-            for _ in range(dimensions):
-                weights *= self.take("Q")
-            block, size = BLOCKS.get(self.take("I"), (1, 2))
-            yield name, weights, weights // block * size, self.take("Q")
+            name = self.text().decode()
+            shape = [self.take("Q") for _ in range(self.take("I"))]
+            weights, kind = math.prod(shape), self.take("I")
+            block, size = BLOCKS.get(kind, (1, 2))
+            eights = len(shape) > 1 and shape[1] % 8 == 0
+            yield Tensor(name, weights, weights // block * size, self.take("Q"), TYPES.get(kind, "") if eights else "")
 
 
-def _facts(path: Path, metadata: dict[str, Any], tensors: dict[str, tuple[int, int]], file_bytes: int) -> Facts:
+def _facts(path: Path, metadata: dict[str, Any], tensors: list[Tensor], file_bytes: int) -> Facts:
     architecture = str(metadata.get("general.architecture", ""))
 
     def of(key: str, default: Any = 0) -> Any:
         return metadata.get(f"{architecture}.{key}", default)
 
     layers = int(of("block_count"))
-    if not layers or not any(name.startswith("blk.") for name in tensors):
+    if not layers or not any(tensor.name.startswith("blk.") for tensor in tensors):
         raise BadModelFile(f"{path.name} holds no language model.", "Choose another file.")
-    by_layer = [0] * layers
-    rest: dict[str, int] = {}
-    for name, (_, size) in tensors.items():
-        if (layer := re.match(r"blk\.(\d+)\.", name)) and int(layer[1]) < layers:
-            by_layer[int(layer[1])] += size
-        else:
-            rest[name] = size
-    tied = "output.weight" not in tensors
+    by_layer, rest, by_type = _sorted(tensors, layers)
+    tied = "output.weight" not in rest
     embeddings = rest.get("token_embd.weight", 0)
     count, named = metadata.get("tokenizer.ggml.tokens", (0, frozenset()))
     return Facts(
         architecture=architecture,
         name=str(metadata.get("general.name", path.stem)),
         quantization=QUANTIZATIONS.get(metadata.get("general.file_type", -1), "mixed"),
-        parameters=sum(weights for weights, _ in tensors.values()),
+        parameters=sum(tensor.weights for tensor in tensors),
         file_bytes=file_bytes,
         layers=layers,
         layer_bytes=tuple(by_layer),
@@ -290,7 +300,7 @@ def _facts(path: Path, metadata: dict[str, Any], tensors: dict[str, tuple[int, i
         output_bytes=sum(rest.values()) - embeddings + (embeddings if tied else 0),
         tied=tied,
         embedding=int(of("embedding_length")),
-        feed_forward=_largest(of("feed_forward_length")),
+        feed_forward=max(_largest(of("feed_forward_length")), int(of("expert_feed_forward_length")) * int(of("expert_used_count"))),
         heads=_largest(of("attention.head_count")),
         kv_widths=_kv_widths(of, layers),
         vocabulary=count,
@@ -300,7 +310,23 @@ def _facts(path: Path, metadata: dict[str, Any], tensors: dict[str, tuple[int, i
         chat="tokenizer.chat_template" in metadata,
         shifts=not architecture.startswith(RECURRENT) and not any(".ssm." in key for key in metadata),
         parts=len(parts_of(path)),
+        by_type=by_type,
     )
+
+
+def _sorted(tensors: list[Tensor], layers: int) -> tuple[list[int], dict[str, int], dict[str, int]]:
+    """Bytes by layer, bytes of what is in no layer by name, and bytes of the layers' matrices by type."""
+    by_layer = [0] * layers
+    rest: dict[str, int] = {}
+    by_type: dict[str, int] = {}
+    for tensor in tensors:
+        if (layer := re.match(r"blk\.(\d+)\.", tensor.name)) and int(layer[1]) < layers:
+            by_layer[int(layer[1])] += tensor.size
+            if tensor.type:
+                by_type[tensor.type] = by_type.get(tensor.type, 0) + tensor.size
+        else:
+            rest[tensor.name] = tensor.size
+    return by_layer, rest, by_type
 
 
 def _largest(value: Any) -> int:
