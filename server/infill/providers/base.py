@@ -21,6 +21,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Running median from request to the first complete line: what the debounce adapts to."""
     remote: bool = False
     """True where text leaves this machine."""
+    ready: bool = True
+    """False while it is still getting ready (its model loads or downloads): a chain asks the next one meanwhile."""
 
 
 class Provider(Protocol):

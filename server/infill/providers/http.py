@@ -89,7 +89,7 @@ class Connection:
     def check(self) -> None:
         """Raise ProviderUnavailable where this server may not be talked to, ProviderRefused where its address is unfit."""
         if not network.may_connect(self.url, network.is_offline(self._offline)):
-            raise ProviderUnavailable(f"{self.name} is not asked: infill is offline.", "privacy.offline, --offline or HF_HUB_OFFLINE says so.")
+            raise trouble.NotAsked(f"{self.name} is not asked: infill is offline.", "privacy.offline, --offline or HF_HUB_OFFLINE says so.")
         if "@" in urlsplit(self.url).netloc:
             entry = self.name.partition(":")[2]
             raise ProviderRefused(f"The address of {self.name} holds a password.",

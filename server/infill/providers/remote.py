@@ -24,6 +24,7 @@ from infill.providers.cut import Cutter
 from infill.providers.dialect import Call, Dialect, Facts, Piece, RemoteModel
 from infill.providers.fence import Fence
 from infill.providers.http import Connection, Deadline
+from infill.providers.trouble import NotAsked
 
 REMEMBERED_TIMES = 15
 """Answers whose median is `typical_ms`."""
@@ -64,7 +65,7 @@ class Remote:
         """Fill in the middle over there."""
         deadline = Deadline(min(prompt.stop.deadline_ms, self.line.endpoint.timeout_ms) / 1000, self._clock)
         if prompt.priority == "background":
-            raise ProviderUnavailable(f"{self.name} is not asked ahead of time.")
+            raise NotAsked(f"{self.name} is not asked ahead of time.")
         self._may_ask(prompt.remote_allowed)
         async with self._my_turn(deadline):
             masked, found = await asyncio.to_thread(presentable, prompt, self.dialect.limits)
@@ -105,13 +106,13 @@ class Remote:
     def _may_ask(self, allowed: bool) -> None:
         """Raise ProviderUnavailable where privacy or the rate limit forbids to ask."""
         if not allowed:
-            raise ProviderUnavailable(f"{self.name} is not asked: this file's text stays on this machine.")
+            raise NotAsked(f"{self.name} is not asked: this file's text stays on this machine.")
         self.line.check()
         most, now = self.line.endpoint.max_requests_per_minute, self._clock()
         while self._asked and self._asked[0] <= now - 60:
             self._asked.popleft()
         if most and len(self._asked) >= most:
-            raise ProviderUnavailable(f"{self.name} has had its {most} requests of this minute.")
+            raise NotAsked(f"{self.name} has had its {most} requests of this minute.")
 
     @contextlib.asynccontextmanager
     async def _my_turn(self, deadline: Deadline) -> AsyncIterator[None]:

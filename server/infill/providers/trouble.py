@@ -19,6 +19,10 @@ DEFAULT_BACKOFF, LONGEST_BACKOFF = 20.0, 600.0
 """Seconds after "too many requests", where the server names none, and at most."""
 
 
+class NotAsked(ProviderUnavailable):
+    """We chose not to ask: privacy, the rate limit, the offline switch. Says nothing of the provider's health."""
+
+
 class Throttled(ProviderRefused):
     """Too many requests or no quota: not to be asked again for `retry_after` seconds."""
 

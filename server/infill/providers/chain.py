@@ -1,0 +1,220 @@
+"""Who answers: the first provider in the user's order that can, within the request's own deadline. A provider like any other to those who ask it.
+
+Unavailable, refused, too late, broken off before the first line: the next one is asked. A circuit breaker keeps a dead one from costing anything.
+What a user has to know is told once through `tell`; the walk down the chain stands in the report's notes. No HTTP, no engine here: members
+are providers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from typing import cast
+
+import msgspec
+
+from infill.ask import Delta, Event, Finish, Instruction, Prompt, Report, Stop
+from infill.errors import EngineCrashed, InfillError, ModelError, ProviderRefused, ProviderUnavailable
+from infill.privacy.text import Cleaner
+from infill.providers.attempt import closable
+from infill.providers.base import Generator, Limits, Provider
+from infill.providers.breaker import REFUSED_PAUSE
+from infill.providers.race import Ask, Member, Race, Walk
+from infill.providers.trouble import NotAsked, Throttled
+
+Tell = Callable[[InfillError], None]
+
+
+class Chain:
+    """Providers in order, as one."""
+
+    def __init__(
+        self, members: Sequence[Member], *, tell: Tell = lambda error: None, hedge_ms: int = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.members = tuple(members)
+        self.name = self.members[0].name if self.members else "none"
+        """Who answered last; before that, who will be asked first."""
+        self._tell = tell
+        self._told: set[tuple[str, str]] = set()
+        self._hedge = hedge_ms / 1000
+        self._clock = clock
+        self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def limits(self) -> Limits:
+        """Those of the one that would be asked now."""
+        chosen = next((member for member in self.members if not member.absence()), self.members[0] if self.members else None)
+        return chosen.provider.limits if chosen else Limits()
+
+    def find(self, name: str) -> Provider | None:
+        """The provider of that name."""
+        return next((member.provider for member in self.members if member.name == name), None)
+
+    async def complete(self, prompt: Prompt) -> AsyncGenerator[Event, None]:
+        """Fill in the middle: whoever can, in order."""
+
+        def ask(provider: Provider, left: float) -> AsyncIterator[Event]:
+            return provider.complete(msgspec.structs.replace(prompt, stop=_within(prompt.stop, left)))
+
+        self._wake(prompt)
+        async with contextlib.aclosing(self._asked(ask, self.members, prompt.stop)) as events:
+            async for event in events:
+                yield event
+
+    async def generate(self, instruction: Instruction, model: str = "") -> AsyncGenerator[Event, None]:
+        """Answer an instruction: the provider that `model` names (`kind:name/model`), else whoever can, in order."""
+        named = [member for member in self.members if model.startswith((f"{member.name}/", f"{member.name}:")) or model == member.name]
+        able = [member for member in named or self.members if hasattr(member.provider, "generate")]
+
+        def ask(provider: Provider, left: float) -> AsyncIterator[Event]:
+            asked = msgspec.structs.replace(instruction, stop=_within(instruction.stop, left))
+            return _generator(provider).generate(asked, _model_for(provider.name, model))
+
+        async with contextlib.aclosing(self._asked(ask, able, instruction.stop)) as events:
+            async for event in events:
+                yield event
+
+    async def warm(self, prompt: Prompt) -> None:
+        """Every member that keeps something warm is on this machine."""
+        for member in self.members:
+            if not member.provider.limits.remote:
+                await member.provider.warm(prompt)
+
+    async def forget(self, slot: str) -> None:
+        for member in self.members:
+            await member.provider.forget(slot)
+
+    async def aclose(self) -> None:
+        for task in self._background:
+            task.cancel()
+        for member in self.members:
+            with contextlib.suppress(InfillError, OSError):  # one that cannot be closed properly must not keep the others open
+                await member.provider.aclose()
+
+    def _asked(self, ask: Ask, members: Sequence[Member], stop: Stop) -> AsyncGenerator[Event, None]:
+        walk = Walk(self._clock, stop.deadline_ms)
+        return self._alone(ask, members[0], walk) if len(members) == 1 else self._walk(ask, members, walk)
+
+    async def _walk(self, ask: Ask, members: Sequence[Member], walk: Walk) -> AsyncGenerator[Event, None]:
+        """Ask until one has a line, give what it says, and stop the others."""
+
+        def on_trouble(member: Member, trouble: InfillError, milliseconds: float) -> None:
+            walk.notes.append(f"{member.name}: {trouble.message} ({milliseconds:.1f} ms)")
+            walk.troubles.append(trouble)
+            self._judge(member, trouble)
+
+        race = Race(ask, members, walk, hedge=self._hedge, on_trouble=on_trouble, clock=self._clock)
+        try:
+            winner, attempt = await race.won()
+            self._praise(winner)
+            await race.stop(attempt)
+            if len(members) > 1:
+                walk.notes.append(f"{winner.name} had a line after {attempt.milliseconds:.1f} ms")
+            async with contextlib.aclosing(self._passed_on(winner, attempt.events(), walk)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            await race.stop(None)
+
+    async def _alone(self, ask: Ask, member: Member, walk: Walk) -> AsyncGenerator[Event, None]:
+        """A chain of one: nothing to hold back for, nobody to wait for."""
+        if not member.breaker.allows():
+            raise ProviderUnavailable(f"{member.name} is {member.absence()}")
+        member.breaker.begin()
+        spoke = False
+        try:
+            async with contextlib.aclosing(self._passed_on(member, ask(member.provider, walk.left()), walk)) as events:
+                async for event in events:
+                    spoke = spoke or self._praise(member)
+                    yield event
+        except InfillError as exc:
+            self._judge(member, exc)
+            raise
+        finally:
+            if not spoke:
+                member.breaker.abandoned()
+
+    async def _passed_on(self, member: Member, answer: AsyncIterator[Event], walk: Walk) -> AsyncGenerator[Event, None]:
+        """The answer, cleaned. Once there is text, what breaks it off ends it where it is."""
+        cleaners: dict[int, Cleaner] = {}
+        finished: set[int] = set()
+        try:
+            async with contextlib.aclosing(closable(answer)) as events:
+                async for event in events:
+                    self.name = member.name
+                    if isinstance(event, Finish):
+                        finished.add(event.candidate)
+                    for passed in _cleaned(event, cleaners, walk):
+                        yield passed
+        except InfillError as exc:
+            open_ones = cleaners.keys() - finished
+            if not open_ones:
+                raise
+            self._judge(member, exc)
+            for candidate in open_ones:
+                yield Finish(candidate, why="stopped")
+            yield Report(provider=member.name, model="", notes=(*walk.notes, f"{member.name} broke off: {exc.message}"))
+
+    def _judge(self, member: Member, trouble: InfillError) -> None:
+        """What trouble means: for the breaker, and, once, for the user."""
+        remote = member.provider.limits.remote
+        if isinstance(trouble, Throttled):
+            member.breaker.leave_alone(trouble.retry_after, trouble.message)
+        elif isinstance(trouble, ProviderRefused) and remote:
+            member.breaker.leave_alone(REFUSED_PAUSE, trouble.message)
+        elif isinstance(trouble, ProviderUnavailable) and remote and not isinstance(trouble, NotAsked):
+            member.breaker.failure(trouble.message)
+        else:  # our own choice, or the local one, which knows itself when it can be asked again
+            member.breaker.abandoned()
+        key = (member.name, trouble.message)
+        if isinstance(trouble, (ProviderRefused, ModelError, EngineCrashed)) and key not in self._told:
+            self._told.add(key)
+            self._tell(trouble)
+
+    def _praise(self, member: Member) -> bool:
+        """It answers: what was told of it may be told again, should it come back."""
+        member.breaker.success()
+        if self._told:
+            self._told = {key for key in self._told if key[0] != member.name}
+        return True
+
+    def _wake(self, prompt: Prompt) -> None:
+        """Have a local model that is not ready get ready, while another one answers."""
+        for member in self.members:
+            limits = member.provider.limits
+            if len(self.members) > 1 and not limits.ready and not limits.remote and not self._background:
+                task = asyncio.ensure_future(self._warm_quietly(member.provider, prompt))
+                self._background.add(task)
+                task.add_done_callback(self._background.discard)
+
+    async def _warm_quietly(self, provider: Provider, prompt: Prompt) -> None:
+        with contextlib.suppress(InfillError):  # it will say so itself when it is asked
+            await provider.warm(prompt)
+
+
+def _cleaned(event: Event, cleaners: dict[int, Cleaner], walk: Walk) -> list[Event]:
+    """An event as it may be passed on: without control characters, the walk in its report."""
+    if isinstance(event, Delta):
+        text = cleaners.setdefault(event.candidate, Cleaner()).feed(event.text)
+        return [Delta(text, event.candidate)] if text else []
+    if isinstance(event, Finish):
+        rest = cleaners[event.candidate].end() if event.candidate in cleaners else ""
+        return [Delta(rest, event.candidate), event] if rest else [event]
+    return [msgspec.structs.replace(event, notes=(*walk.notes, *event.notes)) if walk.notes else event]
+
+
+def _within(stop: Stop, left: float) -> Stop:
+    return msgspec.structs.replace(stop, deadline_ms=max(1, int(left * 1000)))
+
+
+def _generator(provider: Provider) -> Generator:
+    return cast("Generator", provider)
+
+
+def _model_for(name: str, model: str) -> str:
+    """What a provider is to be told of a model's full id: its own name for it."""
+    if name == "local":
+        return model if model.startswith("local:") else ""
+    return model[len(name) + 1 :] if model.startswith((f"{name}/", f"{name}:")) else ""

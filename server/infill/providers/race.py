@@ -1,0 +1,166 @@
+"""One request's way down a chain: members asked one after the other, or side by side when the first is late, until one has a line.
+
+Every task that is begun here is gone when `stop` returns. What trouble means for the chain is the chain's business: it is handed to `on_trouble`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from infill.ask import Event
+from infill.errors import InfillError, ProviderUnavailable
+from infill.providers.attempt import Attempt
+from infill.providers.base import Provider
+from infill.providers.breaker import Breaker
+
+SHARE = 0.5
+"""Of the time that is left, what a member that is not the last may take to its first line."""
+LOOK_AGAIN = 0.05
+"""Seconds between two looks at whether a member that is being asked is loading its model."""
+Ask = Callable[[Provider, float], AsyncIterator[Event]]
+"""Begin to ask a provider, with so many seconds left."""
+
+
+class Member:
+    """One provider in a chain."""
+
+    def __init__(self, provider: Provider, timeout_ms: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.provider = provider
+        self.timeout_ms = timeout_ms
+        """Longest wait for its first line while others wait for their turn; 0: its share of the time."""
+        self.breaker = Breaker(clock)
+
+    @property
+    def name(self) -> str:
+        return self.provider.name
+
+    def absence(self) -> str:
+        """Why it is not to be asked now; empty: it is. Costs no more than looking at a clock."""
+        if not self.breaker.allows():
+            return f"left alone for {self.breaker.left():.0f} s: {self.breaker.reason}"
+        return "" if self.provider.limits.ready else "still loading"
+
+
+class Walk:
+    """One request's way down the chain."""
+
+    def __init__(self, clock: Callable[[], float], deadline_ms: int) -> None:
+        self._clock = clock
+        self._end = clock() + deadline_ms / 1000
+        self.notes: list[str] = []
+        self.troubles: list[InfillError] = []
+
+    def left(self) -> float:
+        """Seconds."""
+        return self._end - self._clock()
+
+    def outcome(self) -> InfillError:
+        """The error to raise when nobody answered: a refusal before silence, for it names what can be done."""
+        told = [trouble for trouble in self.troubles if not isinstance(trouble, ProviderUnavailable)]
+        if len(self.troubles) == 1:
+            return self.troubles[0]
+        if told:
+            return told[0]
+        return ProviderUnavailable(f"Nobody could answer: {'; '.join(self.notes) or 'there is no provider'}.")
+
+
+OnTrouble = Callable[[Member, InfillError, float], None]
+"""Told who got nowhere, why, and after how many milliseconds."""
+
+
+class Race:
+    """Members asked one after the other, or side by side when the first is late."""
+
+    def __init__(
+        self,
+        ask: Ask,
+        members: Sequence[Member],
+        walk: Walk,
+        *,
+        hedge: float,
+        on_trouble: OnTrouble,
+        clock: Callable[[], float],
+    ) -> None:
+        self._ask = ask
+        self._hedge = hedge
+        """Seconds after which the next member is asked as well; 0: never."""
+        self._on_trouble = on_trouble
+        self._clock = clock
+        self._waiting = list(members)
+        self._walk = walk
+        self._running: dict[Attempt, tuple[Member, float]] = {}
+        """Who is being asked, and until when (the chain's clock) it is waited for."""
+
+    async def won(self) -> tuple[Member, Attempt]:
+        """The first that has a line. Raises what `Walk.outcome` says when nobody has."""
+        while True:
+            if not self._running and not self._begin_next():
+                raise self._walk.outcome()
+            hedged = self._when_to_hedge()
+            settled = await self._first_settled(min(hedged, *(until for _, until in self._running.values())))
+            for attempt in settled:
+                member, _ = self._running[attempt]
+                if attempt.trouble is None:
+                    return member, attempt
+                await self._lost(attempt, attempt.trouble)
+            if not settled and (self._clock() >= hedged or self._is_loading()) and self._begin_next():
+                continue
+            for attempt in [late for late, (_, until) in self._running.items() if self._clock() >= until]:
+                waited = attempt.milliseconds / 1000
+                await self._lost(attempt, ProviderUnavailable(f"{attempt.name} did not answer within {waited:.1f} s."))
+
+    def _when_to_hedge(self) -> float:
+        if not self._waiting or not self._hedge or len(self._running) > 1:
+            return float("inf")
+        return max(self._clock(), min(attempt.began for attempt in self._running) + self._hedge)
+
+    def _is_loading(self) -> bool:
+        """Whether all that are being asked are still getting ready, so that another one may be quicker."""
+        return all(not member.provider.limits.ready for member, _ in self._running.values())
+
+    def _begin_next(self) -> bool:
+        """Ask the next member that can be asked; False where there is none, or no time."""
+        walk = self._walk
+        while self._waiting and walk.left() > 0:
+            member = self._waiting.pop(0)
+            if absence := member.absence():
+                walk.notes.append(f"{member.name}: {absence}")
+                continue
+            member.breaker.begin()
+            left = walk.left()
+            patience = min(left * SHARE, member.timeout_ms / 1000 or left) if self._waiting else left
+            attempt = Attempt(member.name, self._ask(member.provider, left), self._clock, eager=not self._waiting)
+            self._running[attempt] = (member, self._clock() + patience)
+            return True
+        return False
+
+    async def _first_settled(self, until: float) -> list[Attempt]:
+        if self._waiting and self._is_loading():
+            return []
+        waits = [asyncio.ensure_future(attempt.settled.wait()) for attempt in self._running]
+        now = self._clock()
+        if self._waiting:  # whoever is asked may turn out to be loading, which no event tells
+            until = min(until, now + LOOK_AGAIN)
+        try:
+            await asyncio.wait(waits, timeout=max(0.0, until - now), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return [attempt for attempt in self._running if attempt.settled.is_set()]
+
+    async def _lost(self, attempt: Attempt, trouble: InfillError) -> None:
+        member, _ = self._running.pop(attempt)
+        self._on_trouble(member, trouble, attempt.milliseconds)
+        await attempt.aclose()
+
+    async def stop(self, winner: Attempt | None) -> None:
+        """Stop all but the winner; without one, all."""
+        for attempt in [other for other in self._running if other is not winner]:
+            member, _ = self._running.pop(attempt)
+            if not attempt.settled.is_set():
+                member.breaker.abandoned()
+                if winner is not None:
+                    self._walk.notes.append(f"{member.name}: slower ({attempt.milliseconds:.1f} ms)")
+            await attempt.aclose()
