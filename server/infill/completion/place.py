@@ -27,6 +27,8 @@ TAB = 8
 OPENERS = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
 QUOTES = "\"'`"
+CLOSING = frozenset({*CLOSERS, *QUOTES, *";:, >"})
+"""What may be right of the cursor because it closes something: it is replaced where a suggestion repeats it."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

@@ -218,6 +218,7 @@ async def test_what_follows_an_accepted_suggestion_is_there_already(completer: M
     outcome = await one.complete(at("def f():\n    a = 1█\n"))
     assert texts(outcome) == ["\n    b = 2"]
     assert outcome.source == "prefetch"
+    await settle()
     assert [prompt.priority for prompt in provider.asked] == ["automatic", "background", "background"]
 
 

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import re
 
-from infill.completion.place import CLOSERS, OPENERS, QUOTES, Place, columns
+from infill.completion.place import CLOSERS, CLOSING, OPENERS, QUOTES, Place, columns
 
-_TOKEN = re.compile(r""""(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|[()\[\]{}]""")
-_STRING = re.compile(r""""(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`""")
+_STRING = r""""(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`"""
+_CHARACTER = r""""(?:\\.|[^"\\\n])*"|'(?:\\[^\n]+?|[^'\\\n])'"""
+_STRINGS, _CHARACTERS = re.compile(_STRING), re.compile(_CHARACTER)
+_TOKENS, _RUST_TOKENS = re.compile(_STRING + r"|[()\[\]{}]"), re.compile(_CHARACTER + r"|[()\[\]{}]")
+_APOSTROPHES = frozenset({"rust", "ocaml", "haskell", "c", "cpp", "java", "zig", "lisp", "clojure", "scheme"})
+"""Where single quotes hold one character, and stand alone too: `'a`."""
 
 
-def unmatched(text: str, start: int = 0) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+def unmatched(text: str, language: str, start: int = 0) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
     """Closers whose opener is not in `text`, and openers whose closer is not: position and character. Strings are passed over."""
     closers: list[tuple[int, str]] = []
     openers: list[tuple[int, str]] = []
-    for match in _TOKEN.finditer(text, start):
+    for match in (_RUST_TOKENS if language in _APOSTROPHES else _TOKENS).finditer(text, start):
         character = match[0]
         if character in OPENERS:
             openers.append((match.start(), character))
@@ -36,10 +40,10 @@ def closed_once(text: str, place: Place) -> str:
     closer = following.lstrip()[:1]
     if closer not in CLOSERS or _visible(place.line_after):
         return text
-    allowed = len(unmatched(place.line_before)[1])
+    allowed = len(unmatched(place.line_before, place.language)[1])
     if allowed and columns(following) >= place.indent:
         allowed -= 1  # the line below closes what this line opened
-    closers, _ = unmatched(text, end_of_string(text, place))
+    closers, _ = unmatched(text, place.language, end_of_string(text, place))
     if len(closers) > allowed and closers[allowed][1] == closer:
         return text[: closers[allowed][0]].rstrip()
     return text
@@ -48,18 +52,17 @@ def closed_once(text: str, place: Place) -> str:
 def replaced(text: str, place: Place) -> int:
     """Characters right of the cursor that `text` repeats: closers and quotes that an editor put there, with the punctuation after them."""
     after = place.line_after.rstrip()
-    if not after or not all(character in CLOSERS or character in QUOTES or character in ";:, >" for character in after):
+    if not after or not CLOSING.issuperset(after):
         return 0
     taken = 0
     inside = end_of_string(text, place)
     if inside and text[inside - 1] == after[0]:
         taken = _also(text, inside, after, 1)
-    for position, closer in unmatched(text, inside)[0]:
+    for position, closer in unmatched(text, place.language, inside)[0]:
         if taken < len(after) and after[taken] == closer:
             taken = _also(text, position + 1, after, taken + 1)
-    if taken == 0 and text.endswith(after) and after[0] in ";:,":
-        return len(after)
-    return taken
+    left = after[taken:]
+    return len(after) if left and left[0] in ";:,>" and text.endswith(left) else taken
 
 
 def _also(text: str, position: int, after: str, taken: int) -> int:
@@ -74,7 +77,7 @@ def end_of_string(text: str, place: Place) -> int:
     """Where `text` leaves the string that the cursor is in (just after its quote); 0 where it is in none, or stays in it."""
     if "'" not in place.line_before and '"' not in place.line_before and "`" not in place.line_before:
         return 0
-    left = _STRING.sub("", place.line_before)
+    left = (_CHARACTERS if place.language in _APOSTROPHES else _STRINGS).sub("", place.line_before)
     quote = next((character for character in left if character in QUOTES), "")
     if not quote or (quote == "'" and not place.line_after.startswith("'")):  # an apostrophe, a lifetime
         return 0

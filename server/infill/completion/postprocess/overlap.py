@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infill.completion.place import CLOSERS, QUOTES, Place
+from infill.completion.place import CLOSING, Place
 from infill.completion.postprocess.brackets import unmatched
 
 SIGNIFICANT = 3
@@ -28,7 +28,7 @@ def tail_trimmed(text: str, place: Place) -> str:
     below = [line.rstrip() for line in place.below.split("\n")[1:] if line.strip()]
     for start in range(1, len(lines)):
         tail = [line.rstrip() for line in lines[start:] if line.strip()]
-        if tail and _begins(below, tail) and not _needed(text, "\n".join(lines[:start])):
+        if tail and _begins(below, tail) and not _needed(text, "\n".join(lines[:start]), place.language):
             return _rest_of_line_trimmed("\n".join(lines[:start]).rstrip(), place)
     return _rest_of_line_trimmed(text, place)
 
@@ -42,15 +42,15 @@ def _begins(below: list[str], tail: list[str]) -> bool:
     return len(below) >= count and below[: count - 1] == tail[:-1] and len(last.strip()) >= PART and below[count - 1].startswith(last)
 
 
-def _needed(text: str, shorter: str) -> bool:
+def _needed(text: str, shorter: str, language: str) -> bool:
     """Whether the tail closes what the suggestion itself opened: then it stays, and the suffix's bracket belongs to somebody else."""
-    return len(unmatched(text)[1]) < len(unmatched(shorter)[1])
+    return len(unmatched(text, language)[1]) < len(unmatched(shorter, language)[1])
 
 
 def _rest_of_line_trimmed(text: str, place: Place) -> str:
     """Without the rest of the cursor's line, where that is more than brackets (those are replaced: see brackets.py)."""
     rest = place.line_after.strip()
-    if rest and not all(character in CLOSERS or character in QUOTES or character in ";:, " for character in rest) and text.endswith(rest):
+    if rest and not CLOSING.issuperset(rest) and text.endswith(rest):
         return text[: -len(rest)].rstrip(" \t") if text[: -len(rest)].strip() else ""
     return text
 

@@ -10,6 +10,11 @@ SIGNIFICANT = 4
 """Letters and digits that a line needs before its repetition counts: closing brackets, `end` and `fi` repeat in good code."""
 LONGEST_PERIOD = 80
 """Characters of a loop within one line."""
+SHORTEST_LOOP = 32
+"""Characters of all turns together."""
+TURNS = 4
+SHORT_PERIOD, MANY_TURNS = 6, 16
+"""`0, 0, 0, 0, ` is an array more often than a loop."""
 LONGEST_LOOP = 12
 """Lines of a loop of lines."""
 
@@ -45,16 +50,14 @@ def loop_in_a_line_cut(text: str, place: Place) -> str:
 
 def _once(line: str) -> str:
     body = line.rstrip()
-    for period in range(3, min(LONGEST_PERIOD, len(body) // 4) + 1):
-        unit = body[-period:]
-        if body[-2 * period : -period] != unit or _letters(unit) == 0:
-            continue
-        start = len(body) - period
-        while start >= period and body[start - period : start] == unit:
-            start -= period
-        times = (len(body) - start) // period
-        if times * min(period, 10) >= 40 or (times >= 4 and period >= 10):
-            return body[: start + period].rstrip()
+    for period in range(3, min(LONGEST_PERIOD, len(body) // 3) + 1):
+        start = len(body)
+        while start > period and body[start - 1] == body[start - 1 - period]:
+            start -= 1
+        length = len(body) - start + period  # of all turns, the last of which may be unfinished
+        turns = MANY_TURNS if period < SHORT_PERIOD else TURNS
+        if length > (turns - 0.5) * period and length >= SHORTEST_LOOP and _letters(body[-period:]):
+            return body[:start].rstrip()
     return line
 
 
