@@ -22,6 +22,9 @@ from infill.engine.protocol import Complete, Done, Frame, Generate, Text, Warm
 QUANTUM = 0.25
 """Seconds of the model's time after which the next client has its turn: a slow request must not make the quick ones of others wait for its end."""
 
+TOGETHER = 0.02
+"""Seconds of text that are sent as one message, once the first line is out."""
+
 INVOKED, AUTOMATIC, GENERATE, YIELDED, AHEAD, WARM = range(6)
 BACKGROUND = YIELDED
 """From this rank on nobody waits for the answer."""
@@ -52,6 +55,10 @@ class Job:
         self.last: Frame | None = None
         """The message it ends with, once somebody has decided that it ends."""
         self._head = ""
+        """The first line of the first candidate, while it grows."""
+        self._first_line = False
+        self._held: dict[int, str] = {}
+        self._sent = 0.0
 
     @property
     def stop(self) -> Stop:
@@ -78,11 +85,26 @@ class Job:
         """The share of the KV cache that it works in."""
         return self.model, self.ask.slot
 
-    def saw(self, piece: Text) -> None:
-        """Note what has been generated: with its first line complete, a request that said so goes on in the background."""
-        if not self.yielded and isinstance(self.ask, Complete) and self.ask.yield_after_line and piece.candidate == 0:
+    def saw(self, piece: Text, now: float) -> list[Text]:
+        """Note what was generated; returns what is to be sent now: single tokens are not worth waking everybody for.
+
+        With its first line complete, a request that said so goes on in the background.
+        """
+        self._sent = self._sent or now
+        self._held[piece.candidate] = self._held.get(piece.candidate, "") + piece.text
+        first_line = not self._first_line and piece.candidate == 0 and "\n" in (self._head + piece.text).lstrip()
+        if first_line:
+            self._first_line = True
+            self.yielded = isinstance(self.ask, Complete) and self.ask.yield_after_line
+        elif not self._first_line and piece.candidate == 0:
             self._head += piece.text
-            self.yielded = "\n" in self._head.lstrip()
+        return self.held(now) if first_line or now - self._sent > TOGETHER else []
+
+    def held(self, now: float) -> list[Text]:
+        """What was generated and not sent yet."""
+        texts = [Text(id=self.ask.id, text=text, candidate=candidate) for candidate, text in self._held.items()]
+        self._held, self._sent = {}, now
+        return texts
 
 
 class Queue:

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import replace
@@ -318,14 +318,16 @@ class Worker:
         if isinstance(piece, Done | Failed):
             self._queue.remove(job)
             job.last = piece
-            self._post(job.deliver, piece)
+            self._send(job, [*job.held(self._last), piece])
         elif job.last is not None:
             if job.steps is not None:
                 self._calls.append(_closing(job.steps))
             self._post(job.deliver, job.last)
-        elif piece is not None:
-            job.saw(piece)
-            self._post(job.deliver, piece)
+        elif piece is not None and (texts := job.saw(piece, self._last)):
+            self._send(job, texts)
+
+    def _send(self, job: Job, frames: Sequence[Frame]) -> None:
+        self._post(lambda: [job.deliver(frame) for frame in frames])
 
     # ---- when nobody asks
 
