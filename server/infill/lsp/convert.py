@@ -19,7 +19,7 @@ def to_index(line: str, units: int, encoding: Encoding) -> int:
     head = line[:units]  # a character is at least one unit, so the position cannot lie beyond
     if encoding == "utf-8":
         encoded = head.encode("utf-8", "surrogatepass")
-        while units < len(encoded) and encoded[units] & 0xC0 == 0x80:  # noqa: PLR2004 a continuation byte
+        while units < len(encoded) and encoded[units] & 0xC0 == 0x80:  # a continuation byte
             units -= 1
         return len(encoded[:units].decode("utf-8", "surrogatepass"))
     left = head.encode("utf-16-le", "surrogatepass")[: 2 * units].decode("utf-16-le", "surrogatepass")
@@ -55,7 +55,7 @@ def joined(text: str) -> str:
 
 
 def readable(text: str) -> str:
-    """`text` as a model may see it: `\\n` for every line end, a replacement character for each half of a character."""
+    """`text` as a model may see it: a newline for every line end, a replacement character for each half of a character."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not _has_surrogates(text):

@@ -1,4 +1,4 @@
-"""The text of one document as its editor sees it: lines with their ends (`\\n`, `\\r\\n`, `\\r`, nothing else), edited in place.
+"""The text of one document as its editor sees it: lines with their ends (LF, CR LF or CR, nothing else), edited in place.
 
 An edit costs what its lines are long, not what the document is long; what is read from it is bounded. No LSP type, no URI, no clock appears here.
 """

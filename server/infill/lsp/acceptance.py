@@ -1,0 +1,88 @@
+"""What became of a suggestion: shown, taken in part, taken whole. Counted on this machine alone, and told to the completer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from infill.completion.pipeline import Completer
+from infill.completion.types import Outcome
+from infill.lsp.answers import Answers, Given
+from infill.lsp.background import Background
+from infill.stats import Event, Kind, Statistics
+
+WRITE_AFTER = 200
+"""Answers counted in memory before they are written; anything accepted is written at once."""
+
+
+class ResetArgument(msgspec.Struct, frozen=True):
+    """What `infill.stats` takes."""
+
+    reset: bool = False
+
+
+class Acceptance:
+    """Listens to what editors tell, by command or by notification."""
+
+    def __init__(self, answers: Answers, completer: Completer, statistics: Statistics, background: Background) -> None:
+        self._answers = answers
+        self._completer = completer
+        self._statistics = statistics
+        self._background = background
+
+    async def on_did_show(self, params: Any) -> None:
+        if given := self._of_item(params):
+            self._count("shown", given, len(given.text))
+
+    async def on_did_partially_accept(self, params: Any) -> None:
+        length = params.get("acceptedLength") if isinstance(params, dict) else None
+        if (given := self._of_item(params)) and isinstance(length, int) and not isinstance(length, bool) and length > 0:
+            # UTF-16 units, as LSP counts
+            units = given.text.encode("utf-16-le", "surrogatepass")[: 2 * length]
+            text = units.decode("utf-16-le", "ignore")
+            self._count("partly", given, len(text))
+            self._completer.accepted(given.uri, text)
+
+    async def did_accept(self, suggestion: str) -> None:
+        """The command that every suggestion carries. One that is no longer known was accepted too long ago to matter."""
+        if given := self._answers.given(suggestion):
+            self._count("accepted", given, len(given.text))
+            self._completer.accepted(given.uri, given.text)
+
+    def answered(self, outcome: Outcome, language: str) -> None:
+        """A request got suggestions."""
+        timings = outcome.timings
+        self._statistics.add(
+            Event(
+                kind="answered",
+                provider=outcome.provider,
+                model=outcome.model,
+                language=language,
+                source=outcome.source,
+                ms=timings.total_ms,
+                tokens=timings.tokens_generated if outcome.source == "model" else 0,
+                generate_ms=timings.generate_ms if outcome.source == "model" else 0.0,
+            )
+        )
+        if self._statistics.waiting >= WRITE_AFTER:
+            self._write()
+
+    async def stats(self, argument: ResetArgument) -> Any:
+        if argument.reset:
+            await asyncio.to_thread(self._statistics.reset)
+        return await asyncio.to_thread(self._statistics.summary)
+
+    def _count(self, kind: Kind, given: Given, characters: int) -> None:
+        self._statistics.add(Event(kind=kind, provider=given.provider, model=given.model, language=given.language, characters=characters))
+        self._write()
+
+    def _write(self) -> None:
+        self._background.start(asyncio.to_thread(self._statistics.flush), "writing the statistics")
+
+    def _of_item(self, params: Any) -> Given | None:
+        """The suggestion that an item came from, by the id in its command."""
+        command = (params.get("item") or {}).get("command") if isinstance(params, dict) and isinstance(params.get("item"), dict) else None
+        arguments = command.get("arguments") if isinstance(command, dict) else None
+        return self._answers.given(arguments[0]) if isinstance(arguments, list) and arguments else None

@@ -1,0 +1,151 @@
+"""One question, one answer: what `inline_completion` and `popup` have in common. Converts in, asks the completer, says where the answer belongs.
+
+Trouble becomes status, and a message where the user can do something about it; the editor gets an empty answer. Being cancelled passes through.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+
+import msgspec
+from lsprotocol import types
+
+from infill.completion.pipeline import Completer
+from infill.completion.types import CompletionRequest, Outcome, Suggestion
+from infill.errors import ModelError, ProviderError
+from infill.lsp import convert
+from infill.lsp.configuration import Configuration
+from infill.lsp.documents import Document, Documents
+from infill.lsp.messages import Messages
+from infill.lsp.rules import Rules
+from infill.lsp.snapshot import Snapshots
+from infill.lsp.status import Status
+
+REMEMBERED = 256
+"""Suggestions whose acceptance can still be told."""
+
+logger = logging.getLogger(__name__)
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """A suggestion that was handed to the editor."""
+
+    id: str
+    uri: str
+    language: str
+    provider: str
+    model: str
+    text: str
+    """What is inserted at the cursor."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Suggestions, and where in the document they belong."""
+
+    document: Document
+    line: int
+    index: int
+    """The cursor."""
+    until: tuple[int, int]
+    """From where on the document is right of the suggestion: the cursor, or the end of what the popup replaces."""
+    request: CompletionRequest
+    outcome: Outcome
+
+    def end(self, suggestion: Suggestion) -> tuple[int, int]:
+        """Line and index where the replaced text ends."""
+        return convert.advance(*self.until, self.request.suffix[: suggestion.replaces])
+
+    def span(self, start: tuple[int, int], suggestion: Suggestion) -> types.Range:
+        """The range from `start` to there, as the editor counts."""
+        text = self.document.text
+        return types.Range(start=types.Position(*text.units(*start)), end=types.Position(*text.units(*self.end(suggestion))))
+
+
+class Answers:
+    """Asks, and remembers what was given."""
+
+    def __init__(
+        self,
+        *,
+        configuration: Configuration,
+        documents: Documents,
+        rules: Rules,
+        snapshots: Snapshots,
+        completer: Completer,
+        status: Status,
+        messages: Messages,
+    ) -> None:
+        self._configuration = configuration
+        self._documents = documents
+        self._rules = rules
+        self._snapshots = snapshots
+        self._completer = completer
+        self._status = status
+        self._messages = messages
+        self.on_answered: Callable[[Outcome, str], None] = lambda outcome, language: None
+        """Told of every answer that has suggestions, and its language."""
+        self._given: OrderedDict[str, Given] = OrderedDict()
+        self._numbers = itertools.count(1)
+
+    async def ask(self, uri: str, position: types.Position, *, automatic: bool, popup: types.SelectedCompletionInfo | None = None) -> Answer | None:
+        """What belongs at `position`; None where the document changed meanwhile. Raises RequestError for a document that is not there."""
+        await self._configuration.known.wait()
+        document = await self._documents.find(uri)
+        version = document.version
+        verdict = await self._rules.judge(document)
+        if document.version != version:
+            return None
+        at, until, selected = _place(document, position, popup)
+        request = self._snapshots.take(document, at, verdict, until=until, automatic=automatic, selected=selected)
+        with self._status.working(self._configuration.settings.completion.deadline_ms):
+            outcome = await self._answer(request)
+        self._status.answered(outcome)
+        if document.version != version:
+            return None
+        if outcome.suggestions:
+            self.on_answered(outcome, document.language)
+        return Answer(document=document, line=at[0], index=at[1], until=until, request=request, outcome=outcome)
+
+    async def _answer(self, request: CompletionRequest) -> Outcome:
+        try:
+            return await self._completer.complete(request)
+        except (ProviderError, ModelError) as exc:
+            logger.info("no answer: %s", exc)
+            self._status.failed(exc)
+            self._messages.trouble(exc)
+            return Outcome(reason=exc.message)
+
+    def give(self, answer: Answer, suggestion: Suggestion) -> types.Command:
+        """Remember a suggestion; the command with which the editor says that it was accepted."""
+        given = Given(
+            id=str(next(self._numbers)),
+            uri=answer.request.uri,
+            language=answer.request.language,
+            provider=answer.outcome.provider,
+            model=answer.outcome.model,
+            text=suggestion.text,
+        )
+        self._given[given.id] = given
+        while len(self._given) > REMEMBERED:
+            self._given.popitem(last=False)
+        return types.Command(title="infill: accepted", command="infill.didAccept", arguments=[given.id])
+
+    def given(self, id_: object) -> Given | None:
+        return self._given.get(id_) if isinstance(id_, str) else None
+
+
+def _place(document: Document, position: types.Position, popup: types.SelectedCompletionInfo | None) -> tuple[tuple[int, int], tuple[int, int], str]:
+    """Where the suggestion starts, where the text right of it starts, and what the popup has selected beyond what is typed."""
+    cursor = document.text.locate(position.line, position.character)
+    if popup is None:
+        return cursor, cursor, ""
+    start = document.text.locate(popup.range.start.line, popup.range.start.character)
+    end = document.text.locate(popup.range.end.line, popup.range.end.character)
+    until = max(cursor, end)
+    typed = document.text.line(cursor[0])[start[1] : cursor[1]]
+    if start[0] == cursor[0] and popup.text.startswith(typed):
+        return cursor, until, popup.text[len(typed) :]
+    return min(start, cursor), until, popup.text

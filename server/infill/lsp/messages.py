@@ -1,0 +1,49 @@
+"""The sole outlet of words to the user: `window/showMessage` and `window/showMessageRequest`.
+
+Each trouble is told once per session, calmly, with the next step. No code is ever quoted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from infill.errors import InfillError, ProviderUnavailable
+
+if TYPE_CHECKING:
+    from pygls.lsp.server import LanguageServer
+
+LONGEST = 1_000
+"""Characters of one message."""
+
+
+class Messages:
+    """Says things to the user, and remembers what was said."""
+
+    def __init__(self, server: LanguageServer) -> None:
+        self._server = server
+        self._told: set[str] = set()
+
+    def say(self, text: str, kind: types.MessageType = types.MessageType.Info) -> None:
+        """Show a sentence, unless it was shown before."""
+        if text in self._told:
+            return
+        self._told.add(text)
+        self._server.window_show_message(types.ShowMessageParams(type=kind, message=f"infill: {text[:LONGEST]}"))
+
+    def trouble(self, error: InfillError) -> None:
+        """Show what went wrong, once; somebody who is merely not there yet is the status bar's business."""
+        if not isinstance(error, ProviderUnavailable):
+            self.say(str(error), types.MessageType.Warning)
+
+    async def ask(self, question: str, answers: list[str]) -> str:
+        """Ask something; the answer, or empty when the question was put away. Never to be awaited by a handler that can be cancelled."""
+        actions = [types.MessageActionItem(title=answer) for answer in answers]
+        params = types.ShowMessageRequestParams(type=types.MessageType.Info, message=f"infill: {question}", actions=actions)
+        try:
+            chosen = await self._server.window_show_message_request_async(params)
+        except JsonRpcException:
+            return ""
+        return chosen.title if chosen else ""

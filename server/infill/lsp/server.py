@@ -1,0 +1,250 @@
+"""The composition root of `infill lsp`: builds every part in one visible list, says which message goes to whom, and runs until the editor leaves.
+
+Importing this loads no model, no llama.cpp and no numpy; nothing is started until a completion is asked for, unless `engine.preload` is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+from lsprotocol import types
+from pygls.capabilities import ServerCapabilitiesBuilder
+from pygls.lsp.server import LanguageServer
+from pygls.uris import to_fs_path
+
+from infill import __version__, state
+from infill.completion.pipeline import Completer
+from infill.errors import InfillError
+from infill.lsp.acceptance import Acceptance, ResetArgument
+from infill.lsp.answers import Answers
+from infill.lsp.background import Background
+from infill.lsp.commands import Commands, Nothing
+from infill.lsp.configuration import Configuration
+from infill.lsp.convert import Encoding
+from infill.lsp.documents import Documents
+from infill.lsp.engine import EngineCommands, ModelArgument
+from infill.lsp.inline_completion import InlineCompletion
+from infill.lsp.messages import Messages
+from infill.lsp.popup import Popup
+from infill.lsp.progress import Progress
+from infill.lsp.rules import Rules
+from infill.lsp.snapshot import Snapshots
+from infill.lsp.status import Status
+from infill.lsp.stream import Writer, read_in_thread
+from infill.lsp.sync import Sync
+from infill.lsp.wire import Wire, converter
+from infill.providers.local import LocalProvider
+from infill.settings import Settings
+from infill.stats import Statistics
+
+FAREWELL_SECONDS = 2.0
+"""How long the parts may take to end once the editor has gone."""
+DID_SHOW = "textDocument/didShowCompletion"
+DID_PARTIALLY_ACCEPT = "textDocument/didPartiallyAcceptCompletion"
+NOTEBOOKS = types.NotebookDocumentSyncOptions(
+    notebook_selector=[types.NotebookDocumentFilterWithCells(cells=[types.NotebookCellLanguage(language="*")])], save=False
+)
+
+logger = logging.getLogger(__name__)
+
+
+class ToggleArgument(msgspec.Struct, frozen=True):
+    """What `infill.toggle` takes; without `enabled` it is turned round."""
+
+    enabled: bool | None = None
+    language: str = ""
+
+
+class Server(LanguageServer):
+    """One editor's server. Every part that it is made of is built here, by hand."""
+
+    protocol: Wire
+
+    def __init__(self, settings: Settings, *, trusted: bool | None = None) -> None:
+        super().__init__("infill", __version__, protocol_cls=Wire, converter_factory=converter, notebook_document_sync=NOTEBOOKS)
+        self.background = Background()
+        self.messages = Messages(self)
+        self.configuration = Configuration(self, self.messages, self.background, settings, trusted)
+        self.bars = Progress(self, self.background)
+        self.status = Status(lambda line: self.protocol.notify("infill/status", line), self.bars)
+        self.documents = Documents()
+        self.rules = Rules(self.documents)
+        self.snapshots = Snapshots(self.documents, self.rules)
+        self.local = LocalProvider(settings, self.model, self.status.engine_changed, client="infill lsp")
+        self.completer = Completer(self.local, settings)
+        self.answers = Answers(
+            configuration=self.configuration,
+            documents=self.documents,
+            rules=self.rules,
+            snapshots=self.snapshots,
+            completer=self.completer,
+            status=self.status,
+            messages=self.messages,
+        )
+        self.inline_completion = InlineCompletion(self.answers)
+        self.popup = Popup(self, self.answers, self.configuration, self.background)
+        self.sync = Sync(self.documents, self.rules, self.snapshots, self.completer, self.background)
+        self.statistics = Statistics()
+        self.acceptance = Acceptance(self.answers, self.completer, self.statistics, self.background)
+        self.answers.on_answered = self.acceptance.answered
+        self.commands = Commands()
+        self._offer_commands()
+        self._take_messages()
+        self.configuration.follow(self._configured)
+
+    def model(self) -> str:
+        """The model that completes: the setting, else what was last chosen here."""
+        folder = str(self.documents.folders[0]) if self.documents.folders else None
+        return self.configuration.settings.models.complete or state.chosen_model("complete", folder)
+
+    def _offer_commands(self) -> None:
+        engine = EngineCommands(self.local, self.status)
+        self.commands.add("infill.didAccept", str, self.acceptance.did_accept)
+        self.commands.add("infill.explain", Nothing, self._explain)
+        self.commands.add("infill.loadModel", ModelArgument, engine.load)
+        self.commands.add("infill.stats", ResetArgument, self.acceptance.stats)
+        self.commands.add("infill.status", Nothing, engine.status)
+        self.commands.add("infill.toggle", ToggleArgument, self._toggle)
+        self.commands.add("infill.unloadModel", ModelArgument, engine.unload)
+        # pygls tells the editor the names that stand here
+        self.protocol.fm.commands.update(dict.fromkeys(self.commands.names, self.commands.on_execute))
+
+    def _take_messages(self) -> None:
+        handlers: dict[str, Callable[[Any], Awaitable[Any]]] = {
+            types.INITIALIZE: self._on_initialize,
+            types.INITIALIZED: self._on_initialized,
+            types.SHUTDOWN: self._on_shutdown,
+            types.WORKSPACE_DID_CHANGE_CONFIGURATION: self.configuration.on_did_change,
+            types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: self._on_did_change_folders,
+            types.WORKSPACE_EXECUTE_COMMAND: self.commands.on_execute,
+            types.TEXT_DOCUMENT_DID_OPEN: self.sync.on_did_open,
+            types.TEXT_DOCUMENT_DID_CHANGE: self.sync.on_did_change,
+            types.TEXT_DOCUMENT_DID_CLOSE: self.sync.on_did_close,
+            types.NOTEBOOK_DOCUMENT_DID_OPEN: self.sync.on_notebook_did_open,
+            types.NOTEBOOK_DOCUMENT_DID_CHANGE: self.sync.on_notebook_did_change,
+            types.NOTEBOOK_DOCUMENT_DID_CLOSE: self.sync.on_notebook_did_close,
+            types.TEXT_DOCUMENT_INLINE_COMPLETION: self.inline_completion.on_inline_completion,
+            types.TEXT_DOCUMENT_COMPLETION: self.popup.on_completion,
+            DID_SHOW: self.acceptance.on_did_show,
+            DID_PARTIALLY_ACCEPT: self.acceptance.on_did_partially_accept,
+        }
+        self.protocol.fm.features.update(handlers)
+
+    # ---- life
+
+    async def _on_initialize(self, params: types.InitializeParams) -> None:
+        self.documents.encoding = _encoding(params.capabilities)
+        self.documents.folders = _folders(params)
+        self.configuration.start(params.initialization_options, self.documents.folders)
+        self.rules.configure(self.configuration.settings)
+        options = self.protocol.fm.feature_options
+        options[types.TEXT_DOCUMENT_INLINE_COMPLETION] = types.InlineCompletionOptions()
+        options[types.TEXT_DOCUMENT_COMPLETION] = self.popup.announce()
+
+    async def _on_initialized(self, params: types.InitializedParams) -> None:
+        await self.configuration.on_initialized(params)
+        self.popup.configured(self.configuration.settings)
+        self._say_who_answers()
+        self.background.start(self._preload(), "loading the model ahead")
+
+    async def _on_did_change_folders(self, params: types.DidChangeWorkspaceFoldersParams) -> None:
+        gone = _paths([folder.uri for folder in params.event.removed])
+        kept = [folder for folder in self.documents.folders if folder not in gone]
+        self.documents.folders = kept + _paths([folder.uri for folder in params.event.added])
+        self.configuration.moved(self.documents.folders)
+        self._look_again(self.configuration.settings)
+
+    async def _on_shutdown(self, params: None) -> None:
+        await self._end()
+
+    def _configured(self, settings: Settings) -> None:
+        self.completer.settings = settings
+        self.local.configure(settings)
+        self._look_again(settings)
+        self.popup.configured(settings)
+        self._say_who_answers()
+
+    def _look_again(self, settings: Settings) -> None:
+        self.rules.configure(settings)
+        self.sync.rules_changed()
+
+    def _say_who_answers(self) -> None:
+        self.status.configured(enabled=self.configuration.settings.enabled, provider=self.completer.provider.name, model=self.model())
+
+    async def _preload(self) -> None:
+        await self.configuration.known.wait()
+        settings = self.configuration.settings
+        if settings.enabled and settings.engine.preload:
+            try:
+                await self.local.load()
+            except InfillError as exc:
+                self.status.failed(exc)
+
+    # ---- commands that concern the whole
+
+    async def _explain(self, argument: Nothing) -> dict[str, object]:
+        return self.completer.explain()
+
+    async def _toggle(self, argument: ToggleArgument) -> dict[str, bool]:
+        return {"enabled": self.configuration.toggle(enabled=argument.enabled, language=argument.language)}
+
+    # ---- running
+
+    def start_io(self, stdin: BinaryIO | None = None, stdout: BinaryIO | None = None) -> None:
+        """Serve one editor over these streams; ends the process with LSP's exit code."""
+        sys.exit(asyncio.run(self._serve(stdin or sys.stdin.buffer, stdout or sys.stdout.buffer)))
+
+    async def _serve(self, stdin: BinaryIO, stdout: BinaryIO) -> int:
+        loop = asyncio.get_running_loop()
+        protocol = self.protocol
+        protocol.finished = loop.create_future()
+        protocol.set_writer(Writer(stdout, protocol.ended))
+        read_in_thread(
+            stdin,
+            deliver=lambda body: loop.call_soon_threadsafe(protocol.receive, body),
+            ended=lambda: loop.call_soon_threadsafe(protocol.ended),
+        )
+        try:
+            return await protocol.finished
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
+        """Nothing more is asked or answered."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._end_parts(), FAREWELL_SECONDS)
+
+    async def _end_parts(self) -> None:
+        await self.completer.aclose()
+        await self.background.aclose()
+        await self.local.aclose()
+        await asyncio.to_thread(self.statistics.flush)
+
+
+def build(settings: Settings | None = None, *, problems: Sequence[str] = (), trusted: bool | None = None) -> Server:
+    """A server that nobody has spoken to yet. `trusted` is what `--trust-workspace` and the editor say of the workspace; None: nothing."""
+    return Server(settings or Settings(), trusted=trusted)
+
+
+def _encoding(capabilities: types.ClientCapabilities) -> Encoding:
+    """The first of the editor's encodings that is one of ours; UTF-16 where it names none."""
+    return types.PositionEncodingKind(ServerCapabilitiesBuilder.choose_position_encoding(capabilities)).value
+
+
+def _folders(params: types.InitializeParams) -> list[Path]:
+    if params.workspace_folders:
+        return _paths([folder.uri for folder in params.workspace_folders])
+    if params.root_uri:
+        return _paths([params.root_uri])
+    return [Path(params.root_path)] if params.root_path else []
+
+
+def _paths(uris: Sequence[str]) -> list[Path]:
+    return [Path(path) for uri in uris if (path := to_fs_path(uri))]

@@ -1,0 +1,95 @@
+"""From a cursor in a document to a `CompletionRequest`: everything that is asked, copied out, bounded. Nothing here waits or remembers but excerpts.
+
+What is handed on never changes while it is answered.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from infill.completion.types import CompletionRequest, Neighbour
+from infill.lsp.documents import Document, Documents
+from infill.lsp.rules import Rules, Verdict
+from infill.lsp.text import PREFIX_CHARACTERS
+
+NEIGHBOURS = 12
+"""Other documents that are shown with a request, the most recently used first."""
+NEIGHBOUR_CHARACTERS = 8_000
+"""Longest excerpt of one, around its last edit."""
+CLOSED_NEIGHBOURS = 4
+"""Edited documents whose excerpt is kept after they were closed."""
+INDENTATION_LINES = 100
+"""Lines on either side of the cursor that tell tabs from spaces."""
+
+
+class Snapshots:
+    """Makes requests out of documents."""
+
+    def __init__(self, documents: Documents, rules: Rules) -> None:
+        self._documents = documents
+        self._rules = rules
+        self._excerpts: dict[str, tuple[int, Neighbour]] = {}
+        self._closed: deque[Neighbour] = deque(maxlen=CLOSED_NEIGHBOURS)
+
+    def take(
+        self,
+        document: Document,
+        at: tuple[int, int],
+        verdict: Verdict,
+        *,
+        until: tuple[int, int] | None = None,
+        automatic: bool = True,
+        selected: str = "",
+    ) -> CompletionRequest:
+        """What is asked at line and index `at`; what lies between that and `until` is going to be replaced."""
+        line, index = at
+        indentation = [text[0] for text in document.text.nearby(line, INDENTATION_LINES) if text[:1] in {" ", "\t"}]
+        return CompletionRequest(
+            uri=document.identity,
+            path=self._documents.relative(document.path),
+            language=document.language,
+            version=document.version,
+            prefix=self._prefix(document, line, index),
+            suffix=document.text.after(*(until or at)),
+            automatic=automatic,
+            selected=selected,
+            insert_spaces=indentation.count("\t") <= len(indentation) // 2,
+            disabled=self._rules.disabled(document, verdict),
+            remote_allowed=not verdict.refused,
+            neighbours=self._neighbours(document),
+        )
+
+    def opened(self, document: Document) -> None:
+        """It is its own witness now: what was kept of it goes."""
+        path = self._documents.relative(document.path)
+        for old in [old for old in self._closed if old.path == path]:
+            self._closed.remove(old)
+
+    def closed(self, document: Document) -> None:
+        """Keep an excerpt of what was edited."""
+        if document.edited and not self._rules.known(document).refused:
+            self._closed.append(self._excerpt(document))
+        self._excerpts.pop(document.uri, None)
+
+    def _prefix(self, document: Document, line: int, index: int) -> str:
+        prefix = document.text.before(line, index)
+        for cell in self._documents.above(document) if document.notebook else ():
+            if len(prefix) >= PREFIX_CHARACTERS:
+                break
+            last = len(cell.text.lines) - 1
+            above = cell.text.before(last, len(cell.text.line(last)))
+            prefix = f"{above}\n{prefix}" if above and not above.endswith("\n") else above + prefix
+        return prefix
+
+    def _neighbours(self, document: Document) -> tuple[Neighbour, ...]:
+        others = [other for other in self._documents if other.identity != document.identity and not self._rules.known(other).refused]
+        others.sort(key=lambda other: other.seen, reverse=True)
+        return tuple(self._excerpt(other) for other in others[:NEIGHBOURS]) + tuple(self._closed)
+
+    def _excerpt(self, document: Document) -> Neighbour:
+        known = self._excerpts.get(document.uri)
+        if known is None or known[0] != document.version:
+            text = document.text.around(document.cursor[0], NEIGHBOUR_CHARACTERS)
+            known = (document.version, Neighbour(self._documents.relative(document.path), text, document.edited))
+            self._excerpts[document.uri] = known
+        return known[1]

@@ -1,0 +1,168 @@
+"""`infill/status`: one line about everything, sent whenever it changes, and the progress bar of a model that is being loaded.
+
+    off        switched off
+    error      somebody has to do something (a broken model, a refused key)
+    warning    not now (no engine, no network, too slow); goes away by itself
+    loading    a model is on its way into memory
+    generating a request is being answered
+    ready      otherwise
+
+No state is busy without a deadline: who forgets to say that it ended is overruled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import msgspec
+
+from infill.completion.types import Outcome
+from infill.engine.protocol import Changed
+from infill.errors import InfillError, ProviderUnavailable
+from infill.lsp.progress import Bar, Progress
+
+Kind = Literal["ready", "loading", "generating", "warning", "error", "off"]
+
+BUSY_AFTER = 0.05
+"""Seconds until a running request is worth showing: an answer out of the cache must not make the status bar flicker."""
+GRACE = 5.0
+"""Seconds beyond a request's own deadline until it no longer counts as running."""
+LOADING_SECONDS = 120.0
+"""Longest silence of a model that is being loaded."""
+BAR_AFTER = 0.4
+"""Seconds of loading before a progress bar opens."""
+LATE = "no answer in time"
+"""The completer's reason when a deadline passed."""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What `infill/status` says."""
+
+    kind: Kind
+    message: str
+    provider: str
+    model: str
+    busy: bool
+
+
+class Status:
+    """Knows what goes on, and says so."""
+
+    def __init__(self, send: Callable[[dict[str, Any]], None], progress: Progress) -> None:
+        self._send = send
+        self._progress = progress
+        self._enabled = True
+        self._running = 0
+        self._provider, self._model = "", ""
+        self._trouble: tuple[Kind, str] | None = None
+        self._loading: Changed | None = None
+        self._loading_timer: asyncio.TimerHandle | None = None
+        self._bar_timer: asyncio.TimerHandle | None = None
+        self._bar: Bar | None = None
+        self._sent: Line | None = None
+
+    @property
+    def line(self) -> Line:
+        kind, message = self._kind()
+        return Line(kind, message, self._provider, self._model, kind in {"loading", "generating"})
+
+    def publish(self) -> None:
+        """Tell the editor, if there is anything new."""
+        line = self.line
+        if line != self._sent:
+            self._sent = line
+            self._send(msgspec.structs.asdict(line))
+
+    def configured(self, *, enabled: bool, provider: str, model: str) -> None:
+        """Who will be asked."""
+        self._enabled, self._provider, self._model = enabled, provider, model
+        self._trouble = None
+        self.publish()
+
+    @contextlib.contextmanager
+    def working(self, deadline_ms: float) -> Iterator[None]:
+        """Around a request that is being answered."""
+        loop = asyncio.get_running_loop()
+        state = {"counted": False}
+
+        def count(by: int) -> None:
+            if state["counted"] != (by > 0):
+                state["counted"] = by > 0
+                self._running += by
+                self.publish()
+
+        begun = loop.call_later(BUSY_AFTER, count, 1)
+        overdue = loop.call_later(deadline_ms / 1000 + GRACE, count, -1)
+        try:
+            yield
+        finally:
+            begun.cancel()
+            overdue.cancel()
+            count(-1)
+
+    def answered(self, outcome: Outcome) -> None:
+        """Somebody answered: whatever was wrong is over."""
+        if outcome.reason == LATE:
+            self._trouble = ("warning", f"{outcome.model or outcome.provider} did not answer in time")
+            self.publish()
+        elif outcome.provider:
+            self._provider, self._model = outcome.provider, outcome.model or self._model
+            self._trouble = None
+            self.publish()
+
+    def failed(self, error: InfillError) -> None:
+        self._trouble = ("warning" if isinstance(error, ProviderUnavailable) else "error", str(error))
+        self.publish()
+
+    def engine_changed(self, changed: Changed) -> None:
+        """What the engine said unasked."""
+        if changed.state == "loading":
+            self._load(changed)
+        else:
+            self._loaded()
+            if changed.state == "problem":
+                self._trouble = ("error", changed.message)
+            elif changed.state == "ready" and changed.model:
+                self._trouble = None
+        self.publish()
+
+    def _kind(self) -> tuple[Kind, str]:
+        if not self._enabled:
+            return "off", "infill is switched off"
+        if self._loading is not None:
+            share = f" ({self._loading.progress:.0%})" if self._loading.progress else ""
+            return "loading", f"Loading {self._loading.model or self._model}{share}"
+        if self._trouble is not None:
+            return self._trouble
+        return ("generating", "Thinking") if self._running else ("ready", "Ready")
+
+    def _load(self, changed: Changed) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loading is None:
+            self._bar_timer = loop.call_later(BAR_AFTER, self._open_bar)
+        self._loading = changed
+        if self._bar is not None:
+            self._bar.report(changed.progress, changed.message)
+        if self._loading_timer is not None:
+            self._loading_timer.cancel()
+        self._loading_timer = loop.call_later(LOADING_SECONDS, self._overdue)
+
+    def _loaded(self) -> None:
+        self._loading = None
+        for timer in (self._loading_timer, self._bar_timer):
+            if timer is not None:
+                timer.cancel()
+        if self._bar is not None:
+            self._bar.end()
+        self._loading_timer = self._bar_timer = self._bar = None
+
+    def _open_bar(self) -> None:
+        self._bar = self._progress.begin(f"infill: loading {self._loading.model or self._model}" if self._loading else "infill")
+
+    def _overdue(self) -> None:
+        self._loaded()
+        self._trouble = ("warning", f"The model has been loading for {LOADING_SECONDS:.0f} seconds without a sign of life.")
+        self.publish()

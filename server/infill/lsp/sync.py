@@ -1,0 +1,86 @@
+"""`textDocument/did*` and `notebookDocument/did*`: what the editor says of its documents, taken in at once, then told to the completer.
+
+A document is changed before its handler first gives way, so that a request that comes after a change always sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lsprotocol import types
+
+from infill.completion.pipeline import Completer
+from infill.lsp.background import Background
+from infill.lsp.documents import Document, Documents
+from infill.lsp.rules import Rules
+from infill.lsp.snapshot import Snapshots
+
+
+class Sync:
+    """Keeps the documents, and those who follow them."""
+
+    def __init__(self, documents: Documents, rules: Rules, snapshots: Snapshots, completer: Completer, background: Background) -> None:
+        self._documents = documents
+        self._rules = rules
+        self._snapshots = snapshots
+        self._completer = completer
+        self._background = background
+
+    async def on_did_open(self, params: types.DidOpenTextDocumentParams) -> None:
+        self._opened(self._documents.open(params.text_document))
+
+    async def on_did_change(self, params: types.DidChangeTextDocumentParams) -> None:
+        self._change(params.text_document, params.content_changes)
+
+    async def on_did_close(self, params: types.DidCloseTextDocumentParams) -> None:
+        if document := self._documents.close(params.text_document.uri):
+            self._closed([document])
+
+    async def on_notebook_did_open(self, params: types.DidOpenNotebookDocumentParams) -> None:
+        self._documents.open_notebook(params.notebook_document.uri, params.notebook_document.cells, params.cell_text_documents)
+        for item in params.cell_text_documents:
+            if document := self._documents.get(item.uri):
+                self._opened(document)
+
+    async def on_notebook_did_change(self, params: types.DidChangeNotebookDocumentParams) -> None:
+        uri, cells = params.notebook_document.uri, params.change.cells
+        if cells is None:
+            return
+        if structure := cells.structure:
+            self._documents.change_cells(uri, structure.array.start, structure.array.delete_count, structure.array.cells or [])
+            for item in structure.did_open or []:
+                self._opened(self._documents.open(item, notebook=uri))
+            for closed in structure.did_close or []:
+                self._documents.close(closed.uri)
+        for change in cells.text_content or []:
+            self._change(change.document, change.changes)
+
+    async def on_notebook_did_close(self, params: types.DidCloseNotebookDocumentParams) -> None:
+        self._closed(self._documents.close_notebook(params.notebook_document.uri))
+
+    def rules_changed(self) -> None:
+        """The settings or the folders are others now: look at every document again."""
+        for document in self._documents:
+            self._background.start(self._rules.judge(document), "judging a file")
+
+    def _opened(self, document: Document) -> None:
+        self._snapshots.opened(document)
+        self._background.start(self._opened_file(document), "opening a document")
+
+    async def _opened_file(self, document: Document) -> None:
+        verdict = await self._rules.judge(document)
+        if self._documents.get(document.uri) is document and not document.edited:
+            self._completer.changed(self._snapshots.take(document, document.cursor, verdict), typed=False)
+
+    def _change(self, identifier: types.VersionedTextDocumentIdentifier, changes: Sequence[types.TextDocumentContentChangeEvent]) -> None:
+        changed = self._documents.change(identifier.uri, identifier.version, changes)
+        if changed is not None:
+            document, typed = changed
+            self._completer.changed(self._snapshots.take(document, document.cursor, self._rules.known(document)), typed=typed)
+
+    def _closed(self, documents: list[Document]) -> None:
+        for document in documents:
+            self._snapshots.closed(document)
+            self._rules.forget(document)
+        for identity in {document.identity for document in documents}:
+            self._completer.closed(identity)

@@ -1,0 +1,180 @@
+"""pygls's protocol, with the answers that it leaves out: one reply to each request, whatever it was, and never an exception in the loop.
+
+Malformed JSON, requests before `initialize` or after `shutdown`, parameters of the wrong shape, late replies to cancelled requests: each has its
+answer here, so that no handler need think of them. Nothing of a message's content is ever logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from lsprotocol import converters, types
+from pygls.exceptions import (
+    JsonRpcException,
+    JsonRpcInternalError,
+    JsonRpcInvalidParams,
+    JsonRpcInvalidRequest,
+    JsonRpcParseError,
+    JsonRpcRequestCancelled,
+    JsonRpcServerNotInitialized,
+)
+from pygls.protocol import JsonRPCNotification, JsonRPCRequestMessage, JsonRPCResponseMessage, LanguageServerProtocol, lsp_method
+
+from infill.errors import InfillError, RequestError
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+REQUEST_FAILED = -32803
+"""LSP's code for a request that was right, and could not be served all the same."""
+OURS = (
+    types.TEXT_DOCUMENT_DID_OPEN,
+    types.TEXT_DOCUMENT_DID_CHANGE,
+    types.TEXT_DOCUMENT_DID_CLOSE,
+    types.NOTEBOOK_DOCUMENT_DID_OPEN,
+    types.NOTEBOOK_DOCUMENT_DID_CHANGE,
+    types.NOTEBOOK_DOCUMENT_DID_CLOSE,
+    types.WORKSPACE_EXECUTE_COMMAND,
+)
+"""What pygls would do by itself and we do: its documents copy everything at every key, and end lines where editors do not."""
+
+logger = logging.getLogger(__name__)
+# pygls logs whole messages, which hold the user's code
+logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)
+
+
+def converter() -> Converter:
+    """The converter of lsprotocol; parameters of our own methods stay plain JSON."""
+    made = converters.get_converter()
+    for kind in (JsonRPCRequestMessage, JsonRPCResponseMessage, JsonRPCNotification):
+        made.register_structure_hook(kind, lambda data, cls: cls(**{name: data.get(name) for name in cls.__annotations__}))
+    return made
+
+
+class Wire(LanguageServerProtocol):
+    """One conversation with one editor."""
+
+    def __init__(self, server: Any, converter: Converter) -> None:
+        super().__init__(server, converter)
+        self._initialized = False
+        self.finished: asyncio.Future[int] | None = None
+        """Set by `exit`, or by the end of the stream: the process's exit code."""
+
+    def _register_builtin_features(self) -> None:
+        super()._register_builtin_features()  # type: ignore[no-untyped-call]
+        for method in OURS:
+            del self.fm.builtin_features[method]
+
+    def receive(self, body: bytes) -> None:
+        """Take one message from the editor."""
+        try:
+            data = json.loads(body)
+        except (ValueError, RecursionError):
+            self._send_response(None, error=JsonRpcParseError("The message is not JSON.").to_response_error())  # type: ignore[arg-type]
+            return
+        if not isinstance(data, dict) or data.get("jsonrpc") != self.VERSION or not isinstance(data.get("method", ""), str):
+            self._refuse(data.get("id") if isinstance(data, dict) else None, JsonRpcInvalidRequest("The message is not a JSON-RPC 2.0 request."))
+        elif "method" in data and "id" in data:
+            self._take_request(data)
+        elif "method" in data:
+            self._take_notification(data)
+        elif "id" in data:
+            self._take_response(data)
+
+    def ended(self) -> None:
+        """The editor closed the stream."""
+        self._finish(0 if self._shutdown else 1)
+
+    @lsp_method(types.EXIT)
+    def lsp_exit(self, *args: object) -> None:  # type: ignore[override]
+        """Leave: 0 after a proper shutdown, else 1."""
+        self._finish(0 if self._shutdown else 1)
+
+    def _finish(self, code: int) -> None:
+        if self.finished is not None and not self.finished.done():
+            self.finished.set_result(code)
+
+    def _take_request(self, data: dict[str, Any]) -> None:
+        method, msg_id = data["method"], data["id"]
+        if isinstance(msg_id, bool) or not isinstance(msg_id, (int, str)):
+            self._refuse(None, JsonRpcInvalidRequest("The id of a request is a number or a string."))
+        elif self._shutdown:
+            self._refuse(msg_id, JsonRpcInvalidRequest("The server is shutting down."))
+        elif method != types.INITIALIZE and not self._initialized:
+            self._refuse(msg_id, JsonRpcServerNotInitialized("The first request has to be `initialize`."))
+        elif method == types.INITIALIZE and self._initialized:
+            self._refuse(msg_id, JsonRpcInvalidRequest("The server is initialized already."))
+        elif (message := self._structured(data)) is None:
+            self._refuse(msg_id, JsonRpcInvalidParams(f"The parameters of {method[:100]} are not what LSP says."))
+        else:
+            self._initialized = True
+            self.handle_message(message)
+
+    def _take_notification(self, data: dict[str, Any]) -> None:
+        method = data["method"]
+        if method != types.EXIT and (self._shutdown or not self._initialized):
+            return
+        message = self._structured(data)
+        if message is None:
+            logger.warning("ignored a notification %s whose parameters are not what LSP says", method[:100])
+        else:
+            self.handle_message(message)
+
+    def _take_response(self, data: dict[str, Any]) -> None:
+        future = self._request_futures.get(data["id"]) if isinstance(data["id"], (int, str)) else None
+        if not isinstance(future, Future):
+            return  # the ids of requests *to* us stand in the same table, as asyncio's futures
+        if data.get("error") is None:
+            data.pop("error", None)
+            data.setdefault("result", None)
+        message = self._structured(data)
+        if message is not None:
+            self.handle_message(message)
+        elif self._request_futures.pop(data["id"], None) and not future.done():
+            future.set_exception(JsonRpcInvalidParams("The editor's reply is not what LSP says."))
+
+    def _structured(self, data: dict[str, Any]) -> Any:
+        try:
+            return self.structure_message(data)
+        except Exception:  # cattrs and its hooks raise whatever they meet
+            return None
+
+    def _refuse(self, msg_id: Any, error: JsonRpcException) -> None:
+        known = msg_id if isinstance(msg_id, (int, str)) and not isinstance(msg_id, bool) else None
+        self._send_response(known, error=error.to_response_error())  # type: ignore[arg-type]
+
+    def _handle_response(self, msg_id: Any, result: Any | None = None, error: types.ResponseError | None = None) -> None:
+        future = self._request_futures.get(msg_id)
+        if future is not None and future.done():  # cancelled meanwhile: nobody waits any more
+            del self._request_futures[msg_id]
+            return
+        super()._handle_response(msg_id, result, error)
+
+    def _send_handler_result(self, future: Any, *, msg_id: Any) -> None:
+        self._request_futures.pop(msg_id, None)
+        if future.cancelled():
+            self._refuse(msg_id, JsonRpcRequestCancelled("Cancelled."))
+        elif (error := future.exception()) is not None:
+            self._refuse(msg_id, _told(error))
+        else:
+            self._send_response(msg_id, result=future.result())
+
+    def _check_handler_result(self, future: Any) -> None:
+        if not future.cancelled() and (error := future.exception()) is not None:
+            logger.error("a notification could not be handled", exc_info=error)
+
+
+def _told(error: BaseException) -> JsonRpcException:
+    """An error as the editor reads it: a sentence and a code."""
+    if isinstance(error, JsonRpcException):
+        return error
+    if isinstance(error, RequestError):
+        return JsonRpcInvalidParams(str(error))
+    if isinstance(error, InfillError):
+        return JsonRpcException(str(error), code=REQUEST_FAILED, data={"error": type(error).__name__, "hint": error.hint})
+    logger.error("a request could not be handled", exc_info=error)
+    return JsonRpcInternalError("Something went wrong inside infill; its log file says where.")
