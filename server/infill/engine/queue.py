@@ -13,7 +13,7 @@ have begun share a slot, since the second would pull the first's KV cache from u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 from infill.ask import Stop
@@ -115,8 +115,9 @@ class Queue:
         self._served: dict[Hashable, int] = {}
         """Client -> number of the turn that it had last."""
         self._turn = 0
-        self._holder: Hashable = None
+        self._served_last: Job | None = None
         self._used = 0.0
+        """Seconds of its turn that it has used."""
 
     def add(self, job: Job) -> list[Job]:
         """Take a request in; returns those that it makes superfluous (they are removed)."""
@@ -151,13 +152,13 @@ class Queue:
         equals = [job for job in able if job.rank == rank]
         if rank >= BACKGROUND:
             return equals[-1]
-        client = self._whose(job.client for job in equals)
+        client = self._whose(equals)
         return [job for job in equals if job.client == client][-1]
 
     def ran(self, job: Job, seconds: float) -> None:
         """Account for a step's time."""
-        if job.client != self._holder:
-            self._holder, self._used = job.client, 0.0
+        if job is not self._served_last:
+            self._served_last, self._used = job, 0.0
             self._turn += 1
             self._served[job.client] = self._turn
         self._used += seconds
@@ -170,14 +171,15 @@ class Queue:
         self._served.pop(client, None)
         return gone
 
-    def _whose(self, clients: Iterable[Hashable]) -> Hashable:
-        waiting = list(dict.fromkeys(clients))
-        if self._holder in waiting and self._used < QUANTUM:
-            return self._holder
-        if self._holder in waiting and len(waiting) == 1:
-            self._used = 0.0
-            return self._holder
-        return min((client for client in waiting if client != self._holder), key=lambda client: self._served.get(client, 0))
+    def _whose(self, equals: Sequence[Job]) -> Hashable:
+        """The client whose turn it is: the one that has it, while that is not used up, else the one that was served longest ago."""
+        last = self._served_last
+        if last in equals and last is not None and self._used < QUANTUM:
+            return last.client
+        waiting = dict.fromkeys(job.client for job in equals)
+        if last in equals and last is not None and len(waiting) > 1:
+            waiting.pop(last.client)
+        return min(waiting, key=lambda client: self._served.get(client, 0))
 
 
 def _supersedes(new: Job, old: Job) -> bool:
