@@ -86,11 +86,12 @@ def private_directory(path: Path) -> Path:
     """
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        status = path.stat()
+        status, itself = path.stat(), path.lstat()
     except OSError as exc:
         hint = "Set INFILL_HOME to a directory that you can write to."
         raise InfillError(f"The directory {path} cannot be created: {exc.strerror}.", hint) from exc
-    if hasattr(os, "getuid") and status.st_uid != os.getuid():
+    # also the link, if it is one: in the temporary directory anybody may put one to where we would not want to write
+    if hasattr(os, "getuid") and {status.st_uid, itself.st_uid} != {os.getuid()}:
         raise InfillError(f"The directory {path} belongs to another user.", "Remove it, or set INFILL_HOME to a directory of your own.")
     if hasattr(os, "getuid") and stat.S_IMODE(status.st_mode) & 0o077:
         path.chmod(0o700)

@@ -90,16 +90,16 @@ class EngineClient:
         self.on_end: Callable[[InfillError], None] | None = None
 
     async def greet(self, name: str, token: str) -> None:
-        """The handshake. Raises ProviderUnavailable where the engine refuses; asyncio.TimeoutError where it does not answer."""
+        """The handshake. Raises ProviderUnavailable where the engine refuses, asyncio.TimeoutError where it is silent, OSError where it is none."""
         self._connection.send(Hello(version=protocol.VERSION, token=token, client=name))
         try:
             answer = await asyncio.wait_for(self._connection.receive(), HANDSHAKE)
         except BadFrame as exc:
-            raise ProviderUnavailable("What answers in the engine's place does not speak its language.", "`infill engine stop` ends it.") from exc
+            raise ConnectionError("what answers in the engine's place does not speak its language") from exc
         if isinstance(answer, Failed):
             raise _error(answer)
         if not isinstance(answer, Welcome):
-            raise ProviderUnavailable("The engine is just leaving.")
+            raise ConnectionError("the engine is just leaving")
         self.pid = answer.pid
         self._reading = self._loop.create_task(self._read())
 

@@ -156,6 +156,9 @@ async def _connect(where: Place, name: str, on_changed: OnChanged | None) -> Eng
     client = EngineClient(connection, engine, on_changed)
     try:
         await client.greet(name, token)
+    except ConnectionError:
+        connection.abort()
+        return None
     except asyncio.TimeoutError:
         connection.abort()
         if (status := transport.read_status(where)) is not None:

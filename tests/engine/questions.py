@@ -1,0 +1,26 @@
+"""Questions for the engine, and their whole answers."""
+
+from __future__ import annotations
+
+from infill.ask import Finish, Prompt, Report, Stop
+from infill.providers.local import LocalProvider
+
+BUNDLED = "local:bundled"
+
+
+def prompt(prefix: str = "def add(a, b):\n    return ", slot: str = "main.py", **more) -> Prompt:
+    return Prompt(slot=slot, prefix=prefix, suffix="\n\n\nprint(add(1, 2))\n", **{"stop": Stop(max_tokens=8), **more})
+
+
+async def answer(local: LocalProvider, question: Prompt | None = None) -> tuple[str, Finish, Report]:
+    """The whole of an answer: text, how it ended, who gave it."""
+    text, finish, report = "", None, None
+    async for event in local.complete(question or prompt()):
+        if isinstance(event, Finish):
+            finish = event
+        elif isinstance(event, Report):
+            report = event
+        else:
+            text += event.text
+    assert finish is not None and report is not None
+    return text, finish, report
