@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 import tempfile
+import warnings
 from importlib import resources
 from pathlib import Path
 
@@ -22,7 +23,10 @@ APP = "infill"
 def _directory(kind: str) -> Path:
     if home := os.environ.get("INFILL_HOME"):
         return Path(home).expanduser() / kind
-    return Path(getattr(platformdirs, f"user_{kind}_dir")(APP, appauthor=False))
+    with warnings.catch_warnings():
+        # a session without XDG_RUNTIME_DIR is ordinary (containers, cron): platformdirs then names a folder in /tmp, which private_directory guards
+        warnings.simplefilter("ignore")
+        return Path(getattr(platformdirs, f"user_{kind}_dir")(APP, appauthor=False))
 
 
 def config_directory() -> Path:

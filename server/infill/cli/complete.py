@@ -14,6 +14,7 @@ from infill import settings_file
 from infill.cli import output
 from infill.completion.types import CompletionRequest, Outcome, Suggestion
 from infill.errors import RequestError
+from infill.privacy.files import Guard
 from infill.settings import Settings
 
 app = typer.Typer()
@@ -49,7 +50,7 @@ def complete(
     for sentence in problems:
         output.note(sentence)
     cursor = _parse(place)
-    request = _request(cursor)
+    request = _request(cursor, settings)
     settings = msgspec.structs.replace(settings, completion=msgspec.structs.replace(settings.completion, candidates=n))
     outcome = asyncio.run(_ask(request, settings))
     if as_json:
@@ -73,11 +74,12 @@ def _read(file: Path) -> str:
     return content.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _request(cursor: Place) -> CompletionRequest:
+def _request(cursor: Place, settings: Settings) -> CompletionRequest:
     lines = _read(cursor.file).split("\n")
     row = min(cursor.line, len(lines)) - 1
     column = min(cursor.column - 1, len(lines[row])) if cursor.line <= len(lines) else len(lines[row])
     path = cursor.file.absolute()
+    refused = Guard([], settings.privacy).refusal(path)
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else Path(path.name)
     return CompletionRequest(
         uri=path.as_uri(),
@@ -86,21 +88,26 @@ def _request(cursor: Place) -> CompletionRequest:
         prefix="\n".join([*lines[:row], lines[row][:column]])[-PREFIX_CHARACTERS:],
         suffix="\n".join([lines[row][column:], *lines[row + 1 :]])[:SUFFIX_CHARACTERS],
         automatic=False,
+        # the rules of docs/privacy.md hold here too: such a file is for the local model alone
+        remote_allowed=not refused,
     )
 
 
 async def _ask(request: CompletionRequest, settings: Settings) -> Outcome:
     from infill.completion.pipeline import Completer
+    from infill.providers import setup
     from infill.providers.local import LocalProvider
     from infill.state import chosen_model
 
-    provider = LocalProvider(settings, model=lambda: settings.models.complete or chosen_model("complete", str(Path.cwd())))
-    completer = Completer(provider, settings)
+    model = settings.models.complete or chosen_model("complete", str(Path.cwd()))
+    local = LocalProvider(settings, model=lambda: setup.local_model(model), client="infill complete")
+    chain = setup.chain(settings, local, model=model, tell=lambda error: output.note(str(error)))
+    completer = Completer(chain, settings)
     try:
         return await completer.complete(request)
     finally:
         await completer.aclose()
-        await provider.aclose()
+        await chain.aclose()
 
 
 def _facts(outcome: Outcome, request: CompletionRequest) -> dict[str, Any]:

@@ -1,0 +1,154 @@
+"""`infill engine status|start|stop`: the process that holds the model. Asked for facts, it starts nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import msgspec
+import typer
+
+from infill import settings_file, state
+from infill.cli import output
+from infill.engine import launch
+from infill.engine.client import EngineClient
+from infill.engine.protocol import Status
+from infill.errors import ProviderUnavailable
+
+app = typer.Typer(no_args_is_help=True, help="The process that runs the model: see, start, stop.")
+
+WHO = f"infill engine (pid {os.getpid()})"
+AS_JSON = typer.Option(False, "--json", help="Print the facts as JSON.")
+GONE_SECONDS, LOOK_SECONDS = 10.0, 0.02
+"""How long a stopped engine may take to leave | between two looks at whether it has."""
+
+
+@app.command(help="Say whether it runs, and what it holds.")
+def status(as_json: bool = AS_JSON) -> None:
+    found = asyncio.run(_status())
+    if found is None:
+        _say_none(as_json)
+    elif as_json:
+        output.json(_facts(found))
+    else:
+        output.facts(_lines(found))
+        output.table(("model", "file", "context", "evaluates", "generates", "slots"), [_row(model) for model in found.models])
+
+
+@app.command(help="Start it, unless it runs, and load the chosen model.")
+def start(
+    load: bool = typer.Option(True, "--load/--no-load", help="Have the model in memory before saying so."),
+    as_json: bool = AS_JSON,
+) -> None:
+    found = asyncio.run(_start(load))
+    if as_json:
+        output.json(_facts(found))
+    else:
+        output.say(f"The engine runs (pid {found.pid}), with {', '.join(model.model for model in found.models) or 'no model'} in memory.")
+
+
+@app.command(help="Ask it to leave; editors start it again when they need it.")
+def stop(as_json: bool = AS_JSON) -> None:
+    pid = asyncio.run(_stop())
+    if as_json:
+        output.json({"running": False, "stopped": pid})
+    else:
+        output.say(f"The engine (pid {pid}) has left." if pid else "No engine is running.")
+
+
+async def _status() -> Status | None:
+    client = await launch.connect(WHO)
+    if client is None:
+        return None
+    try:
+        return await client.status()
+    finally:
+        await client.aclose()
+
+
+async def _start(load: bool) -> Status:
+    settings, problems = settings_file.load()
+    for sentence in problems:
+        output.note(sentence)
+    client = await launch.connect_or_start(WHO)
+    try:
+        client.configure(settings.engine)
+        if load:
+            await client.load(settings.models.complete or state.chosen_model("complete", os.getcwd()))  # noqa: PTH109 - as editors name folders
+        return await client.status()
+    finally:
+        await client.aclose()
+
+
+async def _stop() -> int | None:
+    client = await launch.connect(WHO)
+    if client is None:
+        return None
+    pid = client.pid
+    try:
+        await _say_goodbye(client)
+        await _gone(pid)
+    finally:
+        await client.aclose()
+    return pid
+
+
+async def _say_goodbye(client: EngineClient) -> None:
+    try:
+        await client.shutdown()
+    except ProviderUnavailable:
+        # it closed the connection before it answered: gone is what was asked for
+        return
+
+
+async def _gone(pid: int) -> None:
+    end = asyncio.get_running_loop().time() + GONE_SECONDS
+    while launch.running() is not None:
+        if asyncio.get_running_loop().time() > end:
+            raise ProviderUnavailable(f"The engine (pid {pid}) said goodbye and is still there.", f"`kill {pid}` ends it.")
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _say_none(as_json: bool) -> None:
+    if as_json:
+        output.json({"running": False})
+    else:
+        output.say("No engine is running; the first completion starts it.")
+
+
+def _facts(found: Status) -> dict[str, Any]:
+    facts: dict[str, Any] = msgspec.to_builtins(found)
+    for inner in ("type", "id"):
+        facts.pop(inner, None)
+    defaults = {"models": [], "clients": [], "waiting": 0, "background": "", "loading": "", "resident_bytes": 0}
+    return {"running": True, **defaults, **facts, "clients": [name for name in found.clients if name != WHO]}
+
+
+def _lines(found: Status) -> list[tuple[str, str]]:
+    doing = found.background or (f"loading {found.loading}" if found.loading else "")
+    return [
+        ("engine", f"pid {found.pid}, version {found.version}, {found.state}"),
+        ("memory", f"{found.resident_bytes / 1e6:.0f} MB"),
+        ("up", f"{_duration(found.uptime_seconds)}, idle for {_duration(found.idle_seconds)}"),
+        ("asked by", ", ".join(name for name in found.clients if name != WHO) or "nobody"),
+        ("waiting", str(found.waiting)),
+        ("besides", doing or "nothing"),
+    ]
+
+
+def _row(model: Any) -> tuple[str, ...]:
+    return (
+        model.model,
+        f"{model.file_bytes / 1e6:.0f} MB",
+        f"{model.context} tokens",
+        f"{model.evaluate_per_second:.0f} tokens/s" if model.evaluate_per_second else "not measured yet",
+        f"{model.generate_per_second:.0f} tokens/s" if model.generate_per_second else "not measured yet",
+        ", ".join(f"{slot.slot.rpartition('/')[2]} ({slot.tokens} tokens)" for slot in model.slots) or "none",
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,56 @@
+"""From the trained 16-bit file to the one that ships: q8_0, taken only if it answers as the 16-bit one does on held-out positions.
+
+`python quantize.py tiny-f16.gguf [--install]`: with --install the result becomes the bundled model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+
+import llama_cpp
+
+from corpus import HELD, read_texts
+from evaluate import answer, positions, report
+
+BUNDLED = Path(__file__).parents[1] / "infill" / "data" / "infill-tiny.gguf"
+LEAST_AGREEMENT, MOST_LOST = 0.97, 0.003
+"""Share of positions with the very same first line | share of exact answers that may be lost: as much as chance moves them."""
+
+
+def quantize(source: Path, target: Path) -> None:
+    """Write `source` with 8-bit weights; everything else in the file stays."""
+    how = llama_cpp.llama_model_quantize_default_params()
+    how.ftype = llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0
+    how.nthread = 2
+    if llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), how) != 0:
+        raise SystemExit(f"llama.cpp could not quantize {source}.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--held", type=Path, default=HELD)
+    parser.add_argument("--positions", type=int, default=1000)
+    parser.add_argument("--install", action="store_true", help=f"make it {BUNDLED.name} when its answers stay the same")
+    a = parser.parse_args()
+    asked = positions(read_texts(a.held), a.positions)
+    with tempfile.TemporaryDirectory() as folder:
+        small = Path(folder) / "q8_0.gguf"
+        quantize(a.model, small)
+        before, after = answer(a.model, asked), answer(small, asked)
+        report(f"16-bit ({a.model.stat().st_size / 1e6:.1f} MB)", before, asked)
+        report(f"q8_0 ({small.stat().st_size / 1e6:.1f} MB)", after, asked)
+        same = sum(one == other for one, other in zip(before.texts, after.texts, strict=True)) / len(asked)
+        lost = before.exact(asked) - after.exact(asked)
+        good = same >= LEAST_AGREEMENT and lost <= MOST_LOST
+        print(f"same answer at {same:.1%} of positions: {'the small file serves' if good else 'the answers change too much'}")
+        if a.install:
+            shutil.copyfile(small if good else a.model, BUNDLED)
+            print(f"{BUNDLED} is now {'q8_0' if good else 'the 16-bit file'}")
+
+
+if __name__ == "__main__":
+    main()
