@@ -31,7 +31,7 @@ SEQUENCES = 8
 """The runtime's sequences in one cache; each has a row of logits."""
 OUTPUTS = 32
 """Rows of logits that the runtime computes at most in one batch."""
-PROCESS = 60 * MIB
+PROCESS = 50 * MIB
 """Python, its libraries and llama.cpp themselves."""
 PER_WORD = 170
 """Bytes of llama.cpp's tables per word of the vocabulary."""

@@ -1,0 +1,230 @@
+"""What this machine has: processor, memory, disks, GPUs as llama.cpp sees them. Drivers are asked in throw-away processes only, for they crash.
+
+Never raises: what cannot be found out is said in `Machine.problems`, and the rest stands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+from infill import paths
+from infill.models.machine import Cpu, Disk, Gpu, Machine, Nvidia
+
+PROBE_SECONDS = 30
+"""A driver that is just being loaded takes long; one that takes longer hangs."""
+PROBE_VALID_SECONDS = 24 * 3600
+"""A machine without GPUs is believed to stay so for this long, or until it starts anew, or llama.cpp is another."""
+FEATURES = {
+    "avx2": "AVX2", "avx512f": "AVX512", "avx512_vnni": "AVX512_VNNI", "amx_tile": "AMX", "asimd": "NEON", "asimddp": "DOTPROD",
+    "i8mm": "MATMUL_INT8", "sve": "SVE",
+}  # fmt: skip
+"""Flags of /proc/cpuinfo -> names that llama.cpp uses too."""
+
+
+class Probed(msgspec.Struct, frozen=True):
+    """What the throw-away process said of llama.cpp and its devices."""
+
+    llama_cpp: str = ""
+    built_for: tuple[str, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
+    problem: str = ""
+
+
+class _Remembered(msgspec.Struct, frozen=True):
+    key: str
+    when: float
+    probed: Probed
+
+
+def machine(fresh: bool = False) -> Machine:
+    """Everything; `fresh` asks drivers even where the last answer was that there is no GPU."""
+    probed = probe(fresh)
+    memory = psutil.virtual_memory()
+    limit = cgroup_memory_limit()
+    return Machine(
+        system=_system(),
+        architecture=platform.machine().lower(),
+        cpu=cpu(),
+        memory_total=min(memory.total, limit[0]) if limit else memory.total,
+        memory_free=min(memory.available, max(0, limit[0] - limit[1])) if limit else memory.available,
+        gpus=probed.gpus,
+        nvidia=nvidia() if probed.gpus or fresh else (),
+        npus=npus(),
+        disks=disks(),
+        llama_cpp=probed.llama_cpp,
+        built_for=probed.built_for,
+        problems=(probed.problem,) if probed.problem else (),
+    )
+
+
+def probe(fresh: bool = False) -> Probed:
+    """llama.cpp's own view, from a process that may crash. Where it found no GPU, the answer is remembered: nothing there changes by the minute."""
+    remembered, key = paths.cache_directory() / "devices.json", _probe_key()
+    if not fresh:
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            last = msgspec.json.decode(remembered.read_bytes(), type=_Remembered)
+            if last.key == key and not last.probed.gpus and not last.probed.problem and 0 <= time.time() - last.when < PROBE_VALID_SECONDS:
+                return last.probed
+    found = _probed(_ask("infill.engine.probe"))
+    with contextlib.suppress(OSError):
+        remembered.parent.mkdir(parents=True, exist_ok=True)
+        remembered.write_bytes(msgspec.json.encode(_Remembered(key, time.time(), found)))
+    return found
+
+
+def nvidia() -> tuple[Nvidia, ...]:
+    """NVIDIA's cards as its own library (NVML) lists them; empty where it is not installed."""
+    answer = _ask("infill.models.nvml")
+    with contextlib.suppress(msgspec.ValidationError):
+        return tuple(msgspec.convert(answer if isinstance(answer, list) else [], list[Nvidia]))
+    return ()
+
+
+def cpu() -> Cpu:
+    """The processor, as far as the operating system tells."""
+    physical, logical = psutil.cpu_count(logical=False) or os.cpu_count() or 1, os.cpu_count() or 1
+    title, features = _cpu_words()
+    return Cpu(title=title, physical=physical, performance=_performance_cores(physical), logical=logical, features=features, quota=_cgroup_quota())
+
+
+def npus() -> tuple[str, ...]:
+    """Neural processors by name. Nothing uses them."""
+    if _system() == "Darwin" and platform.machine() == "arm64":
+        return ("Apple Neural Engine",)
+    names = {"intel_vpu": "Intel NPU", "amdxdna": "AMD XDNA NPU", "qaic": "Qualcomm AI 100"}
+    drivers = [(device / "device" / "driver").resolve().name for device in sorted(Path("/sys/class/accel").glob("accel*"))]
+    return tuple(names.get(driver, f"accelerator ({driver})") for driver in drivers)
+
+
+def disks() -> tuple[Disk, ...]:
+    """The file system that holds models, then the others that are worth naming."""
+    places = [next(parent for parent in (paths.data_directory(), *paths.data_directory().parents) if parent.exists()), Path.home()]
+    found: dict[int, Disk] = {}
+    for place in places:
+        with contextlib.suppress(OSError):
+            usage = psutil.disk_usage(str(place))
+            found.setdefault(place.stat().st_dev, Disk(path=str(place), total=usage.total, free=usage.free))
+    return tuple(found.values())
+
+
+def cgroup_memory_limit(root: Path = Path("/sys/fs/cgroup")) -> tuple[int, int] | None:
+    """Bytes that a container allows, and those used; None without a limit."""
+    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+        with contextlib.suppress(OSError, ValueError):
+            allowed = int((root / limit).read_text())
+            if allowed < 1 << 60:
+                return allowed, int((root / used).read_text()) - _reclaimable(root / used)
+    return None
+
+
+def _reclaimable(used: Path) -> int:
+    """Cached file pages count as used there, but are given back when needed."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^(?:total_)?inactive_file (\d+)", (used.parent / "memory.stat").read_text(), re.MULTILINE)
+        return int(found[1]) if found else 0
+    return 0
+
+
+def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = (root / "cpu.max").read_text().split()
+        return int(quota) / int(period)
+    return None
+
+
+def _system() -> Any:
+    name = platform.system()
+    return name if name in ("Linux", "Darwin", "Windows") else "other"
+
+
+def _probe_key() -> str:
+    """Changes when the machine starts anew, and when llama-cpp-python is another."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        built = version("llama-cpp-python")
+    except PackageNotFoundError:
+        built = ""
+    return f"{built}|{os.environ.get('INFILL_LLAMA_CPP', '')}|{round(psutil.boot_time() / 60)}|{sys.prefix}"
+
+
+def _ask(module: str) -> Any:
+    """The JSON that a throw-away process prints; a sentence where it crashed, hung or said nothing of use."""
+    command = [sys.executable, "-m", module]
+    hidden = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=False, stdin=subprocess.DEVNULL, creationflags=hidden)
+        return msgspec.json.decode(done.stdout.splitlines()[-1])
+    except subprocess.TimeoutExpired:
+        return f"The graphics driver gave no answer within {PROBE_SECONDS} s; the processor is used."
+    except (OSError, IndexError, msgspec.MsgspecError):
+        return "llama.cpp or the graphics driver crashed while it was asked for devices; `infill doctor` says more."
+
+
+def _probed(answer: Any) -> Probed:
+    if not isinstance(answer, dict):
+        return Probed(problem=str(answer))
+    devices = [device for device in answer.get("devices", []) if device.get("kind") in ("gpu", "igpu")]
+    if any(device["kind"] == "gpu" for device in devices):
+        devices = [device for device in devices if device["kind"] == "gpu"]  # llama.cpp leaves integrated ones out beside others
+    system = str(answer.get("system", ""))
+    return Probed(
+        llama_cpp=str(answer.get("llama_cpp", "")),
+        built_for=tuple(re.findall(r"(\w+) = 1", system)) + tuple(re.findall(r"(\w+) : (?!$)", system)),
+        gpus=tuple(
+            Gpu(
+                name=device["name"],
+                title=device.get("description", ""),
+                total=device["total_bytes"],
+                free=device["free_bytes"],
+                unified=device["kind"] == "igpu" or (_system() == "Darwin" and platform.machine() == "arm64"),
+            )
+            for device in devices
+        ),
+    )
+
+
+def _cpu_words() -> tuple[str, tuple[str, ...]]:
+    """The processor's name and what it can."""
+    if sys.platform == "darwin":
+        title = _sysctl("machdep.cpu.brand_string")
+        words = {"hw.optional.AdvSIMD": "NEON", "hw.optional.arm.FEAT_I8MM": "MATMUL_INT8", "hw.optional.arm.FEAT_DotProd": "DOTPROD"}
+        words |= {"hw.optional.avx2_0": "AVX2", "hw.optional.avx512f": "AVX512"}
+        return title, tuple(name for key, name in words.items() if _sysctl(key) == "1")
+    text = ""
+    with contextlib.suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
+    title = re.search(r"^(?:model name|Hardware|Model)\s*:\s*(.+)$", text, re.MULTILINE)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    known = set(flags[1].split()) if flags else set()
+    return (title[1] if title else platform.processor()), tuple(name for flag, name in FEATURES.items() if flag in known)
+
+
+def _performance_cores(physical: int) -> int:
+    """The fast cores of a processor with two kinds: those whose highest clock comes near the highest of all."""
+    if sys.platform == "darwin":
+        fast = _sysctl("hw.perflevel0.physicalcpu")
+        return int(fast) if fast.isdigit() else physical
+    clocks: dict[str, int] = {}
+    for core in Path("/sys/devices/system/cpu").glob("cpu[0-9]*"):
+        with contextlib.suppress(OSError, ValueError):
+            clocks[(core / "topology" / "core_cpus_list").read_text()] = int((core / "cpufreq" / "cpuinfo_max_freq").read_text())
+    fastest = max(clocks.values(), default=0)
+    return sum(clock > fastest * 0.8 for clock in clocks.values()) if clocks else physical
+
+
+def _sysctl(key: str) -> str:
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(["/usr/sbin/sysctl", "-n", key], capture_output=True, text=True, timeout=5, check=False).stdout.strip()
+    return ""

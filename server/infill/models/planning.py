@@ -1,0 +1,94 @@
+"""From an installed model to a plan on this machine: reads the file's header, asks the machine, takes what tuning measured. `fit` does the sums.
+
+The engine calls `plan_for` before it loads and `fits_beside` before it loads a second model; editors and the command line call `fit_of`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from infill import paths
+from infill.errors import DoesNotFit
+from infill.models import fit, gguf, hardware
+from infill.models.fit import Fit, Plan
+from infill.models.machine import Machine
+from infill.models.store import ModelFile
+from infill.settings import Engine
+from infill.state import write_atomically
+
+
+class Tuned(msgspec.Struct, frozen=True, kw_only=True):
+    """The best plan that was measured for one model on one machine."""
+
+    machine: str
+    """`fingerprint` of where it was measured: it is worth nothing elsewhere."""
+    plan: Plan
+    evaluate_per_second: float = 0.0
+    generate_per_second: float = 0.0
+    measured: float = 0.0
+    """Seconds since 1970."""
+
+
+def plan_for(model: ModelFile, engine: Engine) -> Fit:
+    """How to load a model on this machine now. Raises BadModelFile, or DoesNotFit with the arithmetic."""
+    found = fit_of(model, engine, hardware.machine())
+    if found.plan is None:
+        raise DoesNotFit(f"{model.title} does not fit on this machine. {found.sentence}", "Choose a smaller model (`infill models recommend`).")
+    return found
+
+
+def fit_of(model: ModelFile, engine: Engine, machine: Machine) -> Fit:
+    """Whether and how a model fits on a machine. Raises BadModelFile."""
+    kept = tuned(model.id, machine)
+    return fit.plan(gguf.facts(model.path), machine, engine, kept.plan if kept else None)
+
+
+def fits_beside(model: ModelFile, plan: Plan) -> bool:
+    """Whether there is room for one more model now, while all that is loaded stays. Raises BadModelFile."""
+    machine = hardware.machine()
+    return fit.fit_beside(fit.need(gguf.facts(model.path), plan, machine), plan, machine)
+
+
+def step_down(model: ModelFile, plan: Plan, engine: Engine) -> tuple[Plan, str] | None:
+    """The next smaller plan after loading failed for lack of memory, and a sentence about it; None when nothing is left."""
+    return fit.step_down(plan, gguf.facts(model.path), engine)
+
+
+def tuned(model_id: str, machine: Machine) -> Tuned | None:
+    """What tuning found for this model on this machine; None where it was never measured."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        kept = msgspec.json.decode(_tuned_file(model_id).read_bytes(), type=Tuned)
+        return kept if kept.machine == fingerprint(machine) else None
+    return None
+
+
+def keep(model_id: str, found: Tuned) -> None:
+    """Remember a measured plan. Raises InfillError where that cannot be written."""
+    file = _tuned_file(model_id)
+    paths.private_directory(file.parent)
+    write_atomically(file, msgspec.json.format(msgspec.json.encode(found)))
+
+
+def forget(model_id: str) -> bool:
+    """Forget a measured plan; False where there was none."""
+    try:
+        _tuned_file(model_id).unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def fingerprint(machine: Machine) -> str:
+    """Changes with the processor, the GPUs and llama.cpp's version: a plan measured before says nothing after."""
+    cpu = machine.cpu
+    gpus = [(card.name, card.title, card.total) for card in machine.gpus]
+    return hashlib.sha256(repr((cpu.title, cpu.physical, cpu.logical, cpu.quota, gpus, machine.llama_cpp)).encode()).hexdigest()[:16]
+
+
+def _tuned_file(model_id: str) -> Path:
+    digest = hashlib.sha256(model_id.encode()).hexdigest()[:16]
+    return paths.state_directory() / "plans" / f"{digest}.json"
