@@ -22,7 +22,7 @@ from infill.providers.attempt import closable
 from infill.providers.base import Generator, Limits, Provider
 from infill.providers.breaker import REFUSED_PAUSE
 from infill.providers.race import Ask, Member, Race, Walk
-from infill.providers.trouble import NotAsked, Throttled
+from infill.providers.trouble import CannotFill, NotAsked, Throttled
 
 Tell = Callable[[InfillError], None]
 
@@ -162,7 +162,7 @@ class Chain:
         remote = member.provider.limits.remote
         if isinstance(trouble, Throttled):
             member.breaker.leave_alone(trouble.retry_after, trouble.message)
-        elif isinstance(trouble, ProviderRefused) and remote:
+        elif isinstance(trouble, ProviderRefused) and remote and not isinstance(trouble, CannotFill):
             member.breaker.leave_alone(REFUSED_PAUSE, trouble.message)
         elif isinstance(trouble, ProviderUnavailable) and remote and not isinstance(trouble, NotAsked):
             member.breaker.failure(trouble.message)

@@ -68,6 +68,10 @@ class Dialect(Protocol):
     default_url: str
     limits: Limits
 
+    async def model(self, line: Connection, deadline: Deadline) -> str:
+        """The model to be used where a request names none. Raises ProviderRefused where a choice has to be made first."""
+        ...
+
     async def look(self, line: Connection, deadline: Deadline) -> Facts:
         """Find out what is needed to ask this server to fill in the middle. Raises ProviderRefused where it cannot be."""
         ...

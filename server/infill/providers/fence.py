@@ -37,10 +37,17 @@ class Fence:
             self._held = self._held[self._held.index("\n", start) + 1 :]
             self._state = "code"
             return self._inside()
-        if self._held.lstrip(" \t\n")[:1] == "`" or (self._held.lstrip().split(" ")[0].lower() in LEADS and len(self._held) < LONGEST_LEAD):
+        if self._may_lead():
             return ""
         self._state = "bare"
         return self._all()
+
+    def _may_lead(self) -> bool:
+        """Whether what is there may still turn out to be a sentence, or white space, before a fence."""
+        said = self._held.lstrip()
+        word, space, _ = said.partition(" ")
+        known = word.lower() in LEADS if space else any(lead.startswith(word.lower()) for lead in LEADS)
+        return len(self._held) < LONGEST_LEAD and (said[:1] in {"", "`"} or known)
 
     def _inside(self) -> str:
         end = self._held.find("\n" + _MARK)

@@ -49,6 +49,14 @@ class Deadline:
         """Seconds until then; negative once it has passed."""
         return self._end - self._clock()
 
+    def at_most(self, seconds: float) -> Deadline:
+        """An own deadline that comes no later than this one, nor later than so many seconds from now."""
+        return Deadline(max(0.0, min(seconds, self.left())), self._clock)
+
+    def shorten(self, seconds: float) -> None:
+        """Wait no longer than so many seconds from now."""
+        self._end = min(self._end, self._clock() + seconds)
+
 
 class Sent(msgspec.Struct, frozen=True):
     """A request as it left, without its secrets: what `infill.showLastRequest` shows."""

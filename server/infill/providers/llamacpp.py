@@ -18,6 +18,10 @@ class LlamaCpp:
     limits = Limits(prefix_tokens=768, suffix_tokens=254, snippet_tokens=1024, remote=True)
     """What its presets (batches of 1024) take: three quarters of a batch for the prefix, the rest for the suffix."""
 
+    async def model(self, line: Connection, deadline: Deadline) -> str:
+        """It serves one; only its router needs a name."""
+        return line.endpoint.model
+
     async def look(self, line: Connection, deadline: Deadline) -> Facts:
         """The server knows all that is needed; whether its model can do it, it says with the first request."""
         return Facts(model=line.endpoint.model)

@@ -19,8 +19,12 @@ class Mistral:
     default_url = "https://api.mistral.ai/v1"
     limits = Limits(prefix_tokens=2048, suffix_tokens=512, remote=True)
 
+    async def model(self, line: Connection, deadline: Deadline) -> str:
+        return line.endpoint.model or FIM_MODEL
+
     async def look(self, line: Connection, deadline: Deadline) -> Facts:
-        return Facts(model=line.endpoint.model or FIM_MODEL)
+        """Prefix and suffix are all that its API wants."""
+        return Facts(model=await self.model(line, deadline))
 
     def completion(self, prompt: Prompt, facts: Facts) -> Call:
         """Prefix and suffix as they are: the API puts in the tokens, and text that spells one stays text."""

@@ -10,6 +10,7 @@ from infill.providers import families
 from infill.providers.base import Limits
 from infill.providers.dialect import Call, Facts, Piece, RemoteModel
 from infill.providers.http import Connection, Deadline
+from infill.providers.trouble import CannotFill
 
 NATURALLY = 4096
 """Tokens of context asked for: its own default has been 2048 for long, and cuts silently."""
@@ -22,9 +23,12 @@ class Ollama:
     default_url = "http://127.0.0.1:11434"
     limits = Limits(prefix_tokens=1536, suffix_tokens=512, snippet_tokens=512, remote=True)
 
+    async def model(self, line: Connection, deadline: Deadline) -> str:
+        return line.endpoint.model or await self._only_model(line, deadline)
+
     async def look(self, line: Connection, deadline: Deadline) -> Facts:
         """What `/api/show` says: capabilities first, then the template, then the vocabulary."""
-        model, wanted = line.endpoint.model or await self._only_model(line, deadline), line.endpoint.family
+        model, wanted = await self.model(line, deadline), line.endpoint.family
         if wanted == "suffix":
             return Facts(model=model, mode="suffix")
         if wanted:
@@ -37,7 +41,7 @@ class Ollama:
         family = families.recognize(frozenset(vocabulary)) if isinstance(vocabulary, list) else None
         if family is None:
             entry = line.name.partition(":")[2]
-            raise ProviderRefused(
+            raise CannotFill(
                 f"{line.name}: {model} has no fill-in-the-middle tokens.",
                 f"Choose a model that has (`qwen2.5-coder:1.5b-base`), or set providers.remote.{entry}.family: {', '.join(families.table())}.",
             )

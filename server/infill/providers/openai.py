@@ -17,6 +17,7 @@ from infill.providers import families
 from infill.providers.base import Limits
 from infill.providers.dialect import Call, Facts, Piece, RemoteModel
 from infill.providers.http import Connection, Deadline
+from infill.providers.trouble import CannotFill
 
 FILL = (
     "You complete code at the cursor of an editor. The user sends a file with the text <CURSOR> at one place. Answer with nothing but the code that "
@@ -31,16 +32,19 @@ class OpenAi:
     default_url = "https://api.openai.com/v1"
     limits = Limits(prefix_tokens=2048, suffix_tokens=512, snippet_tokens=1024, remote=True)
 
+    async def model(self, line: Connection, deadline: Deadline) -> str:
+        return line.endpoint.model or await only_model(line, deadline)
+
     async def look(self, line: Connection, deadline: Deadline) -> Facts:
         """The model, and the way it is asked."""
-        model = line.endpoint.model or await only_model(line, deadline)
+        model = await self.model(line, deadline)
         wanted = line.endpoint.family
         if wanted in {"suffix", "chat"}:
             return Facts(model=model, mode=wanted)
         family = families.named(wanted, line.name) if wanted else await self._by_tokenizer(line, model, deadline)
         if family is None:
             entry = line.name.partition(":")[2]
-            raise ProviderRefused(
+            raise CannotFill(
                 f"{line.name} does not say how {model or 'its model'} fills in the middle.",
                 f"Set providers.remote.{entry}.family: {', '.join(families.table())}, or `suffix` where the API takes a suffix, or `chat`.",
             )

@@ -24,12 +24,14 @@ from infill.providers.cut import Cutter
 from infill.providers.dialect import Call, Dialect, Facts, Piece, RemoteModel
 from infill.providers.fence import Fence
 from infill.providers.http import Connection, Deadline
-from infill.providers.trouble import NotAsked
+from infill.providers.trouble import CannotFill, NotAsked
 
 REMEMBERED_TIMES = 15
 """Answers whose median is `typical_ms`."""
 GENERATION_SECONDS = 60.0
 """Longest silence before the first word of generated code."""
+LINGER = 0.02
+"""Seconds that a finished answer's connection is given to end: with its last bytes read, it is there for the next request."""
 SPREAD = 0.4
 """Temperature of all candidates but the first, at least: without it they would all be the same."""
 
@@ -43,6 +45,7 @@ class Remote:
         self.dialect = dialect
         self._clock = clock
         self._facts: Facts | None = None
+        self._cannot: CannotFill | None = None
         self._turn = asyncio.Lock()
         self._times: collections.deque[float] = collections.deque(maxlen=REMEMBERED_TIMES)
         self._asked: collections.deque[float] = collections.deque()
@@ -69,7 +72,7 @@ class Remote:
         self._may_ask(prompt.remote_allowed)
         async with self._my_turn(deadline):
             masked, found = await asyncio.to_thread(presentable, prompt, self.dialect.limits)
-            facts = self._facts = self._facts or await self.dialect.look(self.line, deadline)
+            facts = await self.look(deadline)
             notes = (f"{found} secret{'s' if found > 1 else ''} masked",) if found else ()
             calls = [self.dialect.completion(candidate, facts) for candidate in _candidates(masked)]
             answer = self._answer(calls[0], masked.stop, facts.model, deadline, notes)
@@ -87,7 +90,7 @@ class Remote:
         found = [secrets.mask(turn.content) for turn in instruction.messages]
         turns = tuple(msgspec.structs.replace(turn, content=text) for turn, (text, _) in zip(instruction.messages, found, strict=True))
         asked = msgspec.structs.replace(instruction, messages=turns)
-        model = model or self.line.endpoint.model or (await self.dialect.look(self.line, deadline)).model
+        model = model or await self.dialect.model(self.line, deadline)
         count = sum(number for _, number in found)
         notes = (f"{count} secret{'s' if count > 1 else ''} masked",) if count else ()
         async with contextlib.aclosing(self._answer(self.dialect.generation(asked, model), asked.stop, model, deadline, notes)) as events:
@@ -95,8 +98,14 @@ class Remote:
                 yield event
 
     async def look(self, deadline: Deadline) -> Facts:
-        """What is known of the model over there; asked once."""
-        self._facts = self._facts or await self.dialect.look(self.line, deadline)
+        """What is known of the model over there; asked once, also when the answer is that it cannot fill in the middle."""
+        if self._cannot is not None:
+            raise self._cannot
+        try:
+            self._facts = self._facts or await self.dialect.look(self.line, deadline)
+        except CannotFill as exc:
+            self._cannot = exc
+            raise
         return self._facts
 
     async def models(self) -> list[RemoteModel]:
@@ -148,7 +157,7 @@ class Remote:
         yield good[0][-1]
 
     async def _answer(self, call: Call, stop: Stop, model: str, deadline: Deadline, notes: tuple[str, ...]) -> AsyncGenerator[Event, None]:
-        """One answer, cut where it ends. With text in hand, a deadline or a broken connection is an end like another; without, it is trouble."""
+        """One answer, cut where it ends. With text in hand, a deadline is an end like another; a broken connection never is."""
         asked = self._clock()
         self._asked.append(asked)
         cutter, fence, last = Cutter(stop, call.words), Fence() if call.chat else None, Piece()
@@ -165,10 +174,10 @@ class Remote:
                     if cutter.ended:
                         break
         except ProviderUnavailable as exc:
-            if not given:
-                raise
-            cutter.why = "deadline" if deadline.left() <= 0 else "stopped"
-            notes = (*notes, exc.message)
+            if not last.why:
+                if not given or deadline.left() > 0:
+                    raise
+                cutter.why, notes = "deadline", (*notes, exc.message)
         if not cutter.ended:
             rest = (cutter.feed(fence.end()) if fence else "") + cutter.end()
             cutter.why = "length" if last.why == "length" and cutter.why == "end" else cutter.why
@@ -180,19 +189,23 @@ class Remote:
 
     async def _pieces(self, call: Call, deadline: Deadline) -> AsyncGenerator[Piece, None]:
         """What the server says, message by message, up to the one that ends it."""
-        started = False
-        async with contextlib.aclosing(self.line.lines(call.path, call.body, deadline)) as lines:
+        started = ended = False
+        patience = deadline.at_most(deadline.seconds)
+        async with contextlib.aclosing(self.line.lines(call.path, call.body, patience)) as lines:
             async for line in lines:
                 message = self._message(line)
-                if message is None:
+                if message is None or ended:
                     continue
                 piece = self._read(message)
                 if piece.trouble:
                     raise self.line.complaint(piece.trouble)
                 started = started or bool(piece.text)
                 yield piece
-                if piece.why:
-                    return
+                if piece.why:  # what is left is the stream's own end: with it read, the connection can be used again
+                    ended = True
+                    patience.shorten(LINGER)
+        if ended:
+            return
         raise ProviderUnavailable(f"{self.name} {'broke off its answer' if started else 'ended without an answer'}.")
 
     def _message(self, line: bytes) -> dict[str, Any] | None:

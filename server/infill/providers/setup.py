@@ -67,7 +67,7 @@ def ordered(settings: Settings, model: str) -> list[str]:
 
 
 def provider_of(model: str, settings: Settings) -> str:
-    """The provider that a model's id names: `local:x` -> `local`, `openai:work/x` -> `openai:work`, `ollama:x` -> the only one of its kind; or none."""
+    """The provider that a model's id names: `local:x` -> `local`, `openai:work/x` -> `openai:work`, `ollama:x` -> the only one of its kind."""
     kind, _, rest = model.partition(":")
     if kind == LOCAL or not rest:
         return LOCAL

@@ -23,6 +23,10 @@ class NotAsked(ProviderUnavailable):
     """We chose not to ask: privacy, the rate limit, the offline switch. Says nothing of the provider's health."""
 
 
+class CannotFill(ProviderRefused):
+    """Its model cannot fill in the middle, as far as is known: it may still follow instructions."""
+
+
 class Throttled(ProviderRefused):
     """Too many requests or no quota: not to be asked again for `retry_after` seconds."""
 

@@ -1,0 +1,73 @@
+"""Providers asked over real HTTP on loopback."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from infill import paths
+from infill.ask import Delta, Event, Finish, Prompt, Report, Stop
+from infill.providers import setup
+from infill.providers.chain import Chain
+from infill.settings import Settings, resolve
+
+KEY = "sk-loopback-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFILL_HOME", str(tmp_path / "home"))
+    for name in (*(f"{scheme}_{word}" for scheme in ("HTTP", "HTTPS", "ALL", "NO") for word in ("PROXY",)), "INFILL_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def settings_for(order: list[str], remote: dict[str, dict[str, Any]], **more: Any) -> Settings:
+    settings, problems = resolve({"providers": {"order": order, "remote": remote, **more.pop("providers", {})}, **more})
+    assert not problems
+    return settings
+
+
+def chain_of(kind: str, url: str, tell: Any = lambda error: None, **endpoint: Any) -> Chain:
+    """A chain of one remote provider."""
+    return setup.chain(settings_for([f"{kind}:lab"], {"lab": {"kind": kind, "url": url, **endpoint}}), None, tell=tell)
+
+
+def prompt(**changes: Any) -> Prompt:
+    return Prompt(**{"slot": "s", "prefix": "def add(a, b):\n    return ", "suffix": "\n", "path": "add.py", "stop": Stop(deadline_ms=4000), **changes})
+
+
+async def gather(events: AsyncIterator[Event]) -> tuple[str, Finish, Report]:
+    """The first candidate's text, its end, and the report."""
+    said = [event async for event in events]
+    text = "".join(event.text for event in said if isinstance(event, Delta) and event.candidate == 0)
+    finish = next(event for event in said if isinstance(event, Finish))
+    assert isinstance(said[-1], Report)
+    return text, finish, said[-1]
+
+
+@pytest.fixture(scope="session")
+def llama_cpp_python() -> Iterator[str]:
+    """llama-cpp-python's own OpenAI-compatible server, with the bundled model."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    arguments = ["--model", str(paths.bundled_model()), "--host", "127.0.0.1", "--port", str(port), "--n_ctx", "768", "--api_key", KEY, "--model_alias", "tiny"]
+    environment = {name: value for name, value in os.environ.items() if name.isupper() and not name.startswith(("HOST", "PORT", "MODEL"))}
+    command = [sys.executable, "-W", "ignore", "-m", "llama_cpp.server", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as server:
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline and server.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)  # a bounded poll: the server tells nobody that it is up
+        yield f"http://127.0.0.1:{port}"
+        server.terminate()
