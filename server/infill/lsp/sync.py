@@ -65,12 +65,9 @@ class Sync:
 
     def _opened(self, document: Document) -> None:
         self._snapshots.opened(document)
-        self._background.start(self._opened_file(document), "opening a document")
-
-    async def _opened_file(self, document: Document) -> None:
-        verdict = await self._rules.judge(document)
-        if self._documents.get(document.uri) is document and not document.edited:
-            self._completer.changed(self._snapshots.take(document, document.cursor, verdict), typed=False)
+        # now, not once the file has been judged: by then a request may be under way, and this would look like a change of the document
+        self._completer.changed(self._snapshots.take(document, document.cursor, self._rules.known(document)), typed=False)
+        self._background.start(self._rules.judge(document), "judging a file")
 
     def _change(self, identifier: types.VersionedTextDocumentIdentifier, changes: Sequence[types.TextDocumentContentChangeEvent]) -> None:
         changed = self._documents.change(identifier.uri, identifier.version, changes)

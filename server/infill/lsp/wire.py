@@ -74,7 +74,7 @@ class Wire(LanguageServerProtocol):
         try:
             data = json.loads(body)
         except (ValueError, RecursionError):
-            self._send_response(None, error=JsonRpcParseError("The message is not JSON.").to_response_error())  # type: ignore[arg-type]
+            self._refuse(None, JsonRpcParseError("The message is not JSON."))
             return
         if not isinstance(data, dict) or data.get("jsonrpc") != self.VERSION or not isinstance(data.get("method", ""), str):
             self._refuse(data.get("id") if isinstance(data, dict) else None, JsonRpcInvalidRequest("The message is not a JSON-RPC 2.0 request."))
@@ -145,7 +145,9 @@ class Wire(LanguageServerProtocol):
 
     def _refuse(self, msg_id: Any, error: JsonRpcException) -> None:
         known = msg_id if isinstance(msg_id, (int, str)) and not isinstance(msg_id, bool) else None
-        self._send_response(known, error=error.to_response_error())  # type: ignore[arg-type]
+        told = {"code": error.code, "message": error.message} | ({"data": error.data} if error.data else {})
+        # as plain JSON: lsprotocol would leave out an id that is null
+        self._send_data({"jsonrpc": self.VERSION, "id": known, "error": told})
 
     def _handle_response(self, msg_id: Any, result: Any | None = None, error: types.ResponseError | None = None) -> None:
         future = self._request_futures.get(msg_id)
