@@ -182,7 +182,11 @@ class Residents:
         def load() -> Loaded:
             runtime = self._how.load(file, plan, progress)
             if trial:
-                try_out(runtime, file.id)
+                try:
+                    try_out(runtime, file.id)
+                except BaseException:
+                    runtime.close()
+                    raise
             return runtime
 
         settings = self.settings

@@ -218,6 +218,9 @@ class Server:
         client.slots.add(ask.slot)
         client.asked[job.model] = now
         resident = self._residents.find(job.model)
+        if resident is None and job.waited_for:
+            # one that is here, but not as the settings now want it, answers nobody who comes from now on
+            self._worker.retire(job.model)
         self._worker.submit(job)
         if resident is not None:
             resident.used = now

@@ -1,0 +1,180 @@
+"""Models that do what a test tells them, in a server of the test's own: for what a real model does not do at the right moment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from infill.ask import Finish
+from infill.engine import transport
+from infill.engine.client import EngineClient
+from infill.engine.launch import Engine as EngineProcess
+from infill.engine.protocol import Changed, Complete, Done, Generate, ModelStatus, Text, Warm
+from infill.engine.residents import Loading
+from infill.engine.server import Server
+from infill.errors import InfillError, UnknownModel
+from infill.models.fit import Plan
+from infill.models.store import ModelFile
+
+
+class Scripted:
+    """A model in memory whose every step waits until the test lets it happen."""
+
+    def __init__(self, name: str, world: World) -> None:
+        self.name = name
+        self._world = world
+        self._aborted = threading.Event()
+        """As in llama.cpp: set from any thread, cleared by the next step."""
+        self.forgotten: list[str] = []
+        self.closed = False
+
+    def complete(self, ask: Complete) -> Iterator[Text | Done | None]:
+        yield from self._work(ask, ask.stop.max_tokens)
+
+    def warm(self, ask: Warm) -> Iterator[Done | None]:
+        for piece in self._work(ask, 100):
+            yield piece if isinstance(piece, Done) else None
+
+    def generate(self, ask: Generate) -> Iterator[Text | Done | None]:
+        yield from self._work(ask, ask.stop.max_tokens)
+
+    def _work(self, ask: Complete | Warm | Generate, steps: int) -> Iterator[Text | Done | None]:
+        world = self._world
+        world.log.append(f"begin {self.name} {ask.slot}")
+        try:
+            for number in range(steps):
+                self._aborted.clear()
+                if world.trouble.get(ask.slot) is not None:
+                    raise world.trouble[ask.slot]
+                world.log.append(f"step {ask.slot}")
+                self._compute(ask.slot)
+                yield Text(id=ask.id, text=f"{self.name}{number}\n")
+            yield Done(id=ask.id, finishes=(Finish(why="length"),))
+        except GeneratorExit:
+            world.log.append(f"closed {ask.slot}")
+            raise
+
+    def _compute(self, slot: str) -> None:
+        """Wait for the gate, as llama_decode computes: until it is done, or told to stop (unless it hangs)."""
+        gate = self._world.gates.get(slot)
+        while gate is not None and not gate.wait(0.002):
+            if self._aborted.is_set() and slot not in self._world.hanging:
+                self._world.log.append(f"aborted {slot}")
+                return
+
+    def idle_work(self) -> Iterator[None] | None:
+        return self._world.idle.pop(self.name, None)
+
+    def abort(self) -> None:
+        self._aborted.set()
+
+    def forget(self, slot: str) -> None:
+        self.forgotten.append(slot)
+
+    def status(self) -> ModelStatus:
+        return ModelStatus(model=self.name)
+
+    def limits(self) -> dict[str, float]:
+        return {"prefix_tokens": 100.0}
+
+    def close(self) -> None:
+        self.closed = True
+        self._world.log.append(f"close {self.name}")
+
+
+class World:
+    """What is so at the moment; a test changes it."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.gates: dict[str, threading.Event] = {}
+        """Slot -> what its steps wait for."""
+        self.hanging: set[str] = set()
+        self.trouble: dict[str, Exception] = {}
+        """Slot -> what its next step raises."""
+        self.idle: dict[str, Iterator[None]] = {}
+        self.broken: dict[str, InfillError] = {}
+        """Model -> why it cannot be loaded."""
+        self.loading: dict[str, threading.Event] = {}
+        """Model -> what its loading waits for."""
+        self.room = 2
+        """How many models fit into memory."""
+        self.loaded: list[Scripted] = []
+        self.hung = asyncio.Event()
+        self.server: Server
+        self._clients: list[EngineClient] = []
+
+    def gate(self, slot: str) -> threading.Event:
+        """Have a slot's steps wait for this event."""
+        return self.gates.setdefault(slot, threading.Event())
+
+    async def client(self, name: str = "test", told: list[Changed] | None = None) -> EngineClient:
+        where = transport.place()
+        connection, token = await transport.connect(where)
+        client = EngineClient(connection, EngineProcess(where), None if told is None else told.append)
+        await client.greet(name, token)
+        self._clients.append(client)
+        return client
+
+    async def until(self, condition, seconds: float = 5.0) -> None:
+        """Bounded wait for something that another thread does."""
+        for _ in range(int(seconds / 0.002)):
+            if condition():
+                return
+            await asyncio.sleep(0.002)
+        raise AssertionError(f"it did not happen in time: {self.log}")
+
+    async def logged(self, entry: str) -> None:
+        await self.until(lambda: entry in self.log)
+
+    # ---- what the server is given
+
+    def locate(self, model: str) -> ModelFile:
+        if not model.startswith("local:"):
+            raise UnknownModel(f"There is no model {model!r}.")
+        return ModelFile(id=model, title=model.removeprefix("local:").title(), path=Path("/nowhere"))
+
+    def load(self, file: ModelFile, plan: Plan, progress) -> Scripted:
+        self.log.append(f"load {file.id}")
+        gate = self.loading.get(file.id)
+        while gate is not None and not gate.wait(0.002):
+            if not progress(0.5):
+                raise RuntimeError("stopped")
+        if file.id in self.broken:
+            raise self.broken[file.id]
+        self.loaded.append(Scripted(file.id, self))
+        return self.loaded[-1]
+
+    def fits_beside(self, file: ModelFile, plan: Plan, others: list[ModelFile]) -> bool:
+        return len(others) < self.room
+
+    async def aclose(self) -> None:
+        for client in self._clients:
+            await client.aclose()
+
+
+@contextlib.asynccontextmanager
+async def serving() -> AsyncIterator[tuple[World, Server]]:
+    """A server in this process whose models are scripted."""
+    world = World()
+    where = transport.place()
+    where.directory.mkdir(parents=True, exist_ok=True)
+    loop = asyncio.get_running_loop()
+    how = Loading(world.locate, lambda file, engine: Plan(), world.load, world.fits_beside)
+    server = Server(where, "", how, lambda: loop.call_soon(world.hung.set))
+    world.server = server
+    ready = asyncio.Event()
+    task = asyncio.create_task(server.run(lambda port: ready.set()))
+    await ready.wait()
+    try:
+        yield world, server
+    finally:
+        await world.aclose()
+        for gate in itertools.chain(world.gates.values(), world.loading.values()):
+            gate.set()
+        server.leave("the test is over")
+        await asyncio.wait_for(task, 10)
