@@ -19,7 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from infill import paths, state
 from infill.engine import transport
@@ -28,7 +27,7 @@ from infill.engine.server import Server
 from infill.engine.transport import EngineFile, Lock, Place
 from infill.engine.worker import Loaded
 from infill.errors import InfillError
-from infill.models import fit, store
+from infill.models import planning, store
 from infill.models.fit import Plan
 from infill.models.store import ModelFile
 from infill.settings import Engine
@@ -132,9 +131,9 @@ def load(model: ModelFile, plan: Plan, progress: Callable[[float], bool]) -> Loa
 
 def plan(model: ModelFile, engine: Engine) -> Plan:
     """How to load a model on this machine."""
-    return fit.default_plan(engine, psutil.cpu_count(logical=False) or os.cpu_count() or 1, has_gpu=False)
+    return planning.plan_for(model, engine).plan or Plan()
 
 
 def fits_beside(model: ModelFile, plan: Plan, others: list[ModelFile]) -> bool:
     """Whether there is room for a model while the others stay."""
-    return bool(model.path.stat().st_size * 1.3 < psutil.virtual_memory().available)
+    return planning.fits_beside(model, plan)

@@ -19,6 +19,7 @@ import msgspec
 import psutil
 
 from infill import paths
+from infill.models import library
 from infill.models.machine import Cpu, Disk, Gpu, Machine, Nvidia
 
 PROBE_SECONDS = 30
@@ -69,7 +70,9 @@ def machine(fresh: bool = False) -> Machine:
 
 
 def probe(fresh: bool = False) -> Probed:
-    """llama.cpp's own view, from a process that may crash. Where it found no GPU, the answer is remembered: nothing there changes by the minute."""
+    """llama.cpp's own view, from a process that may crash. Where there is no GPU, or llama.cpp was built for none, nobody is asked anew."""
+    if not fresh and library.version() and not library.gpu_backends():
+        return Probed(library.version(), (*_cpu_words()[1], "REPACK", "CPU"))
     remembered, key = paths.cache_directory() / "devices.json", _probe_key()
     if not fresh:
         with contextlib.suppress(OSError, msgspec.MsgspecError):
@@ -150,13 +153,8 @@ def _system() -> Any:
 
 def _probe_key() -> str:
     """Changes when the machine starts anew, and when llama-cpp-python is another."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        built = version("llama-cpp-python")
-    except PackageNotFoundError:
-        built = ""
-    return f"{built}|{os.environ.get('INFILL_LLAMA_CPP', '')}|{round(psutil.boot_time() / 60)}|{sys.prefix}"
+    built = library.current()
+    return f"{library.version()}|{built.directory if built else ''}|{round(psutil.boot_time() / 60)}|{sys.prefix}"
 
 
 def _ask(module: str) -> Any:
@@ -164,7 +162,15 @@ def _ask(module: str) -> Any:
     command = [sys.executable, "-m", module]
     hidden = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW
     try:
-        done = subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=False, stdin=subprocess.DEVNULL, creationflags=hidden)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            timeout=PROBE_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            creationflags=hidden,
+            env=library.environment(),
+        )
         return msgspec.json.decode(done.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
         return f"The graphics driver gave no answer within {PROBE_SECONDS} s; the processor is used."
