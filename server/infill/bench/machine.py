@@ -1,0 +1,62 @@
+"""On what, and under what, something was measured: a figure without this is worth nothing. Reads; starts nothing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from infill import __version__
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """This machine now."""
+
+    cpu: str
+    physical_cores: int
+    logical_cores: int
+    memory_bytes: int
+    system: str
+    python: str
+    llama_cpp_python: str
+    infill: str
+    load: float
+    """Average load of the last minute when it was asked: above 0.3 somebody else was at work, and the figures are worth less."""
+
+    @property
+    def sentence(self) -> str:
+        memory = f"{self.memory_bytes / 2**30:.0f} GiB"
+        return (
+            f"{self.cpu}, {self.physical_cores} cores, {memory}; {self.system}; Python {self.python}; llama-cpp-python {self.llama_cpp_python}; "
+            f"infill {self.infill}; load {self.load:.2f} at the start"
+        )
+
+
+def machine() -> Machine:
+    return Machine(
+        cpu=_cpu(),
+        physical_cores=psutil.cpu_count(logical=False) or os.cpu_count() or 1,
+        logical_cores=os.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        llama_cpp_python=importlib.metadata.version("llama-cpp-python"),
+        infill=__version__,
+        load=psutil.getloadavg()[0],
+    )
+
+
+def _cpu() -> str:
+    try:
+        content = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    found = re.search(r"model name\s*:\s*(.+)", content)
+    flags = re.search(r"flags\s*:\s*(.+)", content)
+    widest = next((flag for flag in ("avx512f", "avx2", "avx") if flags and flag in flags[1].split()), "")
+    return f"{found[1].strip() if found else platform.machine()}{f' ({widest})' if widest else ''}"

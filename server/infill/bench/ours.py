@@ -1,0 +1,264 @@
+"""infill, used as an editor uses it: `infill lsp` over stdio, a change and a request for every key, the one before cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from infill.bench.client import Client
+from infill.bench.document import Change, Document
+from infill.bench.processes import cpu_seconds, resident, tree
+from infill.bench.recorder import Recorder
+from infill.bench.typist import Costs
+from infill.bench.weights import Weights
+from infill.engine import launch
+from infill.errors import InfillError
+
+COST_SECONDS = 0.05
+"""How often the server is asked whether an answer has ended; it goes on behind what is shown."""
+LEAVE_SECONDS = 10.0
+READY_SECONDS = 120.0
+"""The longest that loading a model may take before the first key."""
+CAPABILITIES: dict[str, Any] = {
+    "general": {"positionEncodings": ["utf-16"]},
+    "workspace": {"configuration": True, "workspaceFolders": True, "didChangeConfiguration": {"dynamicRegistration": True}},
+    "textDocument": {"inlineCompletion": {"dynamicRegistration": False}, "synchronization": {"didSave": True}},
+    "window": {"workDoneProgress": True},
+}
+
+
+def settings_for(measured: Weights, threads: int | None, tokens: int | None, more: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The product's defaults but for the model, and what both sides are given alike."""
+    chosen: dict[str, Any] = {"models": {"complete": measured.model_id}}
+    if threads:
+        chosen["engine"] = {"threads": threads}
+    if tokens:
+        chosen["completion"] = {"maxTokens": tokens}
+    for section, values in (more or {}).items():
+        chosen[section] = {**chosen.get(section, {}), **values} if isinstance(values, dict) else values
+    return chosen
+
+
+class InfillEditor:
+    """An editor with infill's language server behind it."""
+
+    name = "infill"
+
+    def __init__(self, home: Path, settings: dict[str, Any], recorder: Recorder, explain: bool = True) -> None:
+        self._home, self._settings, self._recorder, self._explain = home, settings, recorder, explain
+        self._client: Client | None = None
+        self._engine = 0
+        self._shown: dict[str, Any] | None = None
+        self._running: tuple[int, asyncio.Future[Any]] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._began = time.perf_counter()
+        self.uri = ""
+
+    @property
+    def client(self) -> Client:
+        if self._client is None:
+            raise InfillError("The language server was not started.")
+        return self._client
+
+    @property
+    def ghost(self) -> str:
+        return self._shown["text"] if self._shown else ""
+
+    async def start(self) -> None:
+        """Start the server and shake hands; no document yet."""
+        command = [sys.executable, "-m", "infill", "lsp"]
+        self._client = await Client.start(command, os.environ, self._settings, self._home / "server.log")
+        await self.client.initialize(CAPABILITIES, self._home)
+
+    async def open(self, document: Document) -> None:
+        await self.start()
+        await self.show(document)
+        await self._wait_until_loaded(document)
+        self._began = time.perf_counter()
+
+    async def show(self, document: Document) -> None:
+        """Open a document."""
+        self.uri = (self._home / document.name).as_uri()
+        item = {"uri": self.uri, "languageId": document.language, "version": document.version, "text": document.text}
+        self.client.notify("textDocument/didOpen", {"textDocument": item})
+
+    async def _wait_until_loaded(self, document: Document) -> None:
+        """Ask once, as somebody would who has just opened the file, so that the model is in memory when the first key falls."""
+        await self.client.ask("textDocument/inlineCompletion", self._question(document, invoked=False), READY_SECONDS)
+        facts = await self.command("infill.status")
+        if facts and facts.get("kind") == "error":
+            raise InfillError(f"infill could not load the model: {facts.get('message')}")
+
+    async def command(self, name: str, *arguments: Any) -> Any:
+        return await self.client.ask("workspace/executeCommand", {"command": name, "arguments": list(arguments)}, READY_SECONDS)
+
+    async def edited(self, document: Document, change: Change) -> None:
+        self._tell(document, change)
+        self._ask(document)
+
+    async def moved(self, document: Document) -> None:
+        self._stop()
+
+    async def accept(self, document: Document) -> str:
+        shown = self._shown
+        if shown is None:
+            return ""
+        text, removed = shown["text"], shown["replaces"]
+        change = document.replace(document.cursor, removed, text)
+        self._recorder.note("asked", "accept")
+        self._tell(document, change)
+        if command := shown["item"].get("command"):
+            self._later(self._quietly(command["command"], *command.get("arguments", [])))
+        self._ask(document)
+        return str(text)
+
+    async def close(self) -> Costs:
+        costs = self.costs()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._client is not None:
+            await self._client.aclose()
+        await stop_engine()
+        return costs
+
+    def costs(self) -> Costs:
+        """Memory and work of the server and of the engine that it started."""
+        processes = {"server": self._client.process.pid if self._client else 0, "engine": engine_pid()}
+        found = {name: tree(pid) for name, pid in processes.items() if pid}
+        return Costs(
+            cpu_seconds=sum(cpu_seconds(process) for group in found.values() for process in group),
+            wall_seconds=time.perf_counter() - self._began,
+            resident_bytes=sum(resident(process) for group in found.values() for process in group),
+            processes={name: sum(resident(process) for process in group) for name, group in found.items()},
+        )
+
+    def _tell(self, document: Document, change: Change) -> None:
+        content = {"range": change.range, "text": change.inserted}
+        params = {"textDocument": {"uri": self.uri, "version": document.version}, "contentChanges": [content]}
+        self.client.notify("textDocument/didChange", params)
+
+    def _question(self, document: Document, invoked: bool) -> dict[str, Any]:
+        return {
+            "textDocument": {"uri": self.uri},
+            "position": document.position(document.cursor),
+            "context": {"triggerKind": 1 if invoked else 2},
+        }
+
+    def _stop(self) -> None:
+        """Hide the ghost text; whoever still works on one is told to stop."""
+        self._shown = None
+        if self._running is not None:
+            number, answer = self._running
+            if not answer.done():
+                self._recorder.note("cancelled")
+                self.client.cancel(number)
+            self._running = None
+
+    def _ask(self, document: Document) -> None:
+        self._stop()
+        self._recorder.note("asked")
+        self._running = self.client.request("textDocument/inlineCompletion", self._question(document, invoked=False))
+        self._later(self._receive(self._running, document, document.version))
+
+    async def _receive(self, running: tuple[int, asyncio.Future[Any]], document: Document, version: int) -> None:
+        try:
+            result, _ = await running[1]
+        except InfillError as exc:
+            if self._running is running:
+                self._recorder.note("failed", str(exc))
+            return
+        if self._running is not running or document.version != version:
+            return
+        self._running = None
+        items = result.get("items", []) if isinstance(result, dict) else result or []
+        self._shown = self._ghost_of(items[0], document) if items else None
+        if self._shown:
+            self._recorder.shown(self.ghost)
+        else:
+            self._recorder.note("nothing")
+        if self._explain:
+            with contextlib.suppress(InfillError):
+                await self._cost(document, version)
+
+    def _ghost_of(self, item: dict[str, Any], document: Document) -> dict[str, Any] | None:
+        """What is inserted at the cursor, and how much right of it it takes the place of."""
+        text = item["insertText"] if isinstance(item["insertText"], str) else item["insertText"]["value"]
+        replaces = 0
+        if where := item.get("range"):
+            start, end = document.offset(where["start"]), document.offset(where["end"])
+            typed = document.text[start : document.cursor]
+            if not text.startswith(typed):
+                return None
+            text, replaces = text[len(typed) :], end - document.cursor
+        return {"text": text, "replaces": replaces, "item": item} if text else None
+
+    async def _cost(self, document: Document, version: int) -> None:
+        """What the answer cost, from the server's own account of its last request: told once the whole answer is there."""
+        while document.version == version:
+            told = await self.command("infill.explain")
+            answer = told.get("answer") or {}
+            if document.version == version and (answer.get("complete") or answer.get("ended")):
+                self._recorder.note("cost", **_cost_of(told, answer))
+                return
+            await asyncio.sleep(COST_SECONDS)
+
+    async def _quietly(self, name: str, *arguments: Any) -> None:
+        try:
+            await self.command(name, *arguments)
+        except InfillError as exc:
+            self._recorder.note("failed", str(exc))
+
+    def _later(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _cost_of(told: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    source = str(told.get("source") or "")
+    if source in ("cache", "prefetch"):
+        # it was paid for when it was asked for the first time
+        return {"source": source}
+    names = {"evaluated": "tokensEvaluated", "kept": "tokensKept", "generated": "tokensGenerated", "drafted": "tokensDrafted", "agreed": "tokensAccepted"}
+    times = {"evaluate_ms": "evaluateMs", "generate_ms": "generateMs"}
+    return {
+        "source": source,
+        **{name: int(answer.get(theirs) or 0) for name, theirs in names.items()},
+        **{name: float(answer.get(theirs) or 0) for name, theirs in times.items()},
+    }
+
+
+def engine_pid() -> int:
+    """The engine's process; 0: none runs."""
+    running = launch.running()
+    return running.pid if running else 0
+
+
+async def stop_engine() -> None:
+    """Have the engine leave, if there is one, and wait until it has."""
+    pid = engine_pid()
+    if not pid:
+        return
+    connection = await launch.connect("infill bench")
+    if connection is not None:
+        with contextlib.suppress(InfillError):
+            await connection.shutdown()
+        await connection.aclose()
+    await asyncio.to_thread(_wait_for_end, pid)
+
+
+def _wait_for_end(pid: int) -> None:
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        try:
+            process.wait(LEAVE_SECONDS)
+        except psutil.TimeoutExpired:
+            process.kill()

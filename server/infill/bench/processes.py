@@ -1,0 +1,39 @@
+"""The processes that are measured: their memory and their work. Looks, never touches."""
+
+from __future__ import annotations
+
+import contextlib
+
+import psutil
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    """A process and all its children."""
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def resident(process: psutil.Process) -> int:
+    """Bytes that this process keeps in memory for itself: shared pages of files that others map too (a model's weights) count in full."""
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def private(process: psutil.Process) -> int:
+    """Bytes that would come back if this process ended; resident bytes where the system cannot tell."""
+    with contextlib.suppress(psutil.Error, AttributeError):
+        return int(process.memory_full_info().uss)
+    return resident(process)
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)

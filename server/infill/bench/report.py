@@ -1,0 +1,146 @@
+"""The report of `infill bench typing`: one HTML file that needs nothing else, in light and dark, with what was measured and on what. Pure but for `write`."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from infill.bench import charts, metrics
+from infill.bench.charts import Curve, Lane
+from infill.bench.machine import Machine
+from infill.bench.recorder import Moment
+from infill.bench.trace import Trace
+from infill.bench.typing import Comparison, Run, Wishes, middle
+
+STYLES = {"infill": "ours", "llama-server": "theirs"}
+EXCERPT_SECONDS = 30.0
+CSS = """
+:root { --paper: #ffffff; --ink: #1c2026; --soft: #68707c; --rule: #e3e6ea; --shade: #f2f4f7; --ours: #1f6feb; --theirs: #c2681d; }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #14171b; --ink: #e4e7eb; --soft: #98a1ad; --rule: #2b3138; --shade: #1d2228; --ours: #6ea8ff; --theirs: #f0a35e; } }
+* { box-sizing: border-box } body { margin: 0 auto; max-width: 940px; padding: 32px 24px 64px; background: var(--paper); color: var(--ink);
+  font: 15px/1.5 system-ui, sans-serif } h1 { font-size: 25px; margin: 0 0 4px } h2 { font-size: 19px; margin: 40px 0 8px }
+h3 { font-size: 14px; margin: 24px 0 4px; color: var(--soft); font-weight: 600 } p { margin: 6px 0 } .soft { color: var(--soft); font-size: 13px }
+table { border-collapse: collapse; width: 100%; margin: 12px 0; font-variant-numeric: tabular-nums } th, td { text-align: right; padding: 5px 10px;
+  border-bottom: 1px solid var(--rule) } th { color: var(--soft); font-weight: 600; font-size: 13px } th:first-child, td:first-child { text-align: left }
+td.best { font-weight: 650 } svg { width: 100%; height: auto; display: block; margin: 4px 0 8px } text { font: 12px system-ui, sans-serif; fill: var(--soft) }
+.label { fill: var(--ink); font-weight: 600 } text.ours { fill: var(--ours) } text.theirs { fill: var(--theirs) } .middle { text-anchor: middle }
+.end { text-anchor: end } .grid { stroke: var(--rule) } .curve { fill: none; stroke-width: 2 } .curve.ours { stroke: var(--ours) }
+.curve.theirs { stroke: var(--theirs) } .dot.ours, .ghost.ours, .bar.ours { fill: var(--ours) } .dot.theirs, .ghost.theirs, .bar.theirs { fill: var(--theirs) }
+.pause { fill: var(--shade) } .tick { stroke: var(--soft); stroke-width: 1 } .ghost { opacity: .85 }
+"""
+
+Figure = tuple[str, Callable[[Run], float], str, str]
+"""What it is called, how it is found, how it is written, and which of two is the better: `less`, `more` or none."""
+ROWS: tuple[Figure, ...] = (
+    ("New ghost text after the last key, median", lambda run: run.figures.latency.p50, "{:.0f} ms", "less"),
+    ("... 95th percentile", lambda run: run.figures.latency.p95, "{:.0f} ms", "less"),
+    ("... mean", lambda run: run.figures.latency.mean, "{:.0f} ms", "less"),
+    ("In pauses of 400 ms or more, median", lambda run: run.figures.pause_latency.p50, "{:.0f} ms", "less"),
+    ("... 95th percentile", lambda run: run.figures.pause_latency.p95, "{:.0f} ms", "less"),
+    ("Pauses of 400 ms or more that saw a suggestion", lambda run: 100 * run.figures.pause_share, "{:.0f} %", "more"),
+    ("Requests sent", lambda run: run.figures.asked, "{:.0f}", ""),
+    ("... cancelled", lambda run: run.figures.cancelled, "{:.0f}", ""),
+    ("... failed", lambda run: run.figures.failed, "{:.0f}", "less"),
+    ("Suggestions without work of the model", lambda run: run.figures.from_cache, "{:.0f}", ""),
+    ("Prompt tokens evaluated for a request, median", lambda run: run.figures.evaluated.p50, "{:.0f}", "less"),
+    ("... mean", lambda run: run.figures.evaluated.mean, "{:.0f}", "less"),
+    ("Prompt tokens kept, median", lambda run: run.figures.kept.p50, "{:.0f}", "more"),
+    ("Shown characters that were really typed next", lambda run: run.figures.worth, "{:.0f}", "more"),
+    ("... share of what was shown", lambda run: 100 * run.figures.worth_share, "{:.1f} %", "more"),
+    ("Acceptances", lambda run: run.figures.accepts, "{:.0f}", ""),
+    ("... followed by the next suggestion at once", lambda run: 100 * run.figures.follow_share, "{:.0f} %", "more"),
+    ("Characters of typing saved", lambda run: run.figures.characters_saved, "{:.0f}", "more"),
+    ("Cores busy, mean", lambda run: run.costs.cpu_seconds / max(run.costs.wall_seconds, 0.001), "{:.2f}", "less"),
+    ("Resident memory at the end", lambda run: run.costs.resident_bytes / 2**20, "{:.0f} MiB", "less"),
+)
+
+
+def write(file: Path, comparisons: Sequence[Comparison], trace: Trace, machine: Machine, wishes: Wishes) -> None:
+    """Write the report. Raises OSError."""
+    file.write_text(page(comparisons, trace, machine, wishes), encoding="utf-8")
+
+
+def page(comparisons: Sequence[Comparison], trace: Trace, machine: Machine, wishes: Wishes) -> str:
+    told = (
+        f"{trace.name}, seed {trace.seed}: {trace.characters} characters typed in {trace.seconds:.0f} seconds, {wishes.runs} runs on each side in turns; "
+        f"threads {wishes.threads or 'as each side chooses'}; {_tokens(wishes)}."
+    )
+    body = [
+        "<h1>Typing, side by side</h1>",
+        f'<p class="soft">{html.escape(told)}<br>{html.escape(machine.sentence)}</p>',
+        *(_comparison(comparison) for comparison in comparisons),
+    ]
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>infill bench typing</title><style>{CSS}</style>'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(body)}</body></html>\n'
+
+
+def _tokens(wishes: Wishes) -> str:
+    if wishes.tokens is None:
+        return "each side generates as it does in life"
+    return f"at most {wishes.tokens} tokens generated for an answer, greedily, on both sides"
+
+
+def table(comparison: Comparison) -> list[tuple[str, list[str], str]]:
+    """Name, one cell for each side, and the ratio (how many times better infill is); medians over runs."""
+    sides = [side for side in STYLES if comparison.of(side)]
+    rows = []
+    for name, value, form, better in ROWS:
+        found = [middle([value(run) for run in comparison.of(side)]) for side in sides]
+        ratio = ""
+        if len(found) == len(STYLES) and better and found[0] and found[1]:
+            times = found[1] / found[0] if better == "less" else found[0] / found[1]
+            ratio = f"{times:.1f} x" if name != "... failed" else ""
+        rows.append((name, [form.format(one) for one in found], ratio))
+    return rows
+
+
+def _comparison(comparison: Comparison) -> str:
+    sides = [side for side in STYLES if comparison.of(side)]
+    head = "".join(f"<th>{side}</th>" for side in sides) + ("<th>better by</th>" if len(sides) > 1 else "")
+    lines = "".join(
+        f"<tr><td>{html.escape(name)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}{f'<td class=best>{ratio}</td>' if len(sides) > 1 else ''}</tr>"
+        for name, cells, ratio in table(comparison)
+    )
+    return (
+        f"<h2>{html.escape(comparison.model)}</h2><table><tr><th></th>{head}</tr>{lines}</table>"
+        f"<h3>How soon new ghost text appeared</h3>{charts.distribution(_curves(comparison, sides), 'Latency distribution')}"
+        f"<h3>Half a minute of it: keys (ticks), pauses of 400 ms or more (shaded), ghost text (bars)</h3>{_timeline(comparison, sides)}"
+    )
+
+
+def _curves(comparison: Comparison, sides: Sequence[str]) -> list[Curve]:
+    return [
+        Curve(side, STYLES[side], [one.after * 1000 for moments in comparison.moments(side) for one in metrics.felt(moments) if one.new])
+        for side in sides
+    ]
+
+
+def _timeline(comparison: Comparison, sides: Sequence[str]) -> str:
+    lanes, start = [], 0.0
+    for side in sides:
+        lane = _lane(side, comparison.moments(side)[0])
+        lanes.append(lane)
+    first = [lane.keys[0] if lane.keys else 0.0 for lane in lanes]
+    # both lanes begin at their own first key: the two sides took a different time to load
+    moved = [_shifted(lane, begin) for lane, begin in zip(lanes, first, strict=True)]
+    return charts.timeline(moved, start, start + EXCERPT_SECONDS, "Time line")
+
+
+def _lane(side: str, moments: Sequence[Moment]) -> Lane:
+    touches = [moment.at for moment in moments if moment.what in metrics.TOUCHES]
+    shown = [moment.at for moment in moments if moment.what == "shown"]
+    pauses = [(one, other) for one, other in zip(touches, touches[1:], strict=False) if other - one >= metrics.PAUSE_SECONDS]
+    ghosts = [(at, next((touch for touch in touches if touch > at), at)) for at in shown]
+    return Lane(side, STYLES[side], [moment.at for moment in moments if moment.what == "key"], pauses, ghosts)
+
+
+def _shifted(lane: Lane, by: float) -> Lane:
+    return Lane(
+        lane.name,
+        lane.style,
+        [key - by for key in lane.keys],
+        [(one - by, other - by) for one, other in lane.pauses],
+        [(one - by, other - by) for one, other in lane.ghosts],
+    )

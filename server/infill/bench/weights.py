@@ -1,0 +1,78 @@
+"""Which model files are measured, by the names used on the command line: `bundled`, a shape such as `0.5b`, or a file of one's own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from infill import paths
+from infill.bench import shapes
+from infill.errors import BadModelFile
+from infill.models import gguf
+from infill.state import BUNDLED
+
+BENCH_ID = "bench-weights"
+
+
+class Weights(msgspec.Struct, frozen=True, kw_only=True):
+    """A file to be measured."""
+
+    name: str
+    path: Path
+    bundled: bool = False
+    suffix_first: bool = False
+    """Asked in suffix-prefix-middle order."""
+    trained_context: int = 32_768
+
+    @property
+    def model_id(self) -> str:
+        return BUNDLED if self.bundled else f"local:{BENCH_ID}"
+
+
+def weights(name: str, say: Callable[[str], None] = lambda _: None) -> Weights:
+    """Find the file, or make it. Raises BadModelFile or InfillError."""
+    if name == "bundled":
+        return _facts(name, paths.bundled_model(), bundled=True)
+    if name.endswith(".gguf"):
+        path = Path(name).expanduser().absolute()
+        if not path.is_file():
+            raise BadModelFile(f"There is no file {path}.", "Name a *.gguf file, a shape such as 0.5b, or `bundled`.")
+        return _facts(path.stem, path)
+    size, _, quantization = name.partition("-")
+    return _facts(name, shapes.shape_file(size, quantization or "q4_k_m", say))
+
+
+def _facts(name: str, path: Path, bundled: bool = False) -> Weights:
+    return Weights(name=name, path=path, bundled=bundled, suffix_first=bundled, trained_context=gguf.facts(path).context)
+
+
+@contextmanager
+def home(measured: Weights) -> Iterator[Path]:
+    """A fresh INFILL_HOME, for us and all that we start, in which that file is a model of the user's own catalogue; gone afterwards.
+
+    Nobody who is measured meets an engine, settings or models of the user's.
+    """
+    with tempfile.TemporaryDirectory(prefix="infill-bench-", ignore_cleanup_errors=True) as folder:
+        config = Path(folder) / "config"
+        config.mkdir()
+        if not measured.bundled:
+            entry = f'[[model]]\nid = "{BENCH_ID}"\ntitle = "{measured.name}"\npath = {_quoted(str(measured.path))}\n'
+            (config / "models.toml").write_text(entry, encoding="utf-8")
+        before = os.environ.get("INFILL_HOME")
+        os.environ["INFILL_HOME"] = folder
+        try:
+            yield Path(folder)
+        finally:
+            if before is None:
+                del os.environ["INFILL_HOME"]
+            else:
+                os.environ["INFILL_HOME"] = before
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
