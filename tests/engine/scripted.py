@@ -16,9 +16,10 @@ from infill.engine.launch import Engine as EngineProcess
 from infill.engine.protocol import Changed, Complete, Done, Generate, ModelStatus, Text, Warm
 from infill.engine.residents import Loading
 from infill.engine.server import Server
-from infill.errors import InfillError, UnknownModel
+from infill.errors import DoesNotFit, InfillError, UnknownModel
 from infill.models.fit import Plan
 from infill.models.store import ModelFile
+from infill.settings import Engine
 
 
 class Scripted:
@@ -103,6 +104,7 @@ class World:
         """Model -> what its loading waits for."""
         self.room = 2
         """How many models fit into memory."""
+        self.largest_context = 8192
         self.loaded: list[Scripted] = []
         self.hung = asyncio.Event()
         self.server: Server
@@ -144,6 +146,8 @@ class World:
         while gate is not None and not gate.wait(0.002):
             if not progress(0.5):
                 raise RuntimeError("stopped")
+        if plan.context > self.largest_context:
+            raise DoesNotFit("There is not enough memory for the context.")
         if file.id in self.broken:
             raise self.broken[file.id]
         self.loaded.append(Scripted(file.id, self))
@@ -151,6 +155,11 @@ class World:
 
     def fits_beside(self, file: ModelFile, plan: Plan, others: list[ModelFile]) -> bool:
         return len(others) < self.room
+
+    def step_down(self, file: ModelFile, plan: Plan, engine: Engine) -> tuple[Plan, str] | None:
+        if plan.context <= self.largest_context:
+            return None
+        return Plan(context=plan.context // 2), f"The context was shortened to {plan.context // 2} tokens."
 
     async def aclose(self) -> None:
         for client in self._clients:
@@ -164,7 +173,7 @@ async def serving() -> AsyncIterator[tuple[World, Server]]:
     where = transport.place()
     where.directory.mkdir(parents=True, exist_ok=True)
     loop = asyncio.get_running_loop()
-    how = Loading(world.locate, lambda file, engine: Plan(), world.load, world.fits_beside)
+    how = Loading(world.locate, lambda file, engine: Plan(), world.load, world.fits_beside, world.step_down)
     server = Server(where, "", how, lambda: loop.call_soon(world.hung.set))
     world.server = server
     ready = asyncio.Event()

@@ -362,6 +362,18 @@ async def test_where_it_does_not_fit_the_last_explicit_choice_wins_and_the_other
     assert (await answer(one, ask(model=A)))[1].model == A
 
 
+async def test_a_model_that_does_not_fit_after_all_is_loaded_smaller_and_that_is_said(world):
+    told: list[Changed] = []
+    world.largest_context = 2048
+    client = await world.client(told=told)
+    assert (await answer(client, ask()))[0]
+    assert world.log.count("load local:a") == 3
+    assert [change.message for change in told if change.message] == [
+        "The context was shortened to 4096 tokens.",
+        "The context was shortened to 2048 tokens.",
+    ]
+
+
 async def test_a_model_that_nobody_else_uses_makes_way_without_a_word(world):
     world.room = 1
     client = await world.client()

@@ -66,7 +66,7 @@ def main() -> int:
 
 async def _serve(where: Place) -> None:
     token = secrets.token_hex(32) if where.kind == "tcp" else ""
-    server = Server(where, token, Loading(store.locate, plan, load, fits_beside), lambda: os._exit(HUNG_EXIT))
+    server = Server(where, token, Loading(store.locate, plan, load, fits_beside, planning.step_down), lambda: os._exit(HUNG_EXIT))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows

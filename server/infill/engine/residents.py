@@ -46,6 +46,8 @@ class Loading(msgspec.Struct, frozen=True):
     load: Callable[[ModelFile, Plan, Progress], Loaded]
     fits_beside: Callable[[ModelFile, Plan, list[ModelFile]], bool]
     """Whether a model can be loaded while these stay in memory."""
+    step_down: Callable[[ModelFile, Plan, Engine], tuple[Plan, str] | None]
+    """The next smaller plan for a model that did not fit after all, and what to tell the user."""
 
 
 class Resident(msgspec.Struct):
@@ -62,7 +64,7 @@ class Residents:
     """All models in memory."""
 
     def __init__(
-        self, worker: Worker, how: Loading, used_by_others: Callable[[str, object], bool], on_progress: Callable[[str, float], None]
+        self, worker: Worker, how: Loading, used_by_others: Callable[[str, object], bool], on_progress: Callable[[str, float, str], None]
     ) -> None:
         self._worker = worker
         self._how = how
@@ -145,17 +147,21 @@ class Residents:
         """Load it beside the others; while it does not fit, one of those that may go goes."""
         plan = await in_thread(lambda: self._how.plan(file, self.settings))
         while isinstance(outcome := await self._attempt(file, plan, chosen), DoesNotFit):
-            victim = self._may_go(client, chosen)
-            if victim is None:
+            if (victim := self._may_go(client, chosen)) is not None:
+                await self._evict(victim)
+                gone.append(victim.file)
+            elif not self._here and (smaller := self._how.step_down(file, plan, self.settings)) is not None:
+                plan, told = smaller
+                self._on_progress(file.id, 0.0, told)
+            else:
                 raise outcome
-            await self._evict(victim)
-            gone.append(victim.file)
         return outcome
 
     async def _attempt(self, file: ModelFile, plan: Plan, chosen: bool) -> Resident | DoesNotFit:
-        if self._here and not self._how.fits_beside(file, plan, [resident.file for resident in self.all()]):
-            return self._no_room(file)
+        others = [resident.file for resident in self.all()]
         try:
+            if others and not await in_thread(lambda: self._how.fits_beside(file, plan, others)):
+                return self._no_room(file)
             return await self._load(file, plan, trial=chosen)
         except DoesNotFit as exc:
             return exc
@@ -176,7 +182,7 @@ class Residents:
 
         def progress(share: float) -> bool:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._on_progress, file.id, share)
+                loop.call_soon_threadsafe(self._on_progress, file.id, share, "")
             return not self._stop_loading
 
         def load() -> Loaded:
@@ -190,7 +196,7 @@ class Residents:
             return runtime
 
         settings = self.settings
-        self._on_progress(file.id, 0.0)
+        self._on_progress(file.id, 0.0, "")
         try:
             runtime = await in_thread(load)
         except InfillError:
@@ -213,7 +219,8 @@ class Residents:
     async def _bring_back(self, file: ModelFile) -> None:
         """Restore what had to go for a model that then failed."""
         try:
-            self._admit(await self._load(file, self._how.plan(file, self.settings), trial=False))
+            plan = await in_thread(lambda: self._how.plan(file, self.settings))
+            self._admit(await self._load(file, plan, trial=False))
         except InfillError:
             log.exception("The former model could not be brought back; the next request tries again.")
 

@@ -309,12 +309,12 @@ class Server:
 
     # ---- what everybody is told
 
-    def _progress(self, model: str, share: float) -> None:
+    def _progress(self, model: str, share: float, message: str) -> None:
         """Loading goes on."""
         now = self._active = time.monotonic()
-        if self._state != "loading" or now - self._shown > PROGRESS:
+        if self._state != "loading" or message or now - self._shown > PROGRESS:
             self._state, self._shown = "loading", now
-            self._broadcast(Changed(state="loading", model=model, progress=share))
+            self._broadcast(Changed(state="loading", model=model, progress=share, message=message))
 
     def _tell_state(self) -> None:
         state: State = "idle"
