@@ -41,9 +41,9 @@ def find(text: str, start: int, end: int, language: str, instruction: str, unit:
         raise RequestError(f"The instruction has {len(instruction):,} characters; {LONGEST_INSTRUCTION:,} are the most.", "Say it shorter.")
     if start < end:
         return _selection(text, start, end, instruction)
-    if instruction:
-        return _at_cursor(text, start, instruction)
     syntax = syntax_of(language)
+    if instruction:
+        return _at_cursor(text, start, instruction, unit if syntax.body == "indent" else "")
     for look in (_docstring, _comment, _signature):
         if (place := look(text, start, syntax, unit)) is not None:
             return place
@@ -74,11 +74,13 @@ def _selection(text: str, start: int, end: int, instruction: str) -> Place:
     return Place(kind="selection", instruction=instruction, start=start, end=end, indent=indent_of(text[first:end]), own_line=False)
 
 
-def _at_cursor(text: str, cursor: int, instruction: str) -> Place:
+def _at_cursor(text: str, cursor: int, instruction: str, deeper: str) -> Place:
+    """On a blank line: there. Else below the cursor's line, `deeper` where that line opens a block."""
     first, last = line_bounds(text, cursor)
     line = text[first:last]
     if line.strip():
-        return Place(kind="instruction", instruction=instruction, start=last, end=last, indent=indent_of(line), own_line=True)
+        indent = indent_of(line) + (deeper if line.rstrip().endswith(":") else "")
+        return Place(kind="instruction", instruction=instruction, start=last, end=last, indent=indent, own_line=True)
     return Place(kind="instruction", instruction=instruction, start=first, end=last, indent=line, own_line=False)
 
 

@@ -11,7 +11,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import msgspec
 from lsprotocol import types
@@ -22,14 +22,18 @@ from pygls.uris import to_fs_path
 from infill import __version__, state
 from infill.completion.pipeline import Completer
 from infill.errors import InfillError
+from infill.generation.choice import chosen
+from infill.generation.writer import Answerer
 from infill.lsp.acceptance import Acceptance, ResetArgument
 from infill.lsp.answers import Answers
 from infill.lsp.background import Background
+from infill.lsp.code_actions import CodeActions
 from infill.lsp.commands import Commands, Nothing
 from infill.lsp.configuration import Configuration
 from infill.lsp.convert import Encoding
 from infill.lsp.documents import Documents
 from infill.lsp.engine import EngineCommands, ModelArgument
+from infill.lsp.generate import Generate, GenerateArgument
 from infill.lsp.inline_completion import InlineCompletion
 from infill.lsp.messages import Messages
 from infill.lsp.popup import Popup
@@ -94,6 +98,16 @@ class Server(LanguageServer):
         self.statistics = Statistics()
         self.acceptance = Acceptance(self.answers, self.completer, self.statistics, self.background)
         self.answers.on_answered = self.acceptance.answered
+        self.generate = Generate(
+            self.protocol.notify,
+            self.workspace_apply_edit_async,
+            self.configuration,
+            self.documents,
+            self.rules,
+            self.bars,
+            self._writing,
+        )
+        self.code_actions = CodeActions(self.generate, self.documents)
         self.commands = Commands()
         self._offer_commands()
         self._take_messages()
@@ -104,10 +118,16 @@ class Server(LanguageServer):
         folder = str(self.documents.folders[0]) if self.documents.folders else None
         return self.configuration.settings.models.complete or state.chosen_model("complete", folder)
 
+    def _writing(self) -> tuple[Answerer, str, bool]:
+        """Who writes code, with which model, and whether that follows instructions."""
+        folder = str(self.documents.folders[0]) if self.documents.folders else None
+        return cast("Answerer", self.completer.provider), *chosen(self.configuration.settings.models, folder)
+
     def _offer_commands(self) -> None:
         engine = EngineCommands(self.local, self.status)
         self.commands.add("infill.didAccept", str, self.acceptance.did_accept)
         self.commands.add("infill.explain", Nothing, self._explain)
+        self.commands.add("infill.generate", GenerateArgument, self.generate.run)
         self.commands.add("infill.loadModel", ModelArgument, engine.load)
         self.commands.add("infill.stats", ResetArgument, self.acceptance.stats)
         self.commands.add("infill.status", Nothing, engine.status)
@@ -132,6 +152,8 @@ class Server(LanguageServer):
             types.NOTEBOOK_DOCUMENT_DID_CLOSE: self.sync.on_notebook_did_close,
             types.TEXT_DOCUMENT_INLINE_COMPLETION: self.inline_completion.on_inline_completion,
             types.TEXT_DOCUMENT_COMPLETION: self.popup.on_completion,
+            types.TEXT_DOCUMENT_CODE_ACTION: self.code_actions.on_code_action,
+            types.CODE_ACTION_RESOLVE: self.code_actions.on_resolve,
             DID_SHOW: self.acceptance.on_did_show,
             DID_PARTIALLY_ACCEPT: self.acceptance.on_did_partially_accept,
         }
@@ -147,6 +169,7 @@ class Server(LanguageServer):
         options = self.protocol.fm.feature_options
         options[types.TEXT_DOCUMENT_INLINE_COMPLETION] = types.InlineCompletionOptions()
         options[types.TEXT_DOCUMENT_COMPLETION] = self.popup.announce()
+        options[types.TEXT_DOCUMENT_CODE_ACTION] = self.code_actions.announce(params.capabilities)
 
     async def _on_initialized(self, params: types.InitializedParams) -> None:
         await self.configuration.on_initialized(params)

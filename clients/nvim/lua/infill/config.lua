@@ -94,6 +94,10 @@ function M.get()
     told = true
     require('infill.message').warn(table.concat(problems, '\n'))
   end
+  -- An empty Lua table would travel as a list.
+  if vim.tbl_isempty(options.settings) then
+    options.settings = vim.empty_dict()
+  end
   return options
 end
 

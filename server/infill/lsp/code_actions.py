@@ -1,0 +1,127 @@
+"""`textDocument/codeAction`: writing code from what stands at the cursor, in every editor. Nothing is written until one is chosen.
+
+Offered only where it makes sense; disabled with a reason where no model can do it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from lsprotocol import types
+from pygls.capabilities import get_capability
+
+from infill.errors import RequestError
+from infill.generation import place
+from infill.generation.languages import syntax_of
+from infill.lsp.documents import Document, Documents
+from infill.lsp.generate import Generate, GenerateArgument, Point, Span
+
+KIND = "refactor.rewrite.infill"
+NO_INSTRUCTIONS = "The model in use follows no instructions; choose one that does (infill models list)."
+NO_WORDS = "Begin the selection with a comment that says how to rewrite it."
+_TITLES: dict[place.Kind, str] = {
+    "comment": "Generate from this comment",
+    "docstring": "Implement this function",
+    "signature": "Implement this function",
+}
+_DOCUMENTED = re.compile(r"\s*\n\s*[rRuU]?(\"\"\"|''')")
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """One action: its title, what `infill.generate` is given, and why it cannot be done (empty: it can)."""
+
+    title: str
+    argument: GenerateArgument
+    disabled: str = ""
+
+
+class CodeActions:
+    """Offers what `Generate` can do."""
+
+    def __init__(self, generate: Generate, documents: Documents) -> None:
+        self._generate = generate
+        self._documents = documents
+        self._resolves = False
+
+    def announce(self, capabilities: types.ClientCapabilities) -> types.CodeActionOptions:
+        """What the server says of itself; remembers whether the editor asks for the edit only when an action is chosen."""
+        properties = get_capability(capabilities, "text_document.code_action.resolve_support.properties", ())
+        self._resolves = "edit" in properties
+        return types.CodeActionOptions(code_action_kinds=[KIND], resolve_provider=True)
+
+    async def on_code_action(self, params: types.CodeActionParams) -> list[types.CodeAction]:
+        only = params.context.only
+        document = self._documents.get(params.text_document.uri)
+        if document is None or (only and not any(kind == KIND or KIND.startswith(f"{kind}.") for kind in only)):
+            return []
+        return [self._action(offer) for offer in self._offers(document, params.range)]
+
+    async def on_resolve(self, action: types.CodeAction) -> types.CodeAction:
+        """The action was chosen: write, and give it its edit. Raises as `Generate.run`."""
+        result = await self._generate.run(_argument(action.data))
+        action.edit = result["edit"]
+        return action
+
+    def _action(self, offer: Offer) -> types.CodeAction:
+        argument = msgspec.to_builtins(offer.argument)
+        action = types.CodeAction(title=offer.title, kind=KIND)
+        if offer.disabled:
+            action.disabled = types.CodeActionDisabled(reason=offer.disabled)
+        elif self._resolves:
+            action.data = argument
+        else:
+            action.command = types.Command(title=offer.title, command="infill.generate", arguments=[argument | {"apply": "edit"}])
+        return action
+
+    def _offers(self, document: Document, span: types.Range) -> list[Offer]:
+        start, end = (document.text.locate(at.line, at.character) for at in (span.start, span.end))
+        if start != end:
+            return [self._rewriting(document, span)]
+        before, after = document.text.before(*start), document.text.after(*start)
+        here = GenerateArgument(uri=document.uri, position=_point(span.start))
+        return [offer for offer in (_from_place(document, before, after, here), self._docstring(document, start, here)) if offer]
+
+    def _rewriting(self, document: Document, span: types.Range) -> Offer:
+        first = document.text.line(document.text.locate(span.start.line, 0)[0]).strip()
+        mark = syntax_of(document.language).line
+        words = first[len(mark) :].strip() if mark and first.startswith(mark) else ""
+        reason = NO_INSTRUCTIONS if not self._generate.follows_instructions() else "" if words else NO_WORDS
+        argument = GenerateArgument(uri=document.uri, range=Span(_point(span.start), _point(span.end)), instruction=words)
+        return Offer("Rewrite selection...", argument, reason)
+
+    def _docstring(self, document: Document, at: tuple[int, int], here: GenerateArgument) -> Offer | None:
+        line = document.text.line(at[0])
+        syntax = syntax_of(document.language)
+        if syntax.body != "indent" or not re.search(syntax.signature, line) or _DOCUMENTED.match(document.text.after(at[0], len(line))):
+            return None
+        argument = msgspec.structs.replace(here, instruction="Write the docstring of this definition: the docstring alone.")
+        return Offer("Write a docstring", argument, "" if self._generate.follows_instructions() else NO_INSTRUCTIONS)
+
+
+def _from_place(document: Document, before: str, after: str, here: GenerateArgument) -> Offer | None:
+    try:
+        found = place.find(before + after, len(before), len(before), document.language, "", "    ")
+    except RequestError:
+        return _block(before, after, here)
+    return Offer(_TITLES[found.kind], here)
+
+
+def _block(before: str, after: str, here: GenerateArgument) -> Offer | None:
+    """On a blank line inside something that has begun."""
+    line = before.rpartition("\n")[2] + after.partition("\n")[0]
+    if line.strip() or not line or not before.strip():
+        return None
+    return Offer("Complete this block", msgspec.structs.replace(here, instruction="Complete this block."))
+
+
+def _point(position: types.Position) -> Point:
+    return Point(position.line, position.character)
+
+
+def _argument(data: Any) -> GenerateArgument:
+    try:
+        return msgspec.convert(data, GenerateArgument)
+    except msgspec.ValidationError as exc:
+        raise RequestError("This action is not one of infill's.", "Ask for the actions again.") from exc

@@ -1,0 +1,199 @@
+"""`infill.generate`: from a place in a document to an edit, streamed as `infill/generation`. Converts in, lets the writer write, converts back.
+
+The document that it was asked for is a snapshot; the edit is made against the document as it is at the end, or refused in words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, Literal, cast
+
+import msgspec
+from lsprotocol import types
+
+from infill.errors import RequestError
+from infill.generation.rebase import rebased
+from infill.generation.writer import Answerer, GenerationRequest, Progress, Writer
+from infill.lsp.configuration import Configuration
+from infill.lsp.convert import readable
+from infill.lsp.documents import Document, Documents
+from infill.lsp.progress import Bar
+from infill.lsp.progress import Progress as Bars
+from infill.lsp.rules import Rules
+
+NOTIFY_EVERY = 0.03
+"""Seconds between two notifications: faster than the eye, slower than the wire. The first is sent at once."""
+Answering = Callable[[], tuple[Answerer, str, bool]]
+"""Who answers, with which model, and whether that model follows instructions."""
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A position as the editor counts."""
+
+    line: int
+    character: int
+
+
+class Span(msgspec.Struct, frozen=True):
+    """From one position to another."""
+
+    start: Point
+    end: Point
+
+
+class GenerateArgument(msgspec.Struct, frozen=True, kw_only=True):
+    """What `infill.generate` takes: a position or a range."""
+
+    uri: str = ""
+    position: Point | None = None
+    range: Span | None = None
+    instruction: str = ""
+    model: str = ""
+    apply: Literal["edit", "preview"] = "preview"
+
+
+class Generate:
+    """Writes code into documents."""
+
+    def __init__(
+        self,
+        notify: Callable[[str, Any], None],
+        apply_edit: Callable[[types.ApplyWorkspaceEditParams], Awaitable[types.ApplyWorkspaceEditResult]],
+        configuration: Configuration,
+        documents: Documents,
+        rules: Rules,
+        bars: Bars,
+        answering: Answering,
+    ) -> None:
+        self._notify = notify
+        self._apply_edit = apply_edit
+        self._configuration = configuration
+        self._documents = documents
+        self._rules = rules
+        self._bars = bars
+        self._answering = answering
+        self._numbers = itertools.count(1)
+
+    def follows_instructions(self) -> bool:
+        """Whether the model that would write does more than go on."""
+        return self._answering()[2]
+
+    async def run(self, argument: GenerateArgument) -> dict[str, Any]:
+        """Write, stream, and hand the edit back, or apply it. Raises RequestError, ProviderError, ModelError."""
+        document = await self._find(argument)
+        old = readable(str(document.text))
+        number = str(next(self._numbers))
+        last = await self._written(number, document, argument, old)
+        edit = self._edit(document, argument, old, last)
+        if argument.apply == "edit" and last.text:
+            await self._apply(edit)
+        return {"id": number, "text": last.text, "edit": edit, "model": last.model, "notes": list(last.notes)}
+
+    async def _find(self, argument: GenerateArgument) -> Document:
+        if not argument.uri:
+            raise RequestError("infill.generate needs a document.", "Give `uri`, and `position` or `range`.")
+        if argument.position is None and argument.range is None:
+            raise RequestError("infill.generate needs a place.", "Give `position` or `range`.")
+        document = await self._documents.find(argument.uri)
+        if refusal := self._rules.disabled(document, await self._rules.judge(document)):
+            raise RequestError(f"Nothing is written here: {refusal}.")
+        return document
+
+    async def _written(self, number: str, document: Document, argument: GenerateArgument, text: str) -> Progress:
+        answerer, chosen, follows = self._answering()
+        request = self._request(document, argument, text, argument.model or chosen, follows)
+        writer = Writer(answerer, self._configuration.settings.generate)
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        bar = self._bars.begin("infill: writing code", functools.partial(_stop, task))
+        last = None
+        try:
+            async with aclosing(writer.write(request)) as progress:
+                shown = 0.0
+                async for last in progress:
+                    if last.done or time.monotonic() - shown >= NOTIFY_EVERY:
+                        shown = time.monotonic()
+                        self._tell(number, last, bar)
+        finally:
+            bar.end()
+        if last is None:
+            raise RequestError("The model gave no answer.", "Try again, or choose another model.")
+        return last
+
+    def _tell(self, number: str, step: Progress, bar: Bar) -> None:
+        rate = round(step.tokens_per_second, 1)
+        self._notify("infill/generation", {"id": number, "text": step.text, "done": step.done, "tokens": step.tokens, "tokensPerSecond": rate})
+        bar.report(min(1.0, step.tokens / self._configuration.settings.generate.max_tokens), f"{step.tokens} tokens, {rate:.0f}/s")
+
+    def _request(self, document: Document, argument: GenerateArgument, text: str, model: str, follows: bool) -> GenerationRequest:
+        where = argument.range or Span(*2 * (cast("Point", argument.position),))
+        start, end = sorted((_offset(document, where.start), _offset(document, where.end)))
+        tabs = sum(line.startswith("\t") for line in document.text.lines) > sum(line.startswith("  ") for line in document.text.lines)
+        return GenerationRequest(
+            slot=f"generate:{document.identity}",
+            text=text,
+            start=start,
+            end=end,
+            language=document.language,
+            path=self._documents.relative(document.path),
+            instruction=argument.instruction,
+            model=model,
+            follows_instructions=follows,
+            unit="\t" if tabs else " " * _step(document),
+            remote_allowed=not self._rules.known(document).refused,
+        )
+
+    def _edit(self, document: Document, argument: GenerateArgument, old: str, last: Progress) -> types.WorkspaceEdit:
+        """The edit against the document as it is now. Raises RequestError where the place is gone."""
+        current = self._documents.get(document.uri)
+        if current is None and document.version:
+            raise RequestError("The document was closed while the code was being written.", "Open it again and ask once more.")
+        now = current or document
+        place = rebased(old, readable(str(now.text)), last.place.start, last.place.end)
+        if place is None:
+            raise RequestError("The place was edited while the code was being written for it.", "Ask once more.")
+        span = types.Range(start=_position(now, place[0]), end=_position(now, place[1]))
+        text = last.text.replace("\n", _newline(now))
+        versioned = types.OptionalVersionedTextDocumentIdentifier(uri=document.uri, version=now.version if current else None)
+        edits: list[Any] = [types.TextEdit(range=span, new_text=text)] if last.text else []
+        return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(text_document=versioned, edits=edits)])
+
+    async def _apply(self, edit: types.WorkspaceEdit) -> None:
+        # shielded: a late reply to a cancelled request of ours would be an error in the protocol layer
+        params = types.ApplyWorkspaceEditParams(edit=edit, label="infill: generated code")
+        result = await asyncio.shield(asyncio.ensure_future(self._apply_edit(params)))
+        if not result.applied:
+            raise RequestError(f"The editor did not take the edit: {result.failure_reason or 'it gave no reason'}.", "Ask once more.")
+
+
+def _stop(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+
+
+def _step(document: Document) -> int:
+    """Columns of one level of indentation: the smallest that is in use, else 4."""
+    used = {len(line) - len(line.lstrip(" ")) for line in document.text.lines if line.startswith("  ") and line.strip()}
+    return min(used, default=4) if min(used, default=4) in {2, 3, 4, 8} else 4
+
+
+def _newline(document: Document) -> str:
+    return "\r\n" if any(line.endswith("\r\n") for line in document.text.lines[:50]) else "\n"
+
+
+def _offset(document: Document, point: Point) -> int:
+    """Offset in the text whose line ends are all single newlines."""
+    line, index = document.text.locate(point.line, point.character)
+    return sum(len(document.text.line(number)) + 1 for number in range(line)) + index
+
+
+def _position(document: Document, offset: int) -> types.Position:
+    for number in range(len(document.text.lines)):
+        length = len(document.text.line(number))
+        if offset <= length:
+            return types.Position(*document.text.units(number, offset))
+        offset -= length + 1
+    return types.Position(*document.text.units(*document.text.locate(len(document.text.lines), 0)))
