@@ -13,6 +13,7 @@ class Fence:
     def __init__(self) -> None:
         self._held = ""
         self._state = "lead"
+        self._begun = False
 
     def feed(self, piece: str) -> str:
         """What of the code can be passed on now."""
@@ -25,8 +26,14 @@ class Fence:
         """What was held back, when nothing more comes."""
         held, self._held = self._held, ""
         if self._state == "code":
-            return held.partition("\n" + _MARK)[0]
+            return self._given(held.partition("\n" + _MARK)[0])
         return "" if self._state == "after" else held
+
+    def _given(self, text: str) -> str:
+        """Text of the code without the newline that was put before it."""
+        if text and not self._begun:
+            self._begun, text = True, text[1:]
+        return text
 
     def _lead(self) -> str:
         """Until it is known whether there is a fence."""
@@ -34,7 +41,7 @@ class Fence:
         if start >= 0:
             if "\n" not in self._held[start:]:
                 return ""
-            self._held = self._held[self._held.index("\n", start) + 1 :]
+            self._held = self._held[self._held.index("\n", start) :]
             self._state = "code"
             return self._inside()
         if self._may_lead():
@@ -50,15 +57,15 @@ class Fence:
         return len(self._held) < LONGEST_LEAD and (said[:1] in {"", "`"} or known)
 
     def _inside(self) -> str:
-        end = self._held.find("\n" + _MARK)
-        if self._held.startswith(_MARK):
-            end = 0
+        """What is sure to be code: not what may be the closing fence, whose newline is not code either."""
+        closing = "\n" + _MARK
+        end = self._held.find(closing)
         if end >= 0:
-            given, self._held, self._state = self._held[:end], "", "after"
-            return given
-        keep = next((size for size in range(len(_MARK), 0, -1) if self._held.endswith(("\n" + _MARK)[:size])), 0)
+            self._state = "after"
+            return self._given(self._held[:end])
+        keep = next((size for size in range(len(_MARK), 0, -1) if self._held.endswith(closing[:size])), 0)
         given, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
-        return given
+        return self._given(given)
 
     def _all(self) -> str:
         held, self._held = self._held, ""
