@@ -30,7 +30,6 @@ class Editor:
         self.heard: list[dict[str, Any]] = []
         self.asked: list[dict[str, Any]] = []
         self._replies: dict[Any, asyncio.Future[dict[str, Any]]] = {}
-        self._news = asyncio.Event()
         self._number = 0
         self.server.protocol.finished = asyncio.get_running_loop().create_future()
         self.server.protocol.set_writer(self)
@@ -50,7 +49,6 @@ class Editor:
             asyncio.get_running_loop().call_soon(self.raw, {"jsonrpc": "2.0", "id": message["id"], "result": result})
         else:
             self.heard.append(message)
-        self._news.set()
 
     def close(self) -> None:
         """Nothing to close."""
@@ -85,7 +83,9 @@ class Editor:
 
     async def start(self, capabilities: Any = GHOST, options: Any = None, root: Path | None = None) -> Any:
         folders = [{"uri": root.as_uri(), "name": root.name}] if root else None
-        result = await self.result("initialize", processId=None, rootUri=None, capabilities=capabilities, initializationOptions=options, workspaceFolders=folders)
+        result = await self.result(
+            "initialize", processId=None, rootUri=None, capabilities=capabilities, initializationOptions=options, workspaceFolders=folders
+        )
         self.notify("initialized")
         await asyncio.wait_for(self.server.configuration.known.wait(), PATIENCE)
         return result
@@ -93,7 +93,9 @@ class Editor:
     def open(self, text: str, uri: str = "file:///project/a.py", language: str = "python") -> None:
         self.notify("textDocument/didOpen", textDocument={"uri": uri, "languageId": language, "version": 1, "text": text})
 
-    def change(self, text: str, line: int, character: int, uri: str = "file:///project/a.py", version: int = 2, until: tuple[int, int] | None = None) -> None:
+    def change(
+        self, text: str, line: int, character: int, uri: str = "file:///project/a.py", version: int = 2, until: tuple[int, int] | None = None
+    ) -> None:
         end = until or (line, character)
         span = {"start": {"line": line, "character": character}, "end": {"line": end[0], "character": end[1]}}
         self.notify("textDocument/didChange", textDocument={"uri": uri, "version": version}, contentChanges=[{"range": span, "text": text}])
@@ -101,7 +103,9 @@ class Editor:
     async def ghosts(self, line: int, character: int, uri: str = "file:///project/a.py", *, kind: int = 2, popup: Any = None) -> list[dict[str, Any]]:
         context = {"triggerKind": kind} | ({"selectedCompletionInfo": popup} if popup else {})
         found: list[dict[str, Any]] = (
-            await self.result("textDocument/inlineCompletion", textDocument={"uri": uri}, position={"line": line, "character": character}, context=context)
+            await self.result(
+                "textDocument/inlineCompletion", textDocument={"uri": uri}, position={"line": line, "character": character}, context=context
+            )
         )["items"]
         return found
 
@@ -112,12 +116,11 @@ class Editor:
         return [message["params"] for message in self.heard if message.get("method") == method]
 
     async def until(self, condition: Callable[[], Any]) -> Any:
-        """Wait until something heard makes `condition` true; returns what it returned."""
+        """Wait until `condition` is true; returns what it returned."""
 
         async def wait() -> Any:
             while not (value := condition()):
-                self._news.clear()
-                await self._news.wait()
+                await asyncio.sleep(0.002)
             return value
 
         return await asyncio.wait_for(wait(), PATIENCE)

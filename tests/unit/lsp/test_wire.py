@@ -27,7 +27,16 @@ async def test_what_is_not_json_is_answered_and_survived(editor: Editor, garbage
 
 @pytest.mark.parametrize(
     "message",
-    [[], 1, "text", None, {}, {"jsonrpc": "1.0", "id": 7, "method": "shutdown"}, {"id": 7, "method": "shutdown"}, {"jsonrpc": "2.0", "id": 7, "method": 5}],
+    [
+        [],
+        1,
+        "text",
+        None,
+        {},
+        {"jsonrpc": "1.0", "id": 7, "method": "shutdown"},
+        {"id": 7, "method": "shutdown"},
+        {"jsonrpc": "2.0", "id": 7, "method": 5},
+    ],
 )
 async def test_what_is_not_json_rpc_is_answered_and_survived(editor: Editor, message: object) -> None:
     editor.raw(message)
@@ -101,7 +110,10 @@ async def test_an_answer_with_the_number_of_a_running_request_does_not_end_it(ne
     await editor.start()
     editor.open("x = ")
     number, reply = editor.begin(
-        "textDocument/inlineCompletion", textDocument={"uri": "file:///project/a.py"}, position={"line": 0, "character": 4}, context={"triggerKind": 1}
+        "textDocument/inlineCompletion",
+        textDocument={"uri": "file:///project/a.py"},
+        position={"line": 0, "character": 4},
+        context={"triggerKind": 1},
     )
     editor.raw({"jsonrpc": "2.0", "id": number, "result": "wrong"})
     assert (await reply)["result"]["items"][0]["insertText"] == "done()"
@@ -132,7 +144,12 @@ def test_headers_are_read_as_leniently_as_http_does() -> None:
 
 
 def test_a_header_without_a_length_is_told_and_survived() -> None:
-    data = frame(b"", b"Content-Type: x\r\n") + frame(b"", b"Content-Length: many\r\n") + frame(b"", b"Content-Length: 99999999999999\r\n") + frame(b"{}")
+    data = (
+        frame(b"", b"Content-Type: x\r\n")
+        + frame(b"", b"Content-Length: many\r\n")
+        + frame(b"", b"Content-Length: 99999999999999\r\n")
+        + frame(b"{}")
+    )
     assert list(frames(io.BytesIO(data))) == [b"", b"", b"", b"{}"]
 
 
