@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +10,17 @@ import msgspec
 import typer
 
 from infill import settings_file
-from infill.cli import output
+from infill.cli import cursor, output
 from infill.completion.types import CompletionRequest, Outcome, Suggestion
-from infill.errors import RequestError
 from infill.privacy.files import Guard
 from infill.settings import Settings
 
 app = typer.Typer()
 
-LANGUAGES = {
-    ".c": "c", ".cc": "cpp", ".cpp": "cpp", ".cs": "csharp", ".css": "css", ".go": "go", ".h": "c", ".hpp": "cpp", ".html": "html",
-    ".java": "java", ".js": "javascript", ".json": "json", ".jsx": "javascriptreact", ".kt": "kotlin", ".lua": "lua", ".md": "markdown",
-    ".php": "php", ".py": "python", ".pyi": "python", ".rb": "ruby", ".rs": "rust", ".sh": "shellscript", ".sql": "sql", ".swift": "swift",
-    ".toml": "toml", ".ts": "typescript", ".tsx": "typescriptreact", ".yaml": "yaml", ".yml": "yaml", ".zig": "zig",
-}  # fmt: skip
-"""LSP language identifiers by file ending; others are named by their ending."""
 PREFIX_CHARACTERS, SUFFIX_CHARACTERS = 200_000, 100_000
 """More than any model's window: what lies farther from the cursor is not even handed on."""
 SHOWN_LINES = 3
 """Lines of context above a suggestion on a terminal."""
-
-
-class Place(msgspec.Struct, frozen=True):
-    """A cursor in a file on disk: 1-based, a column counts characters; clamped into the text."""
-
-    file: Path
-    line: int
-    column: int
 
 
 @app.command(help="Print what belongs at a cursor, such as `infill complete src/app.py:12:5`.")
@@ -49,8 +32,7 @@ def complete(
     settings, problems = settings_file.load()
     for sentence in problems:
         output.note(sentence)
-    cursor = _parse(place)
-    request = _request(cursor, settings)
+    request = _request(cursor.parse(place), settings)
     settings = msgspec.structs.replace(settings, completion=msgspec.structs.replace(settings.completion, candidates=n))
     outcome = asyncio.run(_ask(request, settings))
     if as_json:
@@ -59,34 +41,15 @@ def complete(
         _show(outcome, request)
 
 
-def _parse(place: str) -> Place:
-    found = re.fullmatch(r"(.+):(\d+):(\d+)", place, re.DOTALL)
-    if not found:
-        raise typer.BadParameter(f"{place!r} is not FILE:LINE:COLUMN.", param_hint="FILE:LINE:COLUMN")
-    return Place(Path(found[1]), max(1, int(found[2])), max(1, int(found[3])))
-
-
-def _read(file: Path) -> str:
-    try:
-        content = file.read_bytes()
-    except OSError as exc:
-        raise RequestError(f"{file} cannot be read: {exc.strerror}.", "Name a file as FILE:LINE:COLUMN.") from exc
-    return content.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _request(cursor: Place, settings: Settings) -> CompletionRequest:
-    lines = _read(cursor.file).split("\n")
-    row = min(cursor.line, len(lines)) - 1
-    column = min(cursor.column - 1, len(lines[row])) if cursor.line <= len(lines) else len(lines[row])
-    path = cursor.file.absolute()
-    refused = Guard([], settings.privacy).refusal(path)
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else Path(path.name)
+def _request(place: cursor.Place, settings: Settings) -> CompletionRequest:
+    source = cursor.read(place)
+    refused = Guard([], settings.privacy).refusal(source.path)
     return CompletionRequest(
-        uri=path.as_uri(),
-        path=shown.as_posix(),
-        language=LANGUAGES.get(path.suffix.lower(), path.suffix.lower().lstrip(".")),
-        prefix="\n".join([*lines[:row], lines[row][:column]])[-PREFIX_CHARACTERS:],
-        suffix="\n".join([lines[row][column:], *lines[row + 1 :]])[:SUFFIX_CHARACTERS],
+        uri=source.path.as_uri(),
+        path=source.shown,
+        language=source.language,
+        prefix=source.prefix[-PREFIX_CHARACTERS:],
+        suffix=source.suffix[:SUFFIX_CHARACTERS],
         automatic=False,
         # the rules of docs/privacy.md hold here too: such a file is for the local model alone
         remote_allowed=not refused,
@@ -104,7 +67,9 @@ async def _ask(request: CompletionRequest, settings: Settings) -> Outcome:
     chain = setup.chain(settings, local, model=model, tell=lambda error: output.note(str(error)))
     completer = Completer(chain, settings)
     try:
-        return await completer.complete(request)
+        outcome = await completer.complete(request)
+        # an answer that was long enough is not read to its end, where the model's name stands
+        return outcome if outcome.model else msgspec.structs.replace(outcome, model=model)
     finally:
         await completer.aclose()
         await chain.aclose()

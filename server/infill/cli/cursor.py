@@ -1,0 +1,67 @@
+"""A cursor in a file on disk, as a person names it on the command line: `FILE:LINE:COLUMN`, counting from 1 as editors print it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import typer
+
+from infill.errors import RequestError
+
+LANGUAGES = {
+    ".c": "c", ".cc": "cpp", ".cpp": "cpp", ".cs": "csharp", ".css": "css", ".go": "go", ".h": "c", ".hpp": "cpp", ".html": "html",
+    ".java": "java", ".js": "javascript", ".json": "json", ".jsx": "javascriptreact", ".kt": "kotlin", ".lua": "lua", ".md": "markdown",
+    ".php": "php", ".py": "python", ".pyi": "python", ".rb": "ruby", ".rs": "rust", ".sh": "shellscript", ".sql": "sql", ".swift": "swift",
+    ".toml": "toml", ".ts": "typescript", ".tsx": "typescriptreact", ".yaml": "yaml", ".yml": "yaml", ".zig": "zig",
+}  # fmt: skip
+"""LSP language identifiers by file ending; others are named by their ending."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A cursor in a file on disk: 1-based, a column counts characters; clamped into the text."""
+
+    file: Path
+    line: int
+    column: int
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A file cut in two at the cursor; every line end is a single newline."""
+
+    path: Path
+    """Absolute."""
+    shown: str
+    """As a model reads it: relative to the current directory, else the name alone."""
+    language: str
+    prefix: str
+    suffix: str
+
+
+def parse(place: str) -> Place:
+    """Raises typer.BadParameter for anything but FILE:LINE:COLUMN."""
+    found = re.fullmatch(r"(.+):(\d+):(\d+)", place, re.DOTALL)
+    if not found:
+        raise typer.BadParameter(f"{place!r} is not FILE:LINE:COLUMN.", param_hint="FILE:LINE:COLUMN")
+    return Place(Path(found[1]), max(1, int(found[2])), max(1, int(found[3])))
+
+
+def read(place: Place) -> Source:
+    """Read the file around the cursor. Raises RequestError where it cannot be read."""
+    try:
+        content = place.file.read_bytes()
+    except OSError as exc:
+        raise RequestError(f"{place.file} cannot be read: {exc.strerror}.", "Name a file as FILE:LINE:COLUMN.") from exc
+    lines = content.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    row = min(place.line, len(lines)) - 1
+    column = min(place.column - 1, len(lines[row])) if place.line <= len(lines) else len(lines[row])
+    path = place.file.absolute()
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else Path(path.name)
+    return Source(
+        path,
+        shown.as_posix(),
+        LANGUAGES.get(path.suffix.lower(), path.suffix.lower().lstrip(".")),
+        "\n".join([*lines[:row], lines[row][:column]]),
+        "\n".join([lines[row][column:], *lines[row + 1 :]]),
+    )
