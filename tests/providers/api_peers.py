@@ -8,7 +8,17 @@ from http_peer import Answer, Request
 
 PIECES = ("a", " +", " b")
 """What every one of them answers."""
-QWEN_TOKENS = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|repo_name|>", "<|file_sep|>", "<|object_ref_start|>", "<|endoftext|>", "the", "def"]
+QWEN_TOKENS = [
+    "<|fim_prefix|>",
+    "<|fim_suffix|>",
+    "<|fim_middle|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
+    "<|object_ref_start|>",
+    "<|endoftext|>",
+    "the",
+    "def",
+]
 
 
 class LlamaServer:
@@ -79,7 +89,18 @@ class Mistral:
         elif request.path == "/v1/models":
             await answer.whole({"object": "list", "data": [{"id": "codestral-latest"}, {"id": "mistral-large-latest"}]})
         elif request.path in {"/v1/fim/completions", "/v1/chat/completions"}:
-            if unknown := set(request.json) - {"model", "prompt", "suffix", "messages", "max_tokens", "temperature", "top_p", "random_seed", "stream", "stop"}:
+            if unknown := set(request.json) - {
+                "model",
+                "prompt",
+                "suffix",
+                "messages",
+                "max_tokens",
+                "temperature",
+                "top_p",
+                "random_seed",
+                "stream",
+                "stop",
+            }:
                 detail = [{"type": "extra_forbidden", "loc": ["body", name], "msg": "Extra inputs are not permitted"} for name in sorted(unknown)]
                 await answer.whole({"object": "error", "message": {"detail": detail}, "type": "invalid_request_error"}, 422)
             else:
@@ -107,8 +128,12 @@ class OpenAi:
             await answer.whole({"count": count, "max_model_len": 4096, "tokens": list(range(count))})
         elif request.path == "/v1/completions":
             assert len(request.json.get("stop", ())) <= 4, "OpenAI takes four stop words"
-            said = [{"id": "c", "object": "text_completion", "choices": [{"index": 0, "text": piece, "finish_reason": None}]} for piece in self.pieces]
-            await answer.events(*said, {"choices": [{"index": 0, "text": "", "finish_reason": "stop"}], "usage": {"prompt_tokens": 9, "completion_tokens": 3}})
+            said = [
+                {"id": "c", "object": "text_completion", "choices": [{"index": 0, "text": piece, "finish_reason": None}]} for piece in self.pieces
+            ]
+            await answer.events(
+                *said, {"choices": [{"index": 0, "text": "", "finish_reason": "stop"}], "usage": {"prompt_tokens": 9, "completion_tokens": 3}}
+            )
         elif request.path == "/v1/chat/completions":
             await answer.events(*_chat(self.pieces))
         else:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from infill import paths
 from infill.ask import Delta, Event, Finish, Prompt, Report, Stop
 from infill.providers import setup
@@ -41,7 +42,9 @@ def chain_of(kind: str, url: str, tell: Any = lambda error: None, **endpoint: An
 
 
 def prompt(**changes: Any) -> Prompt:
-    return Prompt(**{"slot": "s", "prefix": "def add(a, b):\n    return ", "suffix": "\n", "path": "add.py", "stop": Stop(deadline_ms=4000), **changes})
+    return Prompt(
+        **{"slot": "s", "prefix": "def add(a, b):\n    return ", "suffix": "\n", "path": "add.py", "stop": Stop(deadline_ms=4000), **changes}
+    )
 
 
 async def gather(events: AsyncIterator[Event]) -> tuple[str, Finish, Report]:
@@ -59,7 +62,20 @@ def llama_cpp_python() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    arguments = ["--model", str(paths.bundled_model()), "--host", "127.0.0.1", "--port", str(port), "--n_ctx", "768", "--api_key", KEY, "--model_alias", "tiny"]
+    arguments = [
+        "--model",
+        str(paths.bundled_model()),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--n_ctx",
+        "768",
+        "--api_key",
+        KEY,
+        "--model_alias",
+        "tiny",
+    ]
     environment = {name: value for name, value in os.environ.items() if name.isupper() and not name.startswith(("HOST", "PORT", "MODEL"))}
     command = [sys.executable, "-W", "ignore", "-m", "llama_cpp.server", *arguments]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as server:

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable
 
 from http_peer import read_request
+from typing_extensions import Self
 
 FAULTS = (
     "fine", "refused", "reset", "reset halfway", "black hole", "slow first byte", "slow stream", "byte by byte", "cut off", "garbage", "garbage json",
@@ -46,7 +47,7 @@ class FaultProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self.met: list[str] = []
 
-    async def __aenter__(self) -> FaultProxy:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from typing_extensions import Self
+
 
 @dataclass
 class Request:
@@ -84,7 +86,7 @@ class Peer:
     """A client closed its connection while it was being answered."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def __aenter__(self) -> Peer:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -131,8 +133,8 @@ class Peer:
 
 
 async def _until_gone(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while not reader.at_eof() and not writer.is_closing() and reader.exception() is None:
-        await asyncio.sleep(0.005)  # a bounded poll: StreamReader tells of an end only to who reads
+    while not reader.at_eof() and not writer.is_closing() and reader.exception() is None:  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
 
 
 async def read_request(reader: asyncio.StreamReader) -> Request | None:

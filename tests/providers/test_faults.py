@@ -9,6 +9,7 @@ import random
 import time
 import tracemalloc
 from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,13 +17,23 @@ from api_peers import PIECES, LlamaServer
 from conftest import chain_of, gather, prompt, settings_for
 from fault_proxy import FAULTS, FaultProxy
 from http_peer import Answer, Peer, Request
-from infill.ask import Stop
+
+from infill.ask import Event, Finish, Report, Stop
 from infill.errors import ProviderError, ProviderRefused, ProviderUnavailable
 from infill.providers import setup
 from infill.providers.chain import Chain
 
 SLACK = 1.5
 """Seconds that a busy machine may add to a deadline before a test says that it was missed."""
+
+
+async def outcome_of(events: AsyncIterator[Event]) -> tuple[ProviderError | None, tuple[str, Finish, Report] | None]:
+    try:
+        return None, await gather(events)
+    except ProviderError as exc:
+        return exc, None
+
+
 HARMLESS = {"fine", "slow first byte", "byte by byte", "slow stream"}
 TOLD = {"redirect", "too many requests"}
 
@@ -32,14 +43,16 @@ async def test_a_fault_is_an_ordinary_failure_within_the_deadline(fault: str) ->
     async with Peer(LlamaServer()) as peer, FaultProxy(peer.port, lambda: fault) as proxy:
         chain = chain_of("llamacpp", proxy.url, timeoutMs=500)
         began = time.monotonic()
-        try:
-            text, finish, report = await gather(chain.complete(prompt(stop=Stop(deadline_ms=500, max_tokens=8))))
-        except ProviderError as exc:
+        trouble, answer = await outcome_of(chain.complete(prompt(stop=Stop(deadline_ms=500, max_tokens=8))))
+        if trouble is not None:
+            exc = trouble
             assert type(exc).__mro__[1 if type(exc).__name__ == "Throttled" else 0] is (ProviderRefused if fault in TOLD else ProviderUnavailable)
             assert "llamacpp:lab" in exc.message
             assert "\x1b" not in str(exc)
             assert "secret" not in str(exc)
         else:
+            assert answer is not None
+            text, finish, report = answer
             assert (finish.why, text[:1]) in {("stopped", "a"), ("length", "x"), ("deadline", "a")}
             assert fault == "endless text" or "llamacpp:lab" in report.notes[-1]
         assert time.monotonic() - began < 0.5 + SLACK

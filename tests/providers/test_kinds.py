@@ -8,6 +8,7 @@ import pytest
 from api_peers import QWEN_TOKENS, LlamaServer, Mistral, Ollama, OpenAi
 from conftest import KEY, chain_of, gather, prompt
 from http_peer import Answer, Peer, Request
+
 from infill.ask import Instruction, Message, Snippet, Stop
 from infill.errors import ProviderError, ProviderRefused, ProviderUnavailable
 
@@ -223,7 +224,9 @@ async def test_llama_cpp_pythons_own_server_completes_with_the_bundled_model(lla
     assert generated
 
 
-async def test_llama_cpp_pythons_own_server_refuses_a_wrong_key_in_a_sentence_without_it(llama_cpp_python: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_llama_cpp_pythons_own_server_refuses_a_wrong_key_in_a_sentence_without_it(
+    llama_cpp_python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LAB_KEY", "sk-wrong-9876543210")
     chain = chain_of("openai", llama_cpp_python, family="infill", model="tiny", keyVariable="LAB_KEY", timeoutMs=60_000)
     with pytest.raises(ProviderError, match="does not accept the key") as caught:

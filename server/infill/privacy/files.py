@@ -74,7 +74,7 @@ class Guard:
     """Judges files by the rules of one user and the workspace folders that are open."""
 
     def __init__(self, folders: Sequence[Path], privacy: Privacy) -> None:
-        self._folders = tuple(_absolute(folder) for folder in folders)
+        self._folders = tuple(dict.fromkeys(name for folder in folders for name in (_absolute(folder), Path(os.path.realpath(folder)))))
         self._limit = privacy.max_file_kilobytes * 1024
         self._exclude = _compile(privacy.exclude)
         self._ignored: dict[Path, tuple[int, GitIgnoreSpec]] = {}

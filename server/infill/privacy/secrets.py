@@ -16,6 +16,7 @@ from typing import Any
 MASK = "********"
 LONGEST_LINE = 2000
 """Characters scanned at once: some of the rules take time that grows with the square of a line."""
+SHORTEST_KEY = 8
 OVERLAP = 200
 """Of two scans of one long line: no key that is shorter can hide across the cut."""
 SKIPPED = frozenset({"IPPublicDetector", "HexHighEntropyString", "Base64HighEntropyString", "PrivateKeyDetector", "SoftlayerDetector"})
@@ -30,6 +31,7 @@ _MORE = re.compile(
 )
 """Keys whose shape was made public after detect-secrets' last release, and those in HTTP headers."""
 _QUOTED = re.compile(r"""(["'`])([A-Za-z0-9+/_=-]{20,})\1""")
+_REST = re.compile(r"[\w.~+/=-]*")
 _BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|PuTTY-User-Key-File-\d")
 _END = re.compile(r"-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|Private-MAC:")
 _BASE64_LINE = re.compile(r"^\s*[\"']?[A-Za-z0-9+/=]{40,}(?:\\n)?[\"']?[\s,+\\]*$")
@@ -96,15 +98,25 @@ def _spans(line: str, bare: bool) -> tuple[Span, ...]:
 
 def _in_part(part: str, bare: bool) -> Iterator[Span]:
     for match in _MORE.finditer(part):
-        group = match.lastindex or 0
-        yield match.span(group)
+        yield _secret_in(match)
     for match in _QUOTED.finditer(part):
         if _looks_random(match[2]):
             yield match.span(2)
-    for analyze in _rules(bare):
+    for shape in _shapes():
+        for match in shape.finditer(part):
+            yield _secret_in(match)
+    for analyze in _named(bare):
         for value in analyze(part):
             if value.strip():
-                yield from ((match.start(), match.end()) for match in re.finditer(re.escape(value), part))
+                yield from (match.span() for match in re.finditer(re.escape(value), part))
+
+
+def _secret_in(match: re.Match[str]) -> Span:
+    """The secret of a match: what was captured, where that is more than a prefix of it (some rules capture `ghp` of `ghp_...`)."""
+    groups = [number for number in range(1, match.re.groups + 1) if len(match[number] or "") >= SHORTEST_KEY]
+    begin, end = match.span(groups[0] if groups else 0)
+    rest = _REST.match(match.string, end)  # a rule may be content with a key's beginning
+    return begin, rest.end() if rest else end
 
 
 def _merged(spans: list[Span]) -> tuple[Span, ...]:
@@ -144,18 +156,24 @@ def _key_blocks(lines: list[str]) -> set[int]:
 
 
 @functools.cache
-def _rules(bare: bool) -> tuple[Callable[[str], Iterator[str]], ...]:
-    """The functions of detect-secrets that find keys in a string; `bare` where values stand without quotes."""
+def _shapes() -> tuple[re.Pattern[str], ...]:
+    """The patterns of detect-secrets for keys that are known by their shape."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
-    from detect_secrets.plugins import keyword
 
     plugins: list[Any] = list(get_mapping_from_secret_type_to_class().values())
-    rules = [plugin().analyze_string for plugin in plugins if plugin.__name__ not in SKIPPED]
-    if bare:
-        rules.append(functools.partial(keyword.KeywordDetector().analyze_string, denylist_regex_to_group=keyword.CONFIG_DENYLIST_REGEX_TO_GROUP))
-    return tuple(rules)
+    return tuple(pattern for plugin in plugins if plugin.__name__ not in SKIPPED for pattern in getattr(plugin, "denylist", ()))
+
+
+@functools.cache
+def _named(bare: bool) -> tuple[Callable[[str], Iterator[str]], ...]:
+    """The functions of detect-secrets for values that are known by what they are called; `bare` where values stand without quotes."""
+    from detect_secrets.plugins import keyword
+
+    quoted = keyword.KeywordDetector().analyze_string
+    return (quoted, functools.partial(quoted, denylist_regex_to_group=keyword.CONFIG_DENYLIST_REGEX_TO_GROUP)) if bare else (quoted,)
 
 
 def prepare() -> None:
     """Import the rules now: for a thread, while the first request is still being put together."""
-    _rules(bare=False)
+    _shapes()
+    _named(bare=False)

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+
 from infill.ask import Delta, Event, Finish, Instruction, Message, Prompt, Report, Stop
 from infill.errors import InfillError, ModelMissing, ProviderRefused, ProviderUnavailable
 from infill.providers.base import Limits
@@ -153,11 +154,16 @@ async def test_a_model_that_turns_out_to_be_loading_is_not_waited_for() -> None:
 
 
 async def test_cancelling_stops_everybody_who_was_asked() -> None:
-    one, two = Fake([asyncio.Event()], name="one"), Fake([asyncio.Event()], name="two")
+    begun = asyncio.Event()
+
+    def script(question: Prompt | Instruction) -> list[Any]:
+        begun.set()
+        return [asyncio.Event()]
+
+    one, two = Fake([asyncio.Event()], name="one"), Fake(script, name="two")
     chain = chain_of(one, two, hedge_ms=1)
     task = asyncio.ensure_future(ask(chain))
-    while not two.asked:  # a bounded wait: the hedge comes after a millisecond, or the test times out
-        await asyncio.sleep(0.001)
+    await asyncio.wait_for(begun.wait(), 5)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from infill.ask import Stop
 from infill.providers.cut import Cutter
 from infill.providers.fence import Fence
@@ -24,7 +25,9 @@ CASES = [
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
 @pytest.mark.parametrize(("stop", "words", "said", "expected", "why"), CASES)
-def test_an_answer_ends_in_the_same_place_however_it_arrives(stop: Stop, words: tuple[str, ...], said: str, expected: str, why: str, size: int) -> None:
+def test_an_answer_ends_in_the_same_place_however_it_arrives(
+    stop: Stop, words: tuple[str, ...], said: str, expected: str, why: str, size: int
+) -> None:
     cutter = Cutter(stop, words)
     given = "".join(cutter.feed(said[at : at + size]) for at in range(0, len(said), size)) + cutter.end()
     assert (given, cutter.why) == (expected, why)

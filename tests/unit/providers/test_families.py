@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from infill.ask import Prompt, Snippet
 from infill.errors import ProviderRefused
 from infill.providers import families
