@@ -71,6 +71,18 @@ async def test_a_model_that_cannot_be_loaded_fails_those_who_ask_and_nothing_els
     assert (await answer(client, ask(model=B)))[0]
 
 
+async def test_only_those_who_use_a_model_are_told_that_it_cannot_be_loaded(world):
+    told: list[Changed] = []
+    world.broken[A] = BadModelFile("A is damaged.")
+    other, client = await world.client(told=told), await world.client()
+    await answer(other, ask(model=B))
+    with pytest.raises(BadModelFile):
+        await answer(client, ask(model=A))
+    await other.status()
+    assert not any(change.state == "problem" for change in told)
+    assert any((change.state, change.model) == ("ready", B) for change in told)
+
+
 async def test_a_model_that_has_just_failed_is_not_tried_at_every_key_but_when_it_is_chosen(world):
     world.broken[A] = BadModelFile("A is damaged.")
     client = await world.client()

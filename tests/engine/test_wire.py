@@ -152,7 +152,6 @@ async def test_the_same_number_twice_is_a_mistake(world):
 
 
 async def test_a_flood_of_requests_ends_the_connection_that_it_comes_through(world):
-    world.gate("s")
     made = await raw()
     for number in range(engine_server.PENDING + 1):
         made.frame(Complete(id=number, model="local:a", slot=str(number), prefix="", suffix=""))

@@ -53,7 +53,7 @@ GRACE = 60.0
 """Seconds after a client has gone until its slots may be given away: an editor that restarts finds its documents evaluated."""
 OVERDUE = 0.25
 """Seconds past its deadline after which a request is ended from here: a model looks at the clock itself, but only while it has its turn."""
-PENDING = 512
+PENDING = 128
 """Requests of one client at once; more are a client's mistake."""
 ALONE_MINUTES = 10.0
 """With `idleMinutes` 0 the engine stays as long as a client does, and this much longer."""
@@ -155,7 +155,7 @@ class Server:
         client = Client(next(self._keys), hello.client, connection)
         self._clients[client.key] = client
         client.send(Welcome(version=protocol.VERSION, pid=os.getpid()))
-        client.send(Changed(state=self._state, model=self._residents.loading))
+        client.send(Changed(state=self._state, model=self._about()))
         return client
 
     def _objection(self, hello: Hello) -> str:
@@ -270,7 +270,9 @@ class Server:
             for job in self._worker.jobs(model):
                 if job.runtime is None:
                     self._worker.stop(job, failed(job.ask.id, exc))
-            self._broadcast(Changed(state="problem", model=model, message=str(exc)))
+            for other in self._clients.values():
+                if model in other.asked:
+                    other.send(Changed(state="problem", model=model, message=str(exc)))
         finally:
             self._fetching.discard(model)
         self._tell_state()
@@ -326,7 +328,12 @@ class Server:
             state = "ready"
         if state != self._state:
             self._state = state
-            self._broadcast(Changed(state=state, model=self._residents.loading))
+            self._broadcast(Changed(state=state, model=self._about()))
+
+    def _about(self) -> str:
+        """The model that the state is about: the one that is being loaded, else the one that was asked last."""
+        newest = max(self._residents.all(), key=lambda resident: resident.used, default=None)
+        return self._residents.loading or (newest.file.id if newest is not None else "")
 
     def _broadcast(self, message: Frame) -> None:
         for client in list(self._clients.values()):
