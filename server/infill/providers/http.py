@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -259,6 +260,8 @@ class Connection:
     def _new_client(self, certificates: Any) -> httpx2.AsyncClient:
         import httpx2
 
+        for chatty in ("httpx2", "httpcore2"):  # their lines quote addresses and headers, in which a server may repeat the key
+            logging.getLogger(chatty).setLevel(logging.CRITICAL)
         # a proxy would carry even what is meant for this machine itself to another one
         direct = self.is_loopback
         return httpx2.AsyncClient(
