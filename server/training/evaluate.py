@@ -65,7 +65,7 @@ def _positions(texts: list[str], rng: random.Random) -> Iterator[Position]:
             yield Position(text[max(0, start - BEFORE) : start], text[end : end + AFTER], text[start:end])
 
 
-def answer(model: Path, asked: list[Position], threads: int = 2) -> Answers:
+def answer(model: Path, asked: list[Position], threads: int = 1) -> Answers:
     """Ask a model at every position."""
     file = ModelFile(id=f"file:{model}", title=model.name, path=model.resolve())
     runtime = Runtime.load(file, Plan(threads=threads, threads_batch=threads, context=2048), lambda _: True)
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--held", type=Path, default=HELD)
     parser.add_argument("--positions", type=int, default=400)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="more than the idle cores makes it far slower")
     parser.add_argument("--show", type=int, default=0, help="how many answers to print")
     a = parser.parse_args()
     asked = positions(read_texts(a.held), a.positions)

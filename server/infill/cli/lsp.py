@@ -40,11 +40,6 @@ def lsp(
     address = _address(tcp, any_host) if tcp is not None else None
     if offline:
         network.go_offline()
-    settings, problems = settings_file.load()
-    log.to_file("lsp", settings.log_level)
-    from infill.lsp.server import build
-
-    server = build(settings, problems=problems, trusted=True if trust_workspace else None)
     with contextlib.ExitStack() as open_things:
         if socket_path is not None:
             streams = _accepted(_unix_socket(socket_path, open_things), open_things)
@@ -52,7 +47,11 @@ def lsp(
             streams = _accepted(_tcp_socket(address, open_things), open_things)
         else:
             streams = _stdio()
-        server.start_io(*streams)
+        settings, problems = settings_file.load()
+        log.to_file("lsp", settings.log_level)
+        from infill.lsp.server import build
+
+        build(settings, problems=problems, trusted=True if trust_workspace else None).start_io(*streams)
 
 
 def _address(tcp: str, any_host: bool) -> tuple[str, int]:

@@ -1,0 +1,68 @@
+"""Makes the README's picture from the real thing: runs the commands in a terminal of their own and draws what they printed. `python docs/pictures/make.py`
+
+The engine that answers is started in an empty home, so that the picture shows what a newcomer sees.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("infill complete docs/examples/temperature.py:8:5", "infill engine status")
+COLUMNS = 110
+TITLE = "infill"
+
+
+def printed(command: str, home: str) -> str:
+    """What a command prints to a terminal, colours included."""
+    environment = {**os.environ, "INFILL_HOME": home, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "COLORTERM": "truecolor"}
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "infill", *command.split()[1:]]
+    process = subprocess.Popen(words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    chunks = []
+    while True:
+        try:
+            chunk = os.read(ours, 65_536)
+        except OSError:  # how Linux says that the other end has gone
+            break
+        if not chunk:
+            break
+        chunks.append(chunk)
+    os.close(ours)
+    if process.wait() != 0:
+        raise SystemExit(f"{command} failed.")
+    return b"".join(chunks).decode().replace("\r\n", "\n")
+
+
+def draw(screens: list[tuple[str, str]]) -> str:
+    """An SVG of a terminal in which the commands were typed."""
+    console = Console(record=True, width=COLUMNS, file=Path(os.devnull).open("w", encoding="utf-8"), force_terminal=True, color_system="truecolor")
+    for command, output in screens:
+        console.print(Text.assemble(("$ ", "dim"), (command, "bold")))
+        console.print(Text.from_ansi(output.rstrip("\n")))
+        console.print()
+    picture = console.export_svg(title=TITLE)
+    # a picture asks no server for its letters
+    return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as home:
+        printed(COMMANDS[0], home)  # the first loads the model: what is drawn is a warm one
+        screens = [(command, printed(command, home)) for command in COMMANDS]
+        printed("infill engine stop", home)
+    (ROOT / "docs" / "pictures" / "terminal.svg").write_text(draw(screens), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
