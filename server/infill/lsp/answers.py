@@ -20,6 +20,7 @@ from infill.lsp import convert
 from infill.lsp.configuration import Configuration
 from infill.lsp.documents import Document, Documents
 from infill.lsp.messages import Messages
+from infill.lsp.provision import Provision
 from infill.lsp.rules import Rules
 from infill.lsp.snapshot import Snapshots
 from infill.lsp.status import Status
@@ -75,6 +76,7 @@ class Answers:
         rules: Rules,
         snapshots: Snapshots,
         completer: Completer,
+        provision: Provision,
         status: Status,
         messages: Messages,
     ) -> None:
@@ -83,6 +85,7 @@ class Answers:
         self._rules = rules
         self._snapshots = snapshots
         self._completer = completer
+        self._provision = provision
         self._status = status
         self._messages = messages
         self.on_answered: Callable[[Outcome, str], None] = lambda outcome, language: None
@@ -110,6 +113,7 @@ class Answers:
         return Answer(document=document, line=at[0], index=at[1], until=until, request=request, outcome=outcome)
 
     async def _answer(self, request: CompletionRequest) -> Outcome:
+        self._completer.provider = self._provision.current()
         try:
             return await self._completer.complete(request)
         except (ProviderError, ModelError) as exc:

@@ -19,7 +19,7 @@ from pygls.capabilities import ServerCapabilitiesBuilder
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 
-from infill import __version__, state
+from infill import __version__
 from infill.completion.pipeline import Completer
 from infill.errors import InfillError
 from infill.generation.choice import chosen
@@ -38,13 +38,13 @@ from infill.lsp.inline_completion import InlineCompletion
 from infill.lsp.messages import Messages
 from infill.lsp.popup import Popup
 from infill.lsp.progress import Progress
+from infill.lsp.provision import Provision
 from infill.lsp.rules import Rules
 from infill.lsp.snapshot import Snapshots
 from infill.lsp.status import Status
 from infill.lsp.stream import Writer, read_in_thread
 from infill.lsp.sync import Sync
 from infill.lsp.wire import Wire, converter
-from infill.providers.local import LocalProvider
 from infill.settings import Settings
 from infill.stats import Statistics
 
@@ -81,14 +81,15 @@ class Server(LanguageServer):
         self.documents = Documents()
         self.rules = Rules(self.documents)
         self.snapshots = Snapshots(self.documents, self.rules)
-        self.local = LocalProvider(settings, self.model, self.status.engine_changed, client="infill lsp")
-        self.completer = Completer(self.local, settings)
+        self.provision = Provision(settings, on_changed=self.status.engine_changed, tell=self._trouble, background=self.background)
+        self.completer = Completer(self.provision.provider, settings)
         self.answers = Answers(
             configuration=self.configuration,
             documents=self.documents,
             rules=self.rules,
             snapshots=self.snapshots,
             completer=self.completer,
+            provision=self.provision,
             status=self.status,
             messages=self.messages,
         )
@@ -113,18 +114,13 @@ class Server(LanguageServer):
         self._take_messages()
         self.configuration.follow(self._configured)
 
-    def model(self) -> str:
-        """The model that completes: the setting, else what was last chosen here."""
-        folder = str(self.documents.folders[0]) if self.documents.folders else None
-        return self.configuration.settings.models.complete or state.chosen_model("complete", folder)
-
     def _writing(self) -> tuple[Answerer, str, bool]:
         """Who writes code, with which model, and whether that follows instructions."""
         folder = str(self.documents.folders[0]) if self.documents.folders else None
         return cast("Answerer", self.completer.provider), *chosen(self.configuration.settings.models, folder)
 
     def _offer_commands(self) -> None:
-        engine = EngineCommands(self.local, self.status)
+        engine = EngineCommands(self.provision.local, self.status)
         self.commands.add("infill.didAccept", str, self.acceptance.did_accept)
         self.commands.add("infill.explain", Nothing, self._explain)
         self.commands.add("infill.generate", GenerateArgument, self.generate.run)
@@ -165,7 +161,7 @@ class Server(LanguageServer):
         self.documents.encoding = _encoding(params.capabilities)
         self.documents.folders = _folders(params)
         self.configuration.start(params.initialization_options, self.documents.folders)
-        self.rules.configure(self.configuration.settings)
+        self._configured(self.configuration.settings)
         options = self.protocol.fm.feature_options
         options[types.TEXT_DOCUMENT_INLINE_COMPLETION] = types.InlineCompletionOptions()
         options[types.TEXT_DOCUMENT_COMPLETION] = self.popup.announce()
@@ -174,7 +170,7 @@ class Server(LanguageServer):
     async def _on_initialized(self, params: types.InitializedParams) -> None:
         await self.configuration.on_initialized(params)
         self.popup.configured(self.configuration.settings)
-        self._say_who_answers()
+        self.status.open()
         self.background.start(self._preload(), "loading the model ahead")
 
     async def _on_did_change_folders(self, params: types.DidChangeWorkspaceFoldersParams) -> None:
@@ -182,31 +178,37 @@ class Server(LanguageServer):
         kept = [folder for folder in self.documents.folders if folder not in gone]
         self.documents.folders = kept + _paths([folder.uri for folder in params.event.added])
         self.configuration.moved(self.documents.folders)
-        self._look_again(self.configuration.settings)
+        self._configured(self.configuration.settings)
 
     async def _on_shutdown(self, params: None) -> None:
         await self._end()
 
     def _configured(self, settings: Settings) -> None:
+        self.status.forgive()
         self.completer.settings = settings
-        self.local.configure(settings)
-        self._look_again(settings)
+        self.completer.provider = self.provision.configure(settings, self._folder())
+        self.rules.configure(settings)
+        self.sync.rules_changed()
         self.popup.configured(settings)
         self._say_who_answers()
 
-    def _look_again(self, settings: Settings) -> None:
-        self.rules.configure(settings)
-        self.sync.rules_changed()
-
     def _say_who_answers(self) -> None:
-        self.status.configured(enabled=self.configuration.settings.enabled, provider=self.completer.provider.name, model=self.model())
+        enabled = self.configuration.settings.enabled
+        self.status.configured(enabled=enabled, provider=self.completer.provider.name, model=self.provision.model())
+
+    def _folder(self) -> Path | None:
+        return self.documents.folders[0] if self.documents.folders else None
+
+    def _trouble(self, error: InfillError) -> None:
+        self.status.failed(error)
+        self.messages.trouble(error)
 
     async def _preload(self) -> None:
         await self.configuration.known.wait()
         settings = self.configuration.settings
         if settings.enabled and settings.engine.preload:
             try:
-                await self.local.load()
+                await self.provision.local.load()
             except InfillError as exc:
                 self.status.failed(exc)
 
@@ -247,7 +249,7 @@ class Server(LanguageServer):
     async def _end_parts(self) -> None:
         await self.completer.aclose()
         await self.background.aclose()
-        await self.local.aclose()
+        await self.provision.aclose()
         await asyncio.to_thread(self.statistics.flush)
 
 

@@ -54,6 +54,7 @@ class Status:
     def __init__(self, send: Callable[[dict[str, Any]], None], progress: Progress) -> None:
         self._send = send
         self._progress = progress
+        self._open = False
         self._enabled = True
         self._running = 0
         self._provider, self._model = "", ""
@@ -69,18 +70,26 @@ class Status:
         kind, message = self._kind()
         return Line(kind, message, self._provider, self._model, kind in {"loading", "generating"})
 
+    def open(self) -> None:
+        """The editor listens from now on; before that, LSP allows no notification."""
+        self._open = True
+        self.publish()
+
     def publish(self) -> None:
         """Tell the editor, if there is anything new."""
         line = self.line
-        if line != self._sent:
+        if self._open and line != self._sent:
             self._sent = line
             self._send(msgspec.structs.asdict(line))
 
     def configured(self, *, enabled: bool, provider: str, model: str) -> None:
         """Who will be asked."""
         self._enabled, self._provider, self._model = enabled, provider, model
-        self._trouble = None
         self.publish()
+
+    def forgive(self) -> None:
+        """Whatever was wrong may be right now: somebody has changed something."""
+        self._trouble = None
 
     @contextlib.contextmanager
     def working(self, deadline_ms: float) -> Iterator[None]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from infill.lsp.server import Server, build
+from infill.providers.base import Provider
 from infill.providers.fake import Fake, Script
 
 PATIENCE = 5.0
@@ -24,7 +25,7 @@ class Editor:
     def __init__(self, script: Script) -> None:
         self.server: Server = build()
         self.fake = Fake(script)
-        self.server.completer.provider = self.fake
+        self.play(self.fake)
         self.settings: Any = None
         """What `workspace/configuration` is answered with."""
         self.heard: list[dict[str, Any]] = []
@@ -33,6 +34,11 @@ class Editor:
         self._number = 0
         self.server.protocol.finished = asyncio.get_running_loop().create_future()
         self.server.protocol.set_writer(self)
+
+    def play(self, provider: Provider) -> None:
+        """Have this provider answer."""
+        self.server.provision.current = lambda: provider  # type: ignore[method-assign]
+        self.server.completer.provider = provider
 
     # ---- as pygls's writer
 

@@ -1,0 +1,105 @@
+"""Who answers in this editor: the local model alone, or the user's chain of providers around it; built anew when the settings or the choice change.
+
+With nothing but `local` in the order, no chain is built and none of its modules is imported. Nothing is connected to or started here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infill import state
+from infill.engine.protocol import Changed
+from infill.errors import InfillError
+from infill.lsp.background import Background
+from infill.providers.base import Provider
+from infill.providers.local import LocalProvider
+from infill.settings import Settings
+
+if TYPE_CHECKING:
+    from infill.providers.chain import Chain
+
+FRESH_SECONDS = 1.0
+"""How long a choice that was read from the state counts as known: the command line and other windows may change it."""
+LOCAL = "local"
+
+
+class Provision:
+    """Holds the provider, and knows which model was chosen."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        on_changed: Callable[[Changed], None],
+        tell: Callable[[InfillError], None],
+        background: Background,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.local = LocalProvider(settings, self.local_model, on_changed, client="infill lsp")
+        self.provider: Provider = self.local
+        self._settings = settings
+        self._tell = tell
+        self._background = background
+        self._clock = clock
+        self._chain: Chain | None = None
+        self._built_from: Any = None
+        self._workspace: str | None = None
+        self._chosen = ""
+        self._read_at = -FRESH_SECONDS
+
+    def model(self) -> str:
+        """The model that completes: the setting, else what was last chosen for this workspace, else for this user."""
+        if setting := self._settings.models.complete:
+            return setting
+        if not self._chosen or self._clock() - self._read_at >= FRESH_SECONDS:
+            self._chosen, self._read_at = state.chosen_model("complete", self._workspace), self._clock()
+        return self._chosen
+
+    def local_model(self) -> str:
+        """What the engine loads, while a remote model is chosen as well."""
+        model = self.model()
+        return model if model.startswith(f"{LOCAL}:") else state.BUNDLED
+
+    def chosen(self) -> None:
+        """Somebody has chosen another model: look again."""
+        self._chosen = ""
+
+    def configure(self, settings: Settings, folder: Path | None) -> Provider:
+        """Take new settings, or another workspace; returns who answers from now on."""
+        self._settings, self._workspace = settings, str(folder) if folder else None
+        self.chosen()
+        self.local.configure(settings)
+        return self.current()
+
+    def current(self) -> Provider:
+        """Who answers: the same object as before unless what it is made of has changed."""
+        settings, model = self._settings, self.model()
+        remote_model = "" if model.startswith(f"{LOCAL}:") else model
+        made_of = (settings.providers, settings.privacy.offline, remote_model)
+        if made_of != self._built_from:
+            self._built_from, before = made_of, self._chain
+            self._chain = None if settings.providers.order == [LOCAL] and not remote_model else self._build(settings, model)
+            self.provider = self._chain or self.local
+            if before is not None:
+                self._background.start(_leave(before, self.local), "leaving a provider")
+        return self.provider
+
+    async def aclose(self) -> None:
+        if self._chain is not None:
+            await self._chain.aclose()
+        await self.local.aclose()
+
+    def _build(self, settings: Settings, model: str) -> Chain:
+        from infill.providers import setup
+
+        return setup.chain(settings, self.local, model=model, tell=self._tell)
+
+
+async def _leave(chain: Chain, local: LocalProvider) -> None:
+    """Close what a chain was made of, but for the local provider, which goes on."""
+    for member in chain.members:
+        if member.provider is not local:
+            await member.provider.aclose()
