@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
+
 from infill.ask import Stop
 from infill.engine.protocol import Complete, Generate, Text, Warm
 from infill.engine.queue import QUANTUM, TOGETHER, Job, Queue
