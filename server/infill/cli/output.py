@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -83,6 +83,19 @@ def suggestion(before: str, text: str, after: str) -> None:
 
     parts = Text.assemble((_harmless(before), "dim"), (_harmless(text), "bold green"), (_harmless(after), "dim"))
     console().print(parts)
+
+
+@contextlib.contextmanager
+def live() -> Iterator[Callable[[str, str], None]]:
+    """Text that grows, with a line about it below; gone at the end. On a terminal only: a pipe gets the finished text alone."""
+    if not on_terminal():
+        yield lambda text, line: None
+        return
+    from rich.console import Group
+    from rich.live import Live
+
+    with Live(console=console(), refresh_per_second=20, transient=True, vertical_overflow="crop") as shown:
+        yield lambda text, line: shown.update(Group(_plain(text), _plain(line, "dim")))
 
 
 def on_terminal(stream: Any = None) -> bool:

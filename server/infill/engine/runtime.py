@@ -86,8 +86,10 @@ class Runtime:
     def complete(self, ask: Complete) -> Iterator[Text | Done | None]:
         """Fill in the middle."""
         run = Run(ask.stop.deadline_ms)
-        wanted, suffix = self._prompt(ask.prefix, ask.suffix, ask.snippets, ask.path, ask.stop.max_tokens, ask.slot, run)
-        return self._answer(ask.id, ask.slot, wanted, suffix, ask.sampling, ask.stop, ask.candidates, run)
+        longest = min(ask.stop.max_tokens, self._room // 4)  # a long answer must not starve the prompt
+        wanted, suffix = self._prompt(ask.prefix, ask.suffix, ask.snippets, ask.path, longest, ask.slot, run)
+        stop = msgspec.structs.replace(ask.stop, max_tokens=min(ask.stop.max_tokens, self._room - len(wanted)))
+        return self._answer(ask.id, ask.slot, wanted, suffix, ask.sampling, stop, ask.candidates, run)
 
     def generate(self, ask: Generate) -> Iterator[Text | Done | None]:
         """Answer a conversation through the model's own chat template. Raises ProviderRefused where it has none."""
@@ -95,7 +97,7 @@ class Runtime:
             raise ProviderRefused(f"{self._file.title} follows no instructions: it has no chat template.", "Choose an instruct model.")
         run = Run(ask.stop.deadline_ms)
         wanted = prompt_tokens.chat(ask.messages, self._model.render_chat, self._model.tokenize)
-        room = min(self._model.trained_context, self._context.size)
+        room = self._room
         if len(wanted) + min(ask.stop.max_tokens, 64) > room:
             raise ProviderRefused(f"The instruction takes {len(wanted)} tokens, and {self._file.title} has room for {room}.", "Select less code.")
         stop = msgspec.structs.replace(ask.stop, max_tokens=min(ask.stop.max_tokens, room - len(wanted)))
@@ -127,6 +129,11 @@ class Runtime:
 
     # ---- what they are made of
 
+    @property
+    def _room(self) -> int:
+        """Tokens that a prompt and its answer may have together."""
+        return min(self._model.trained_context, self._context.size)
+
     def _prompt(
         self, prefix: str, suffix: str, snippets: Sequence[Snippet], path: str, max_tokens: int, name: str, run: Run
     ) -> tuple[list[int], Sequence[int]]:
@@ -135,7 +142,7 @@ class Runtime:
             self._fim = prompt_tokens.fim_of(self._model, self._file.fim_order, self._file.title)
         tokenize = self._model.tokenize
         parts = Parts(prefix=tokenize(prefix), suffix=tokenize(suffix), header=prompt_tokens.header(self._fim, snippets, path, tokenize))
-        room = min(self._model.trained_context, self._context.size) - prompt_tokens.overhead(self._fim) - max_tokens
+        room = self._room - prompt_tokens.overhead(self._fim) - max_tokens
         previous = next((slot.suffix for slot in self._slots if slot.name == name), ())
         parts, notes = prompt_tokens.fit(parts, prompt_tokens.budget(room), previous)
         run.notes += notes

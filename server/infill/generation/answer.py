@@ -84,12 +84,31 @@ def to_whole_statement(code: str) -> str:
     return "\n".join(lines) or code
 
 
+MOST_REPEATS = 3
+"""The same line so many times in a row is a model running in circles; closing brackets and blank lines may."""
+
+
+def runs_in_circles(code: str) -> bool:
+    """Whether the last whole lines are the same one again and again: nothing better will come."""
+    lines = code.split("\n")[:-1][-MOST_REPEATS - 1 :]
+    return len(lines) > MOST_REPEATS and len(set(lines)) == 1 and any(character.isalnum() for character in lines[0])
+
+
+def without_circles(code: str) -> str:
+    """Ends before a line comes for the third time in a row."""
+    lines = code.split("\n")
+    for number in range(2, len(lines)):
+        if lines[number] == lines[number - 1] == lines[number - 2] and any(character.isalnum() for character in lines[number]):
+            return "\n".join(lines[: number - 1])
+    return code
+
+
 def placed(raw: str, place: Place, before: str, after: str, cut_short: bool, from_fim: bool) -> str:
     """All steps in order: the text that goes between `before` and `after`, which are the document without what is replaced."""
     code = raw if from_fim else code_of(raw)
     if cut_short:
         code = to_whole_statement(code)
-    code = without_following(without_signature(code, before), after)
+    code = without_following(without_signature(without_circles(code), before), after)
     if not code.strip():
         return ""
     text = reindented(code.strip("\n").rstrip(), place.indent)

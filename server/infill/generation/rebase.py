@@ -21,6 +21,9 @@ def rebased(old: str, new: str, start: int, end: int) -> tuple[int, int] | None:
     if first >= len(before) - tail:
         moved = len(new) - len(old)
         return start + moved, end + moved
+    if (twin := _only_twin(before, after, first, last)) is not None:
+        moved = twin - sum(map(len, before[:first]))
+        return start + moved, end + moved
     if len(before) - tail - same > MOST_LINES:
         return None
     for block in SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks():
@@ -28,6 +31,20 @@ def rebased(old: str, new: str, start: int, end: int) -> tuple[int, int] | None:
             moved = sum(map(len, after[: block.b])) - sum(map(len, before[: block.a]))
             return start + moved, end + moved
     return None
+
+
+def _only_twin(before: list[str], after: list[str], first: int, last: int) -> int | None:
+    """Offset in `after` of the lines `first..last` of `before`, where there is exactly one such place in both."""
+    wanted = [line.rstrip("\n") for line in before[first : last + 1]]
+    if not any(line.strip() for line in wanted):
+        return None
+    found = [_places(lines, wanted) for lines in (before, after)]
+    return sum(map(len, after[: found[1][0]])) if [len(places) for places in found] == [1, 1] else None
+
+
+def _places(lines: list[str], wanted: list[str]) -> list[int]:
+    count = len(wanted)
+    return [at for at in range(len(lines) - count + 1) if [line.rstrip("\n") for line in lines[at : at + count]] == wanted]
 
 
 def _common(one: list[str], other: list[str]) -> int:

@@ -6,7 +6,7 @@ No LSP, no sockets: the provider is handed in. Being cancelled closes the provid
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
@@ -25,12 +25,14 @@ NO_INSTRUCTIONS = "The model {model} follows no instructions: it only continues 
 class Answerer(Protocol):
     """A provider that can do both: `providers.base.Provider` and `Generator`."""
 
+    name: str
+
     @property
     def limits(self) -> Limits: ...
 
-    def complete(self, prompt: Prompt) -> AsyncIterator[Event]: ...
+    def complete(self, prompt: Prompt) -> AsyncGenerator[Event, None]: ...
 
-    def generate(self, instruction: Instruction, model: str = "") -> AsyncIterator[Event]: ...
+    def generate(self, instruction: Instruction, model: str = "") -> AsyncGenerator[Event, None]: ...
 
 
 class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,40 +101,53 @@ class Writer:
     async def _attempt(self, request: GenerationRequest, where: Place, *, by_fim: bool) -> AsyncGenerator[Progress, None]:
         around = prompt.surroundings(request.text, where, self._budget())
         before, after = request.text[: where.start], request.text[where.end :]
-        raw, tokens, started, why = "", 0, self._clock(), "end"
-        events = self._by_fim(request, where, around) if by_fim else self._by_instruction(request, where, around)
-        async for event in events:
-            if isinstance(event, Delta):
-                raw, tokens = raw + event.text, tokens + 1
-                text = answer.placed(raw, where, before, after, cut_short=False, from_fim=by_fim)
-                rate = tokens / max(self._clock() - started, 1e-6)
-                yield Progress(text=text, place=where, tokens=tokens, tokens_per_second=rate)
-            elif isinstance(event, Finish):
-                why = event.why
-            else:
-                cut_short = why in {"length", "deadline"}
-                text = answer.placed(raw, where, before, after, cut_short=cut_short, from_fim=by_fim)
-                yield self._finished(event, where, text, around.notes + self._remarks(event, by_fim=by_fim, cut_short=cut_short))
+        raw, started, why = "", self._clock(), "end"
+        report = Report(provider=self.answerer.name, model=request.model)
 
-    def _finished(self, report: Report, where: Place, text: str, notes: tuple[str, ...]) -> Progress:
+        def shown(*, cut_short: bool) -> str:
+            return answer.placed(raw, where, before, after, cut_short=cut_short, from_fim=by_fim)
+
+        async with aclosing(self._by_fim(request, where, around) if by_fim else self._by_instruction(request, where, around)) as events:
+            async for event in events:
+                if isinstance(event, Delta):
+                    raw += event.text
+                    yield self._so_far(raw, shown(cut_short=False), where, self._clock() - started)
+                    if answer.runs_in_circles(raw):
+                        why = "circles"
+                        break
+                elif isinstance(event, Finish):
+                    why = event.why
+                else:
+                    report = event
+        cut_short = why in {"length", "deadline"}
+        last = self._so_far(raw, shown(cut_short=cut_short), where, self._clock() - started)
+        yield self._finished(report, last, around.notes + self._remarks(report, why, by_fim=by_fim))
+
+    def _so_far(self, raw: str, text: str, where: Place, seconds: float) -> Progress:
+        # what arrives are pieces of text: until the report comes, tokens are told from their usual length
+        tokens = round(len(raw) / self.answerer.limits.chars_per_token)
+        return Progress(text=text, place=where, tokens=tokens, tokens_per_second=tokens / max(seconds, 1e-6))
+
+    def _finished(self, report: Report, last: Progress, notes: tuple[str, ...]) -> Progress:
         timings = report.timings
-        rate = 1000 * timings.tokens_generated / timings.generate_ms if timings.generate_ms else 0.0
-        return Progress(
-            text=text,
-            place=where,
+        measured = timings.tokens_generated and timings.generate_ms
+        return msgspec.structs.replace(
+            last,
             done=True,
-            tokens=timings.tokens_generated,
-            tokens_per_second=rate,
+            tokens=timings.tokens_generated or last.tokens,
+            tokens_per_second=1000 * timings.tokens_generated / timings.generate_ms if measured else last.tokens_per_second,
             provider=report.provider,
             model=report.model,
             notes=notes + report.notes,
             timings=timings,
         )
 
-    def _remarks(self, report: Report, *, by_fim: bool, cut_short: bool) -> tuple[str, ...]:
+    def _remarks(self, report: Report, why: str, *, by_fim: bool) -> tuple[str, ...]:
         remarks: tuple[str, ...] = (NO_INSTRUCTIONS.format(model=report.model),) if by_fim else ()
-        if cut_short:
-            remarks += (f"ended at {self.settings.max_tokens} tokens or the deadline, after the last whole statement",)
+        if why in {"length", "deadline"}:
+            remarks += (f"Ended at {self.settings.max_tokens} tokens or the deadline, after the last whole statement.",)
+        if why == "circles":
+            remarks += ("Ended early: the model only repeated itself.",)
         return remarks
 
     def _budget(self) -> int:
@@ -143,7 +158,7 @@ class Writer:
     def _sampling(self) -> Sampling:
         return Sampling(temperature=self.settings.temperature)
 
-    def _by_fim(self, request: GenerationRequest, where: Place, around: prompt.Surroundings) -> AsyncIterator[Event]:
+    def _by_fim(self, request: GenerationRequest, where: Place, around: prompt.Surroundings) -> AsyncGenerator[Event, None]:
         selected = request.text[where.start : where.end]
         prefix, suffix = prompt.fim_parts(around, where, selected, request.language)
         stop = Stop(max_tokens=self.settings.max_tokens, indent=len(where.indent.expandtabs(8)) or None, deadline_ms=self.settings.deadline_ms)
@@ -160,7 +175,7 @@ class Writer:
             )
         )
 
-    def _by_instruction(self, request: GenerationRequest, where: Place, around: prompt.Surroundings) -> AsyncIterator[Event]:
+    def _by_instruction(self, request: GenerationRequest, where: Place, around: prompt.Surroundings) -> AsyncGenerator[Event, None]:
         selected = request.text[where.start : where.end]
         messages = prompt.conversation(around, where, selected, request.language, request.path)
         stop = Stop(max_tokens=self.settings.max_tokens, deadline_ms=self.settings.deadline_ms)
