@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from infill.ask import Finish
+from infill.ask import Finish, Stop
 from infill.engine import transport
 from infill.engine.client import EngineClient
 from infill.engine.launch import Engine as EngineProcess
@@ -20,6 +20,8 @@ from infill.errors import DoesNotFit, InfillError, UnknownModel
 from infill.models.fit import Plan
 from infill.models.store import ModelFile
 from infill.settings import Engine
+
+A, B = "local:a", "local:b"
 
 
 class Scripted:
@@ -161,6 +163,10 @@ class World:
             return None
         return Plan(context=plan.context // 2), f"The context was shortened to {plan.context // 2} tokens."
 
+    def jobs(self) -> list[object]:
+        """What the server has not ended."""
+        return list(self.server._worker.jobs())
+
     async def aclose(self) -> None:
         for client in self._clients:
             await client.aclose()
@@ -187,3 +193,22 @@ async def serving() -> AsyncIterator[tuple[World, Server]]:
             gate.set()
         server.leave("the test is over")
         await asyncio.wait_for(task, 10)
+
+
+def ask(slot: str = "main.py", model: str = A, tokens: int = 2, deadline_ms: int = 10_000, **more) -> Complete:
+    return Complete(id=0, model=model, slot=slot, prefix="", suffix="", stop=Stop(max_tokens=tokens, deadline_ms=deadline_ms), **more)
+
+
+async def answer(client: EngineClient, question: Complete | Generate) -> tuple[str, Done]:
+    text = ""
+    stream = client.generate(question) if isinstance(question, Generate) else client.complete(question)
+    async with contextlib.aclosing(stream) as frames:
+        async for frame in frames:
+            if isinstance(frame, Done):
+                return text, frame
+            text += frame.text
+    raise AssertionError("an answer without an end")
+
+
+def begin(client: EngineClient, question: Complete | Generate) -> asyncio.Task[tuple[str, Done]]:
+    return asyncio.ensure_future(answer(client, question))

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
-from scripted import World, serving
+from scripted import A, B, World, answer, ask, begin, serving
 
 from infill.ask import Stop
 from infill.engine import server as engine_server
 from infill.engine import worker as engine_worker
-from infill.engine.client import EngineClient
-from infill.engine.protocol import Changed, Complete, Done, Generate, Text, Warm
+from infill.engine.protocol import Changed, Done, Generate, Text, Warm
 from infill.engine.server import Server
 from infill.errors import BadModelFile, DoesNotFit, InfillError, ProviderError, ProviderUnavailable, UnknownModel
 from infill.settings import Engine
-
-A, B, C = "local:a", "local:b", "local:c"
 
 
 @pytest.fixture
@@ -30,25 +26,6 @@ async def engine(home) -> AsyncIterator[tuple[World, Server]]:
 @pytest.fixture
 def world(engine: tuple[World, Server]) -> World:
     return engine[0]
-
-
-def ask(slot: str = "main.py", model: str = A, tokens: int = 2, deadline_ms: int = 10_000, **more) -> Complete:
-    return Complete(id=0, model=model, slot=slot, prefix="", suffix="", stop=Stop(max_tokens=tokens, deadline_ms=deadline_ms), **more)
-
-
-async def answer(client: EngineClient, question: Complete | Generate) -> tuple[str, Done]:
-    text = ""
-    stream = client.generate(question) if isinstance(question, Generate) else client.complete(question)
-    async with contextlib.aclosing(stream) as frames:
-        async for frame in frames:
-            if isinstance(frame, Done):
-                return text, frame
-            text += frame.text
-    raise AssertionError("an answer without an end")
-
-
-def begin(client: EngineClient, question: Complete | Generate) -> asyncio.Task[tuple[str, Done]]:
-    return asyncio.ensure_future(answer(client, question))
 
 
 # ---- answers
@@ -121,15 +98,11 @@ async def test_what_is_asked_by_key_overtakes_and_the_other_goes_on_afterwards(w
     slow = begin(client, ask("slow.py", tokens=3))
     await world.logged("step slow.py")
     urgent = begin(other, ask("urgent.py", priority="invoked"))
-    await world.until(lambda: len(server_jobs(world)) == 2)
+    await world.until(lambda: len(world.jobs()) == 2)
     gate.set()
     assert (await urgent)[0] == "local:a0\nlocal:a1\n"
     assert (await slow)[0] == "local:a0\nlocal:a1\nlocal:a2\n"
     assert world.log[2:] == ["step slow.py", "begin local:a urgent.py", "step urgent.py", "step urgent.py", "step slow.py", "step slow.py"]
-
-
-def server_jobs(world: World) -> list[object]:
-    return world.server._worker.jobs()
 
 
 async def test_warming_stops_at_once_when_somebody_asks_and_goes_on_afterwards(world):
@@ -173,7 +146,7 @@ async def test_a_stream_of_generated_code_leaves_the_gaps_to_completions(world):
     code = begin(client, Generate(id=0, model=A, slot="generate", messages=(), stop=Stop(max_tokens=20)))
     await world.logged("step generate")
     completion = begin(client, ask())
-    await world.until(lambda: len(server_jobs(world)) == 2)
+    await world.until(lambda: len(world.jobs()) == 2)
     gate.set()
     await completion
     assert (await code)[0].count("\n") == 20
@@ -258,162 +231,6 @@ async def test_a_step_that_takes_far_too_long_is_given_up_when_others_run_out_of
     await answer(client, ask("other.py", deadline_ms=50))
     with pytest.raises(InfillError, match="computed for too long"):
         await slow
-
-
-# ---- switching
-
-
-async def test_until_the_new_model_is_ready_the_old_one_answers(world):
-    told: list[Changed] = []
-    client = await world.client(told=told)
-    await answer(client, ask())
-    world.loading[B] = world.gate("loading")
-    switching = asyncio.ensure_future(client.load(B))
-    await world.logged("load local:b")
-    assert (await answer(client, ask()))[0].startswith(A)
-    await world.until(lambda: any(change.state == "loading" and change.model == B and change.progress == 0.5 for change in told))
-    assert not switching.done()
-    world.loading[B].set()
-    await switching
-    assert "step trial" in world.log, "it has produced a token"
-    assert (await answer(client, ask(model=B)))[0].startswith(B)
-    assert [model.model for model in (await client.status()).models] == [A, B]
-
-
-async def test_a_new_model_that_fails_leaves_everything_as_it_was(world):
-    client = await world.client()
-    await answer(client, ask())
-    world.broken[B] = BadModelFile("B is damaged.")
-    with pytest.raises(BadModelFile, match=r"B is damaged\."):
-        await client.load(B)
-    assert (await answer(client, ask()))[0].startswith(A)
-    assert world.log.count("load local:a") == 1
-
-
-async def test_a_new_model_that_loads_but_cannot_compute_is_not_taken(world):
-    client = await world.client()
-    await answer(client, ask())
-    world.trouble["trial"] = InfillError("Its first token did not come.")
-    with pytest.raises(InfillError, match="first token did not come"):
-        await client.load(B)
-    assert world.loaded[-1].closed
-    assert [model.model for model in (await client.status()).models] == [A]
-
-
-async def test_where_both_do_not_fit_the_old_one_goes_first(world):
-    world.room = 1
-    client = await world.client()
-    await answer(client, ask())
-    await client.load(B)
-    assert world.log.index("close local:a") < world.log.index("load local:b")
-    assert [model.model for model in (await client.status()).models] == [B]
-
-
-async def test_where_both_do_not_fit_and_the_new_one_fails_the_old_one_comes_back(world):
-    world.room = 1
-    client = await world.client()
-    await answer(client, ask())
-    world.broken[B] = BadModelFile("B is damaged.")
-    with pytest.raises(BadModelFile):
-        await client.load(B)
-    assert world.log[-3:] == ["close local:a", "load local:b", "load local:a"]
-    assert (await answer(client, ask()))[0].startswith(A)
-
-
-async def test_a_request_under_way_is_finished_by_the_old_model_before_it_goes(world):
-    world.room = 1
-    client = await world.client()
-    gate = world.gate("main.py")
-    under_way = begin(client, ask(tokens=3))
-    await world.logged("step main.py")
-    switching = asyncio.ensure_future(client.load(B))
-    await asyncio.sleep(0)
-    gate.set()
-    text, done = await under_way
-    assert (text.count(A), done.model) == (3, A)
-    await switching
-
-
-async def test_what_was_asked_of_the_old_model_while_it_went_is_answered_by_the_new_one_alone(world):
-    world.room = 1
-    client = await world.client()
-    await answer(client, ask())
-    world.loading[B] = world.gate("loading")
-    switching = asyncio.ensure_future(client.load(B))
-    await world.logged("load local:b")
-    late = begin(client, ask())
-    await world.until(lambda: server_jobs(world))
-    world.loading[B].set()
-    await switching
-    text, done = await late
-    assert done.model == B
-    assert A not in text
-    assert (await answer(client, ask()))[1].model == B, "a request that was on its way does not bring the old one back"
-
-
-async def test_two_windows_that_choose_differently_both_have_their_model_if_it_fits(world):
-    one, two = await world.client(), await world.client()
-    for _ in range(2):
-        assert (await answer(one, ask(model=A)))[1].model == A
-        assert (await answer(two, ask(model=B)))[1].model == B
-    assert world.log.count("load local:a") == world.log.count("load local:b") == 1
-
-
-async def test_where_it_does_not_fit_the_last_explicit_choice_wins_and_the_other_is_told(world):
-    world.room = 1
-    told: list[Changed] = []
-    one, two = await world.client(told=told), await world.client()
-    await answer(one, ask(model=A))
-    with pytest.raises(DoesNotFit, match="beside A, which another window uses"):
-        await answer(two, ask(model=B))
-    await two.load(B)
-    await world.until(lambda: any("another window chose local:b" in change.message for change in told))
-    with pytest.raises(DoesNotFit, match="Choose it in this window"):
-        await answer(one, ask(model=A))
-    await one.load(A)
-    assert (await answer(one, ask(model=A)))[1].model == A
-
-
-async def test_a_model_that_does_not_fit_after_all_is_loaded_smaller_and_that_is_said(world):
-    told: list[Changed] = []
-    world.largest_context = 2048
-    client = await world.client(told=told)
-    assert (await answer(client, ask()))[0]
-    assert world.log.count("load local:a") == 3
-    assert [change.message for change in told if change.message] == [
-        "The context was shortened to 4096 tokens.",
-        "The context was shortened to 2048 tokens.",
-    ]
-
-
-async def test_a_model_that_nobody_else_uses_makes_way_without_a_word(world):
-    world.room = 1
-    client = await world.client()
-    assert (await answer(client, ask(model=A)))[1].model == A
-    assert (await answer(client, ask(model=B)))[1].model == B
-    assert (await answer(client, Generate(id=0, model=A, slot="g", messages=(), stop=Stop(max_tokens=1))))[1].model == A
-
-
-async def test_other_ways_of_loading_take_effect_with_the_next_request(world):
-    client = await world.client()
-    await answer(client, ask())
-    client.configure(Engine(threads=3))
-    await answer(client, ask())
-    assert world.log.count("load local:a") == 2
-    client.configure(Engine(threads=3, warm=False))
-    await answer(client, ask())
-    assert world.log.count("load local:a") == 2
-
-
-async def test_unloading_gives_the_memory_back_and_ends_what_was_asked(world):
-    client = await world.client()
-    world.gate("main.py")
-    under_way = begin(client, ask())
-    await world.logged("step main.py")
-    await client.unload(A)
-    assert (await under_way)[1].notes == ("its model was unloaded",)
-    assert world.loaded[0].closed
-    assert (await client.status()).state == "idle"
 
 
 # ---- coming and going
