@@ -99,7 +99,7 @@ async def test_what_was_asked_of_the_old_model_while_it_went_is_answered_by_the_
     switching = asyncio.ensure_future(client.load(B))
     await world.logged("load local:b")
     late = begin(client, ask())
-    await world.until(lambda: world.jobs())
+    await world.until(world.jobs)
     world.loading[B].set()
     await switching
     text, done = await late
