@@ -17,7 +17,7 @@ ONLY = [
     ("lsprotocol", ("infill.lsp",)),
     ("rich", ("infill.cli.output",)),
     ("click", ()),
-    *((library, ("infill.providers", "infill.models.download")) for library in HTTP),
+    *((library, ("infill.providers", "infill.models.download", "infill.models.transfer")) for library in HTTP),
 ]
 """What may be imported | by these alone (a room stands for all that is in it)."""
 

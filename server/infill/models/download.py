@@ -1,0 +1,272 @@
+"""Get a model: find it in the catalogue, look whether there is room, have `transfer` bring it, put it into the store.
+
+Nothing half-done can ever be loaded, and what has arrived is never thrown away: a cancelled, broken or killed download continues where it was.
+The network is touched by the other process only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from infill import errors
+from infill.errors import BadModelFile, DownloadFailed, InfillError, ModelError
+from infill.models import catalog, gguf, store
+from infill.models.fit import amount
+from infill.models.store import Manifest, StoredFile
+from infill.models.transfer import Event, Found, Job, Step, Trouble, local_name
+
+SPARE = 256 * 1024 * 1024
+"""Bytes that a download leaves free on the disk."""
+POLL_SECONDS = 0.1
+"""How soon a wish to cancel is seen."""
+ATTEMPTS = 3
+"""Connections in a row that bring nothing before a download gives up (the hub's library tries several times within each)."""
+WAIT_SECONDS = 0.5
+"""Before the second of them; doubled each time."""
+SPEED_SECONDS = 5.0
+"""Speed is averaged over about this long."""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a download is."""
+
+    phase: Literal["looking", "downloading", "verifying"]
+    done: int = 0
+    total: int = 0
+    speed: float = 0.0
+    """Bytes a second."""
+
+    @property
+    def share(self) -> float:
+        return self.done / self.total if self.total else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        return (self.total - self.done) / self.speed if self.speed > 0 else None
+
+    @property
+    def sentence(self) -> str:
+        """Such as: 0.4 of 1.6 GB, 12 MB/s, 1 min 40 s left."""
+        if self.phase == "looking":
+            return "asking the hub"
+        if self.phase == "verifying":
+            return f"checking {amount(self.total)}"
+        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} left"
+        return f"{amount(self.done)} of {amount(self.total)}, {amount(self.speed)}/s{left}"
+
+
+def fetch(
+    name: str,
+    progress: Callable[[Progress], None] = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+    *,
+    again: bool = False,
+    offline: bool = False,
+) -> Manifest | None:
+    """Have a model of the catalogue, or `owner/repository:file`, on this machine; None when it was cancelled (what has arrived is kept).
+
+    Blocks; call it in a thread where that matters. `progress` is called on the calling thread. Raises UnknownModel, DownloadFailed, ChecksumMismatch,
+    BadModelFile, or InfillError where the directory cannot be written.
+    """
+    entry = catalog.find(name)
+    if (here := store.installed_as(entry.id)) and not again:
+        return here
+    if entry.path or not entry.repository:
+        raise ModelError(f"{entry.title} is a file of your own ({entry.path}): there is nothing to download.", "")
+    if offline:
+        raise DownloadFailed("Downloads are switched off (privacy.offline).", "Allow them, or bring the file and use `infill models import`.")
+    with store.locked(entry.id):
+        if again:
+            _discard_staged(entry.id)
+        return _transfer(entry, progress, cancelled)
+
+
+def needs(entry: catalog.Entry) -> tuple[int, int]:
+    """Bytes still to come and bytes free, as far as the catalogue knows the size."""
+    staged = store.incoming_directory(entry.id)
+    here = sum(file.stat().st_size for file in staged.glob("*")) if staged.exists() else 0
+    return max(0, entry.size - here), store.storage().free
+
+
+def discard(name: str) -> int:
+    """Throw away what has arrived of a model that was not finished; returns the bytes."""
+    short = catalog.short(name)
+    with store.locked(short), store.writing():
+        return _discard_staged(short)
+
+
+def duration(seconds: float) -> str:
+    """Such as 1 min 40 s."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _transfer(entry: catalog.Entry, progress: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Manifest | None:
+    staged = store.incoming_directory(entry.id)
+    job = Job(
+        repository=entry.repository or "",
+        files=entry.files,
+        directory=str(staged),
+        revision=entry.revision or "",
+        attempts=ATTEMPTS,
+        wait_seconds=WAIT_SECONDS,
+    )
+    progress(Progress(phase="looking", total=entry.size))
+    found, meter = None, _Meter()
+    with _child(job) as child:
+        for event in child.events(cancelled):
+            if isinstance(event, Found):
+                found = event
+                _room_for(entry, event)
+                child.go()
+            elif isinstance(event, Step):
+                progress(meter.read(event))
+            elif isinstance(event, Trouble):
+                raise _error(event)
+            elif found is not None:
+                return _install(entry, found, staged)
+    return None
+
+
+def _install(entry: catalog.Entry, found: Found, staged: Path) -> Manifest:
+    first = staged / local_name(found.files[0])
+    try:
+        facts = gguf.read(first)
+    except BadModelFile:
+        _discard_staged(entry.id)
+        raise
+    manifest = Manifest(
+        id=entry.id,
+        title=entry.title,
+        source="hub",
+        files=tuple(_stored(staged, file) for file in found.files),
+        repository=entry.repository or "",
+        revision=found.revision,
+        licence=entry.licence,
+        commercial=entry.commercial,
+        quantization=entry.quantization or facts.quantization,
+        roles=entry.roles,
+        fim_order=entry.fim_order,
+        context=facts.context,
+    )
+    return store.install(manifest, staged)
+
+
+def _stored(staged: Path, file: catalog.File) -> StoredFile:
+    # where the hub told no hash, what arrived is recorded: from now on it can be verified
+    return StoredFile(name=local_name(file), size=file.size or 0, sha256=file.sha256 or store.sha256_of(staged / local_name(file)))
+
+
+def _room_for(entry: catalog.Entry, found: Found) -> None:
+    """Raises DownloadFailed where the disk has not enough room."""
+    missing, free = sum(file.size or 0 for file in found.files) - found.here, store.storage().free
+    if free < missing + SPARE:
+        hint = f"Free {amount(missing + SPARE - free)} more, choose a smaller model, or set INFILL_HOME to another disk."
+        message = f"{entry.title} needs {amount(missing)} and {amount(free)} are free on the disk of {store.models_directory()}."
+        raise DownloadFailed(message, hint)
+
+
+def _discard_staged(short: str) -> int:
+    staged, freed = store.incoming_directory(short), 0
+    for file in staged.glob("*"):
+        freed += file.stat().st_size
+        file.unlink()
+    return freed
+
+
+def _error(trouble: Trouble) -> InfillError:
+    return errors.BY_NAME.get(trouble.error, DownloadFailed)(trouble.message, trouble.hint)
+
+
+class _Meter:
+    """Speed from steps, smoothed."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, int] | None = None
+        self._speed = 0.0
+
+    def read(self, step: Step) -> Progress:
+        now = time.monotonic()
+        if step.phase == "downloading":
+            if self._last and (passed := now - self._last[0]) > 0 and step.done >= self._last[1]:
+                current, weight = (step.done - self._last[1]) / passed, min(1.0, passed / SPEED_SECONDS)
+                self._speed = current if not self._speed else self._speed + (current - self._speed) * weight
+            self._last = now, step.done
+        return Progress(phase="verifying" if step.phase == "verifying" else "downloading", done=step.done, total=step.total, speed=self._speed)
+
+
+@contextlib.contextmanager
+def _child(job: Job) -> Iterator[_Child]:
+    """The process that transfers. Leaving the block ends it, whatever it does."""
+    child = _Child(job)
+    child.start()
+    try:
+        yield child
+    finally:
+        child.end()
+
+
+class _Child:
+    """Both ends of its pipes."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._lines: queue.Queue[bytes] = queue.Queue()
+
+    def start(self) -> None:
+        hidden = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW
+        pipe = subprocess.PIPE
+        command = [sys.executable, "-m", "infill.models.transfer"]
+        # the hub's library would else tell the hub which programs it finds here
+        environment = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1"}
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, creationflags=hidden, env=environment)
+        self._say(msgspec.json.encode(self._job))
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                stream.close()
+
+    def go(self) -> None:
+        """Let it transfer."""
+        self._say(b"")
+
+    def events(self, cancelled: Callable[[], bool]) -> Iterator[Event]:
+        """What it tells, until it is done or cancelled. Raises DownloadFailed where it ends without a word."""
+        while not cancelled():
+            try:
+                line = self._lines.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if not line:
+                raise DownloadFailed("The download ended unexpectedly.", "Try again: what has arrived is kept.")
+            yield msgspec.json.decode(line, type=Event)
+
+    def _say(self, line: bytes) -> None:
+        if self._process.stdin:
+            with contextlib.suppress(OSError):  # it is gone: the end of its output says so
+                self._process.stdin.write(line + b"\n")
+                self._process.stdin.flush()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            self._lines.put(line)
+        self._lines.put(b"")

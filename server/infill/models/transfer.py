@@ -1,0 +1,353 @@
+"""A process that brings a model's files here, and does nothing else: `python -m infill.models.transfer`, driven by `download` over its pipes.
+
+huggingface_hub speaks to the hub: its mirrors (HF_ENDPOINT), token, proxies, offline switch and retries. Its own file handling is left aside: since
+version 2 it starts from nothing after a break. Here a part is kept under the name of what it will be (its hash), and continued. Xet is left
+aside too: it cannot continue.
+
+A process of its own can be ended at any moment, keeps the hub's libraries out of editors' servers, and ends by itself when whoever started it is
+gone.
+Nothing that arrives bears its final name before its SHA-256 is right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from infill.errors import ChecksumMismatch, DownloadFailed, InfillError
+from infill.models import store
+from infill.models.catalog import File
+
+CHUNK = 256 * 1024
+"""The library's own 10 MB are lost whenever a connection breaks, and make a bar stand still on a slow line."""
+PROGRESS_SECONDS = 0.1
+SPLIT = re.compile(r"-\d{5}-of-(\d{5})\.gguf$")
+LATER = "What has arrived is kept: the same command continues."
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What to bring, and where to."""
+
+    repository: str
+    files: tuple[File, ...]
+    directory: str
+    revision: str = ""
+    attempts: int
+    """Tries in a row that bring nothing before giving up."""
+    wait_seconds: float
+    """Before the second try; doubled each time."""
+
+
+class Found(msgspec.Struct, frozen=True, tag="found"):
+    """What the hub has, before anything is transferred."""
+
+    revision: str
+    files: tuple[File, ...]
+    here: int
+    """Bytes that arrived earlier."""
+
+
+class Step(msgspec.Struct, frozen=True, tag="step"):
+    """How far it is."""
+
+    phase: str
+    """`downloading` or `verifying`."""
+    done: int
+    total: int
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """All files are here, whole, under their names."""
+
+
+class Trouble(msgspec.Struct, frozen=True, tag="trouble"):
+    """It ended without them."""
+
+    error: str
+    message: str
+    hint: str
+
+
+Event = Found | Step | Finished | Trouble
+
+
+def bring(job: Job, tell: Callable[[Event], None], go: Callable[[], None]) -> None:
+    """Bring all files. `go` returns when they may be transferred. Raises InfillError."""
+    revision, files = resolve(job)
+    directory = Path(job.directory)
+    with store.writing():
+        directory.mkdir(parents=True, exist_ok=True)
+        _sweep(directory, files)
+        tell(Found(revision, files, sum(_arrived(directory, file) for file in files)))
+    go()
+    total, before = sum(file.size or 0 for file in files), 0
+    for file in files:
+        with store.writing():
+            _one(job, revision, file, lambda phase, done, before=before: tell(Step(phase, before + done, total)))  # type: ignore[misc]
+        before += file.size or 0
+
+
+def resolve(job: Job) -> tuple[str, tuple[File, ...]]:
+    """The commit and the files' exact names, sizes and hashes, as the hub has them now. Raises DownloadFailed or ChecksumMismatch."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    files, revision, found = job.files, job.revision, []
+    if any("*" in file.name for file in files):
+        files = tuple(exact for file in files for exact in _by_pattern(job, file))
+    for file in files:
+        url = hf_hub_url(job.repository, file.name, revision=revision or None)
+        told = _persistently(job, lambda url=url: get_hf_file_metadata(url), file.name)  # type: ignore[misc]
+        revision = revision or told.commit_hash or ""
+        found.append(_as_promised(job, file, told))
+    return revision, tuple(found)
+
+
+def _as_promised(job: Job, file: File, told: Any) -> File:
+    if not told.etag or not told.size or not told.commit_hash:
+        hint = "If HF_ENDPOINT is set, check that it names a mirror of the hub; else check your proxy and firewall."
+        raise DownloadFailed(f"What answered for {job.repository} is no hub of models.", hint)
+    digest = told.etag if re.fullmatch(r"[0-9a-f]{64}", told.etag) else ""
+    if file.sha256 and digest and digest != file.sha256:
+        hint = "It was replaced since; look at the repository before trusting it, or choose another model."
+        raise ChecksumMismatch(f"The hub's {file.name} is not the file that the catalogue names (its SHA-256 differs).", hint)
+    if file.size and told.size != file.size:
+        raise ChecksumMismatch(f"The hub's {file.name} has {told.size:,} bytes, the catalogue says {file.size:,}.", "Choose another model.")
+    return File(name=file.name, size=told.size, sha256=file.sha256 or digest)
+
+
+def _by_pattern(job: Job, file: File) -> list[File]:
+    """The files that a pattern means: one whole file rather than a split one, the shortest name rather than a variant."""
+    from huggingface_hub import HfApi
+
+    names = _persistently(
+        job, lambda: [entry.path for entry in HfApi().list_repo_tree(job.repository, revision=job.revision or None, recursive=True)]
+    )
+    fitting = sorted((name for name in names if fnmatch.fnmatch(name.lower(), file.name.lower())), key=lambda name: (len(name), name))
+    if whole := [name for name in fitting if not SPLIT.search(name)]:
+        return [msgspec.structs.replace(file, name=whole[0])]
+    if fitting:
+        stem = SPLIT.sub("", fitting[0])
+        return [File(name=name) for name in sorted(fitting) if SPLIT.sub("", name) == stem]
+    others = [name for name in names if name.endswith(".gguf")][:6]
+    raise DownloadFailed(f"{job.repository} has no file {file.name}.", f"It has {', '.join(others)}." if others else "It has no GGUF files at all.")
+
+
+def _one(job: Job, revision: str, file: File, tell: Callable[[str, int], None]) -> None:
+    """One file: continue its part, check it, give it its name."""
+    final, part = Path(job.directory) / local_name(file), _part(Path(job.directory), file)
+    if not final.exists():
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _continue(job, revision, file, part, lambda done: tell("downloading", done))
+        if file.sha256 and store.sha256_of(part, lambda done: tell("verifying", done)) != file.sha256:
+            part.unlink()
+            raise ChecksumMismatch(
+                f"{file.name} arrived damaged (its SHA-256 is wrong) and was deleted.", "Try again; if it stays so, use another mirror."
+            )
+        part.replace(final)
+    tell("downloading", file.size or 0)
+
+
+def _continue(job: Job, revision: str, file: File, part: Path, tell: Callable[[int], None]) -> None:
+    """Append to the part until it has all bytes, over as many connections as that takes while each brings something."""
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    constants.DOWNLOAD_CHUNK_SIZE = CHUNK
+    url = hf_hub_url(job.repository, file.name, revision=revision)
+
+    def attempt() -> None:
+        with part.open("ab") as stream:
+            start = stream.tell()
+            if start < (file.size or 0):
+                bar = _bar(start, tell)
+                # bare bytes: a compressed answer could not be continued
+                headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+                with _thrown_away_if_refused(stream):
+                    http_get(url, stream, resume_size=start, headers=headers, expected_size=file.size, tqdm_class=bar)
+            os.fsync(stream.fileno())
+
+    def progress() -> int:
+        return part.stat().st_size if part.exists() else 0
+
+    _persistently(job, attempt, file.name, progress)
+
+
+@contextlib.contextmanager
+def _thrown_away_if_refused(stream: Any) -> Iterator[None]:
+    """A part that the hub says cannot be continued (416) is of other content: start from nothing next time."""
+    try:
+        yield
+    except Exception as exc:
+        if getattr(getattr(exc, "response", None), "status_code", 0) == 416:
+            stream.truncate(0)
+        raise
+
+
+def _bar(start: int, tell: Callable[[int], None]) -> type:
+    """What huggingface_hub takes for a progress bar."""
+
+    class Bar:
+        done = start
+        said = 0.0
+
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def update(self, count: int) -> None:
+            Bar.done += count
+            if time.monotonic() - Bar.said > PROGRESS_SECONDS:
+                Bar.said = time.monotonic()
+                tell(Bar.done)
+
+    return Bar
+
+
+def _persistently(job: Job, action: Callable[[], Any], name: str = "", progress: Callable[[], int] = lambda: 0) -> Any:
+    """Try again after what may pass, as long as tries bring something. Raises InfillError with the next step."""
+    failures, reached = 0, progress()
+    while True:
+        try:
+            return action()
+        except Exception as exc:  # noqa: PERF203 - a connection costs more
+            if not _may_pass(exc):
+                _give_up(job, exc, name)
+            now = progress()
+            failures, reached = (0 if now > reached else failures + 1), now
+            if failures >= job.attempts:
+                _give_up(job, exc, name)
+            time.sleep(min(job.wait_seconds * 2**failures, 30.0) if failures else 0)
+
+
+def _may_pass(exc: Exception) -> bool:
+    status = getattr(getattr(exc, "response", None), "status_code", 0)
+    if status:
+        return status in (408, 429) or status >= 500
+    if type(exc).__name__ in ("ProxyError", "OfflineModeIsEnabled", "UnsupportedProtocol", "InvalidURL") or "CERTIFICATE" in str(exc):
+        return False
+    return isinstance(exc, ConnectionError) or _is_network(exc) or "Consistency check failed" in str(exc)
+
+
+def _is_network(exc: BaseException) -> bool:
+    """Of httpx and its successors, whichever the installed hub library uses."""
+    return any(kind.__name__ == "TransportError" for kind in type(exc).__mro__)
+
+
+def _give_up(job: Job, exc: Exception, name: str) -> NoReturn:
+    """The sentence that fits, and the next step. Full disks and missing rights go on to `store.writing`."""
+    status = getattr(getattr(exc, "response", None), "status_code", 0)
+    kinds = {kind.__name__ for kind in type(exc).__mro__}
+    for (kind, code), (message, hint) in _sentences(job, name).items():
+        if kind in kinds or (code and code == status):
+            raise DownloadFailed(message, hint) from exc
+    if "CERTIFICATE" in str(exc):
+        hint = "Behind a company's proxy, name its certificates in SSL_CERT_FILE."
+        raise DownloadFailed("The hub's certificate is not trusted here.", hint) from exc
+    if status >= 500:
+        raise DownloadFailed(f"The hub is in trouble (it answered {status}).", f"Try again later. {LATER}") from exc
+    if status:
+        raise DownloadFailed(f"The hub refused {job.repository} (it answered {status}).", "Try again later, or choose another model.") from exc
+    if "Consistency check failed" in str(exc):
+        raise DownloadFailed(f"The hub sent less of {name} than it promised.", f"Try again later. {LATER}") from exc
+    if isinstance(exc, ConnectionError) or _is_network(exc):
+        hint = f"Check the network, and the proxy (HTTPS_PROXY) if you need one. {LATER}"
+        raise DownloadFailed("The connection to the hub failed.", hint) from exc
+    if isinstance(exc, OSError) and exc.errno:
+        raise exc
+    raise DownloadFailed(f"The download failed: {exc}".split("\n", 1)[0], LATER) from exc
+
+
+def _sentences(job: Job, name: str) -> dict[tuple[str, int], tuple[str, str]]:
+    page = f"https://huggingface.co/{job.repository}"
+    return {
+        ("GatedRepoError", 403): (
+            f"{job.repository} is given only to those who ask for it.",
+            f"Ask for access at {page}, then set HF_TOKEN to your token (or run `hf auth login`) and repeat this.",
+        ),
+        ("RevisionNotFoundError", 0): (
+            f"{job.repository} has no revision {job.revision[:12]} any more.",
+            f"Choose another model, or take the newest: `infill models download {job.repository}:{name}`.",
+        ),
+        ("RepositoryNotFoundError", 401): (
+            f"The hub has no repository {job.repository}, or it is private.",
+            "Check the name; for a private one set HF_TOKEN (or run `hf auth login`).",
+        ),
+        ("EntryNotFoundError", 404): (f"{job.repository} has no file {name}.", f"Look at {page}/tree/main for what it has."),
+        ("", 429): ("The hub asks to wait: too many requests from here.", f"Try again in some minutes, or set HF_TOKEN. {LATER}"),
+        ("", 416): (f"The hub's {name} is shorter than what has arrived, which was thrown away.", "Try again."),
+        ("OfflineModeIsEnabled", 0): ("Downloads are switched off (HF_HUB_OFFLINE is set).", "Unset it, or import a file: `infill models import`."),
+        ("ProxyError", 0): ("The proxy refused the connection to the hub.", "Check HTTPS_PROXY and its password."),
+        ("UnsupportedProtocol", 0): ("HF_ENDPOINT is no web address.", "It must begin with https://, or be unset."),
+    }
+
+
+def local_name(file: File) -> str:
+    """A repository's folders are left out: llama.cpp finds parts beside each other."""
+    return Path(file.name).name
+
+
+def _part(directory: Path, file: File) -> Path:
+    return directory / f"{local_name(file)}.{(file.sha256 or f'size-{file.size}')[:16]}.part"
+
+
+def _arrived(directory: Path, file: File) -> int:
+    for path in (directory / local_name(file), _part(directory, file)):
+        with contextlib.suppress(OSError):
+            return path.stat().st_size
+    return 0
+
+
+def _sweep(directory: Path, files: tuple[File, ...]) -> None:
+    """Delete what belongs to other content, and what is longer than it may be."""
+    wanted = {local_name(file): file for file in files} | {_part(directory, file).name: file for file in files}
+    for path in directory.iterdir():
+        file = wanted.get(path.name)
+        if file is None or path.stat().st_size > (file.size or 0) or (path.suffix != ".part" and path.stat().st_size != file.size):
+            path.unlink()
+
+
+def main() -> int:
+    """One job in on standard input, events out on standard output, a line each; a second line of input starts the transfer."""
+    out = os.dup(1)
+    os.dup2(2, 1)
+    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
+    started = threading.Event()
+    threading.Thread(target=_watch, args=(started,), daemon=True).start()
+
+    def tell(event: Event) -> None:
+        os.write(out, msgspec.json.encode(event) + b"\n")
+
+    try:
+        # somebody's dying child may still be writing to the same part
+        with store.locked(f"{Path(job.directory).name}.transfer", wait_seconds=20):
+            bring(job, tell, started.wait)  # type: ignore[arg-type]
+        tell(Finished())
+    except InfillError as exc:
+        tell(Trouble(type(exc).__name__, exc.message, exc.hint))
+    return 0
+
+
+def _watch(started: threading.Event) -> None:
+    """The first line starts the transfer; the end of input means that whoever wanted it is gone."""
+    if sys.stdin.buffer.readline():
+        started.set()
+        sys.stdin.buffer.readline()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
