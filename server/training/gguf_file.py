@@ -46,7 +46,7 @@ def train_tokenizer(texts: Iterable[str], vocab: int) -> Tokenizer:
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
-    reader = gguf.GGUFReader(str(path))
+    reader: Any = gguf.GGUFReader(str(path))
     tokens, merges = (reader.get_field(f"tokenizer.ggml.{name}").contents() for name in ("tokens", "merges"))
     ordinary = {token: number for number, token in enumerate(tokens) if token not in SPECIAL_TOKENS}
     tokenizer = _bytes_as_in_qwen2(Tokenizer(models.BPE(vocab=ordinary, merges=[tuple(merge.split(" ")) for merge in merges])))

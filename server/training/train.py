@@ -63,7 +63,8 @@ def tokenizer_for(a: argparse.Namespace, texts: list[str]) -> Tokenizer:
 
 
 def model_for(a: argparse.Namespace, vocab: int, device: str) -> Qwen2:
-    model = Qwen2(vocab, a.d, a.layers, a.heads, a.kv, a.ff).to(device)
+    model = Qwen2(vocab, a.d, a.layers, a.heads, a.kv, a.ff)
+    model.to(device)
     if a.resume:
         model.load_state_dict(torch.load(a.resume))
     if a.init:

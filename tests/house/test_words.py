@@ -11,7 +11,7 @@ UNFINISHED = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "X" * 3 + r"\b", "r
 ELSEWHERE = re.compile("|".join((r"\.\./" + "shared", "/work" + "/", "/tmp" + "/w/")))
 TOP_LEVEL = {"pyproject.toml", "README.md", "models.toml", "server", "clients", "tests", "docs", "LICENSE", "CHANGELOG.md", "check"}
 TEXT = {".py", ".md", ".toml", ".json", ".ts", ".js", ".mjs", ".lua", ".txt", ".yml", ".yaml", ".sh", ".html", ".css", ".vim", ".el", ""}
-ASSERTING = re.compile(r"^_?(check|assert|raises|fail|expect|warns)")
+ASSERTING = re.compile(r"^_?(check|assert|raises|fail|expect|warns|until)")
 
 
 def _lines(files: list[Path], pattern: re.Pattern[str]) -> list[str]:
@@ -89,3 +89,9 @@ def test_only_the_output_module_prints(python_files: list[Path], root: Path) -> 
     printing = re.compile(r"\bsys\.std(out|err)\.write\(|\b(typer|click)\.(echo|secho)\(|(?<![\w.])print\(|\.__stdout__")
     noisy = [file for file in python_files if package in file.parents and file != package / "cli" / "output.py"]
     assert not _lines(noisy, printing)
+
+
+def test_no_two_test_files_share_a_name(python_files: list[Path], root: Path) -> None:
+    """pytest imports them by their bare names; so are the helpers that they import."""
+    names = [file.name for file in python_files if root / "tests" in file.parents and file.name != "conftest.py"]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
