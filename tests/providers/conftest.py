@@ -7,19 +7,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from asking import KEY
 
 from infill import paths
-from infill.ask import Delta, Event, Finish, Prompt, Report, Stop
-from infill.providers import setup
-from infill.providers.chain import Chain
-from infill.settings import Settings, resolve
-
-KEY = "sk-loopback-0123456789"
 
 
 @pytest.fixture(autouse=True)
@@ -28,32 +22,6 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*(f"{scheme}_{word}" for scheme in ("HTTP", "HTTPS", "ALL", "NO") for word in ("PROXY",)), "INFILL_OFFLINE", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-
-
-def settings_for(order: list[str], remote: dict[str, dict[str, Any]], **more: Any) -> Settings:
-    settings, problems = resolve({"providers": {"order": order, "remote": remote, **more.pop("providers", {})}, **more})
-    assert not problems
-    return settings
-
-
-def chain_of(kind: str, url: str, tell: Any = lambda error: None, **endpoint: Any) -> Chain:
-    """A chain of one remote provider."""
-    return setup.chain(settings_for([f"{kind}:lab"], {"lab": {"kind": kind, "url": url, **endpoint}}), None, tell=tell)
-
-
-def prompt(**changes: Any) -> Prompt:
-    return Prompt(
-        **{"slot": "s", "prefix": "def add(a, b):\n    return ", "suffix": "\n", "path": "add.py", "stop": Stop(deadline_ms=4000), **changes}
-    )
-
-
-async def gather(events: AsyncIterator[Event]) -> tuple[str, Finish, Report]:
-    """The first candidate's text, its end, and the report."""
-    said = [event async for event in events]
-    text = "".join(event.text for event in said if isinstance(event, Delta) and event.candidate == 0)
-    finish = next(event for event in said if isinstance(event, Finish))
-    assert isinstance(said[-1], Report)
-    return text, finish, said[-1]
 
 
 @pytest.fixture(scope="session")

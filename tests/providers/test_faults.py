@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from api_peers import PIECES, LlamaServer
-from conftest import chain_of, gather, prompt, settings_for
+from asking import chain_of, gather, prompt, settings_for
 from fault_proxy import FAULTS, FaultProxy
 from http_peer import Answer, Peer, Request
 

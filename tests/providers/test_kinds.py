@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from api_peers import QWEN_TOKENS, LlamaServer, Mistral, Ollama, OpenAi
-from conftest import KEY, chain_of, gather, prompt
+from asking import KEY, chain_of, gather, prompt
 from http_peer import Answer, Peer, Request
 
 from infill.ask import Instruction, Message, Snippet, Stop

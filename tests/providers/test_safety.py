@@ -16,7 +16,7 @@ import keyring
 import keyring.backend
 import pytest
 from api_peers import LlamaServer, OpenAi
-from conftest import chain_of, gather, prompt, settings_for
+from asking import chain_of, gather, prompt, settings_for
 from http_peer import Answer, Peer, Request
 
 from infill.ask import Snippet
@@ -175,7 +175,7 @@ async def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path) -> Non
     file = tmp_path / "key"
     file.write_text(f"{KEY}\n")
     file.chmod(0o640)
-    with pytest.raises(ProviderRefused, match="can be read by others.*chmod 600"):
+    with pytest.raises(ProviderRefused, match=r"can be read by others.*chmod 600"):
         await keys.find("openai:lab", Endpoint(kind="openai", key_file=str(file)))
     file.chmod(0o600)
     found = await keys.find("openai:lab", Endpoint(kind="openai", key_file=str(file)))
@@ -185,7 +185,7 @@ async def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path) -> Non
 
 async def test_a_promised_key_that_is_not_there_is_said_with_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAB_KEY", raising=False)
-    with pytest.raises(ProviderRefused, match="environment variable LAB_KEY .* is not set"):
+    with pytest.raises(ProviderRefused, match=r"environment variable LAB_KEY .* is not set"):
         await keys.find("openai:lab", Endpoint(kind="openai", key_variable="LAB_KEY"))
 
 
@@ -193,6 +193,10 @@ def test_a_key_does_not_show_itself() -> None:
     secret = Secret(KEY)
     assert KEY not in f"{secret} {secret!r} {[secret]}"
     assert KEY.encode() not in pickle.dumps(secret)
+
+
+def process_arguments() -> list[str]:
+    return [file.read_text("utf-8", "replace") for file in [Path("/proc/self/cmdline")] if file.exists()]
 
 
 async def test_the_key_is_in_nothing_that_the_program_writes(
@@ -233,7 +237,7 @@ async def test_the_key_is_in_nothing_that_the_program_writes(
             await chain.aclose()
     written += [str(error) for error in told] + [record.getMessage() for record in caplog.records] + [*capfd.readouterr()]
     written += [file.read_text("utf-8", "replace") for file in (tmp_path / "home").rglob("*") if file.is_file()]
-    written += [Path(f"/proc/self/{name}").read_text() for name in ("cmdline",) if Path("/proc/self").exists()]
+    written += process_arguments()
     assert len(told) == 2
     assert [text for text in written if KEY in text.replace(repr({"x-api-key": KEY}), "")] == []
 

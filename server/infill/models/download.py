@@ -25,6 +25,7 @@ from infill.models import catalog, gguf, store
 from infill.models.fit import amount
 from infill.models.store import Manifest, StoredFile
 from infill.models.transfer import Event, Found, Job, Step, Trouble, local_name
+from infill.privacy import network
 
 SPARE = 256 * 1024 * 1024
 """Bytes that a download leaves free on the disk."""
@@ -84,8 +85,8 @@ def fetch(
         return here
     if entry.path or not entry.repository:
         raise ModelError(f"{entry.title} is a file of your own ({entry.path}): there is nothing to download.", "")
-    if offline:
-        raise DownloadFailed("Downloads are switched off (privacy.offline).", "Allow them, or bring the file and use `infill models import`.")
+    if network.is_offline(offline):
+        raise DownloadFailed("Downloads are switched off (privacy.offline, --offline or HF_HUB_OFFLINE).", "Allow them, or bring the file and use `infill models import`.")
     with store.locked(entry.id):
         if again:
             _discard_staged(entry.id)

@@ -81,7 +81,7 @@ async def try_remote(remote: Remote) -> Check:
     deadline = Deadline(SECONDS)
     try:
         facts = await remote.look(deadline)
-        check = msgspec.structs.replace(check, reach="yes", model=facts.model, fim=_way(facts))
+        check = msgspec.structs.replace(check, model=facts.model, fim=_way(facts))
         report, milliseconds = await _answer(remote)
     except CannotFill as exc:
         return msgspec.structs.replace(check, reach="yes", fim="no", message=str(exc))
@@ -89,7 +89,7 @@ async def try_remote(remote: Remote) -> Check:
         taken = source if isinstance(exc, Throttled) or "key" not in exc.message else f"{source}: not accepted"
         return msgspec.structs.replace(check, reach="yes", key=taken, message=str(exc))
     except InfillError as exc:
-        return msgspec.structs.replace(check, reach=check.reach or "no", message=str(exc))
+        return msgspec.structs.replace(check, reach="no", fim="", message=str(exc))
     message = f"It answers in {milliseconds:.0f} ms."
     if urlsplit(remote.line.url).scheme == "http" and not remote.line.is_loopback:
         message += " The connection is not encrypted: whoever is on the way can read your code and your key."
