@@ -10,7 +10,7 @@ from scripted import A, B, World, answer, ask, begin, serving
 
 from infill.ask import Stop
 from infill.engine.protocol import Changed, Generate
-from infill.errors import BadModelFile, DoesNotFit, InfillError
+from infill.errors import BadModelFile, DoesNotFit, InfillError, ProviderUnavailable
 from infill.settings import Engine
 
 
@@ -171,3 +171,14 @@ async def test_unloading_gives_the_memory_back_and_ends_what_was_asked(world):
     assert (await under_way)[1].notes == ("its model was unloaded",)
     assert world.loaded[0].closed
     assert (await client.status()).state == "idle"
+
+
+async def test_loading_stops_when_its_model_is_to_be_unloaded(world):
+    world.loading[A] = world.gate("never")
+    client = await world.client()
+    under_way = begin(client, ask())
+    await world.logged("load local:a")
+    await client.unload(A)
+    with pytest.raises(ProviderUnavailable, match="was stopped"):
+        await under_way
+    assert (await client.status()).models == ()

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 
@@ -27,6 +28,7 @@ from infill.engine.server import Server
 from infill.engine.transport import EngineFile, Lock, Place
 from infill.engine.worker import Loaded
 from infill.errors import InfillError
+from infill.log import LineFormatter, set_level
 from infill.models import planning, store
 from infill.models.fit import Plan
 from infill.models.store import ModelFile
@@ -44,7 +46,7 @@ log = logging.getLogger(__name__)
 def main() -> int:
     """Run until it is time to leave; returns the exit code."""
     faulthandler.enable()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    _log_to_stderr()
     where = transport.place()
     lock = Lock(where.life_lock)
     try:
@@ -62,6 +64,24 @@ def main() -> int:
     # threads that hang in a driver, and llama.cpp's static destructors, must not keep a process that has nothing left to do
     sys.stderr.flush()
     os._exit(0)
+
+
+class LastWords(logging.StreamHandler[TextIO]):
+    """Writes to the file that the standard error is, and starts it anew when it has grown too large."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            if os.fstat(2).st_size > STDERR_BYTES:
+                os.ftruncate(2, 0)
+        super().emit(record)
+
+
+def _log_to_stderr() -> None:
+    handler = LastWords(sys.stderr)
+    handler.setFormatter(LineFormatter())
+    logging.getLogger("infill").addHandler(handler)
+    set_level("warning")
+    logging.raiseExceptions = False  # on a full disk, nothing is gained by writing about that
 
 
 async def _serve(where: Place) -> None:

@@ -22,7 +22,7 @@ import msgspec
 from infill.ask import Message, Stop
 from infill.engine.protocol import Complete, Generate
 from infill.engine.worker import Loaded, Worker
-from infill.errors import BadModelFile, DoesNotFit, InfillError, NotAFimModel, ProviderUnavailable
+from infill.errors import DoesNotFit, InfillError, NotAFimModel, ProviderError, ProviderUnavailable
 from infill.models.fit import Plan
 from infill.models.store import ModelFile
 from infill.settings import Engine
@@ -106,7 +106,9 @@ class Residents:
             then([] if self.find(model) is not None else await self._fetch(model, client, chosen=True))
 
     async def unload(self, model: str = "") -> None:
-        """Give a model's memory back, or all; requests under way end as they are."""
+        """Give a model's memory back, or all; requests under way end as they are, and so does its loading."""
+        if model in ("", self.loading):
+            self.stop_loading()
         async with self._one_at_a_time:
             for resident in self.all():
                 if model in ("", resident.file.id):
@@ -127,7 +129,7 @@ class Residents:
     # ---- loading, one at a time
 
     async def _fetch(self, model: str, client: object, *, chosen: bool) -> list[str]:
-        file = self._how.locate(model)
+        file = await in_thread(lambda: self._how.locate(model))
         gone: list[ModelFile] = []
         if (stale := self._here.get(model)) is not None:
             await self._evict(stale)
@@ -205,9 +207,10 @@ class Residents:
             raise DoesNotFit(f"There is not enough memory for {file.title}.", "Choose a smaller model.") from exc
         except Exception as exc:
             if self._stop_loading:
-                raise ProviderUnavailable(f"{file.title} was being loaded, but nobody waited for it any more.") from exc
+                raise ProviderUnavailable(f"The loading of {file.title} was stopped.") from exc
             log.exception("A model could not be loaded.")
-            raise BadModelFile(f"{file.title} could not be loaded ({type(exc).__name__}).", f"Verify or replace the file {file.path}.") from exc
+            message = f"{file.title} could not be loaded: an unexpected error ({type(exc).__name__})."
+            raise ProviderError(message, "The engine's last lines say more (`infill engine status`).") from exc
         finally:
             self.loading = ""
         return Resident(file, runtime, settings, time.monotonic())

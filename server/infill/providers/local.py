@@ -94,7 +94,7 @@ class LocalProvider:
         if client is None or client.ended is not None or not self._settings.engine.warm:
             return
         ask = Warm(id=0, model=self._model(), slot=prompt.slot, prefix=_clean(prompt.prefix), suffix=_clean(prompt.suffix), path=_clean(prompt.path))
-        with contextlib.suppress(ProviderError):
+        with contextlib.suppress(InfillError):  # what is wrong is told when somebody asks
             self._learn(await client.warm(ask))
 
     async def forget(self, slot: str) -> None:
