@@ -16,10 +16,14 @@ from infill.completion.types import Source, Suggestion
 class Answer:
     """One question's candidates."""
 
-    def __init__(self, place: Place, asked: int = 1, source: Source = "model") -> None:
+    def __init__(self, place: Place, asked: int = 1, source: Source = "model", *, uri: str = "", whole: bool = False) -> None:
         self.place = place
+        self.uri = uri
+        """Whose lane it grows in: only there it may be waited for."""
         self.asked = asked
         """How many candidates the question wanted."""
+        self.whole = whole
+        """It is of no use before it has ended: several candidates, or a confidence to judge."""
         self.source = source
         self.complete = False
         """Nothing will be added any more."""
@@ -76,11 +80,11 @@ class Answer:
             return any(text.startswith(typed) for text in self._texts())
         return any(said.startswith(typed) or typed.startswith(said) for said in map(self._opening, self._raw or {0: ""}))
 
-    def ready(self, typed: str, *, whole: bool) -> bool:
+    def ready(self, typed: str) -> bool:
         """Whether it can be shown: complete, or (unless the whole is wanted) one line beyond what was typed is."""
         if self.complete:
             return True
-        return not whole and any(text.startswith(typed) and text[len(typed) :].strip() for text in self._texts())
+        return not self.whole and any(text.startswith(typed) and text[len(typed) :].strip() for text in self._texts())
 
     def rest(self, typed: str) -> list[Suggestion]:
         """What remains of each candidate that says what was typed; whole lines only while it grows."""
@@ -99,15 +103,15 @@ class Answer:
 
     def has_run_on(self) -> bool:
         """Whether reading on is a waste: its last whole lines were cut away as repetition or as beyond the block."""
-        if self.asked > 1 or not self._raw.get(0, "").endswith("\n"):
+        if self.whole or not self._raw.get(0, "").endswith("\n"):
             return False
         self._text(0)
         return bool(postprocess.ENDING.intersection(self.steps))
 
     def ended_by(self) -> str:
-        """Why the first candidate ended, in `ask.Finish`'s words; empty while it has not."""
+        """Why the first candidate ended, in `ask.Finish`'s words, or `run on` where it was read no further; empty while it has not."""
         finish = self._finishes.get(0)
-        return finish.why if finish else ""
+        return finish.why if finish else "run on" if self.complete and self._raw and not self.stopped else ""
 
     def _texts(self) -> list[str]:
         return [self._text(candidate) for candidate in self._raw]

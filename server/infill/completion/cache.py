@@ -60,16 +60,16 @@ class Cache:
         self._filed.clear()
         self._used.clear()
 
-    def find(self, request: CompletionRequest, *, candidates: int = 1, whole: bool = False) -> Hit | None:
+    def find(self, request: CompletionRequest, *, candidates: int = 1) -> Hit | None:
         """The answer that serves here: one with something to show, else one that grows, else one that says there is nothing."""
         growing = nothing = None
         for hit in self._around(request):
             if hit.answer.asked < candidates:
                 continue
             if not hit.answer.complete:
-                if hit.answer.ready(hit.typed, whole=whole):
+                if hit.answer.ready(hit.typed):
                     return self._touch(hit)
-                growing = growing or hit
+                growing = growing or (hit if hit.answer.uri == request.uri else None)
             elif any(suggestion.text.strip() for suggestion in hit.answer.rest(hit.typed)):
                 return self._touch(hit)
             elif not hit.typed and hit.answer.says_nothing():

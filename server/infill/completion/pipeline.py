@@ -59,7 +59,7 @@ class Completer:
             return self._end(trace, Outcome(reason=reason))
         question = _with_selected(request)
         hit = self._find(question)
-        if hit and hit.answer.ready(hit.typed, whole=not request.automatic):
+        if hit and hit.answer.ready(hit.typed):
             trace.source = _origin(hit)
             self._scheduler.overtake(request.uri, _key(question))
             self._scheduler.use(request.uri, hit.answer)
@@ -82,7 +82,7 @@ class Completer:
             trace.source = _origin(hit) if hit else "model"
             hit = hit or Hit(self._begin(question, trace), "")
             self._scheduler.use(question.uri, hit.answer)
-            await _shown_or_wrong(hit, whole=not question.automatic)
+            await _shown_or_wrong(hit)
             if hit.answer.error:
                 raise hit.answer.error
             if hit.answer.agrees(hit.typed) and (not hit.typed or hit.answer.rest(hit.typed)):
@@ -95,7 +95,13 @@ class Completer:
         limits = self._provider.limits
         snippets = self._context.gather(question, prompt.snippet_budget(limits))
         asked = prompt.build(question, limits, self._settings, snippets=snippets, priority="background" if parent else None)
-        answer = Answer(place_of(question), asked.candidates, "prefetch" if parent else "model")
+        answer = Answer(
+            place_of(question),
+            asked.candidates,
+            "prefetch" if parent else "model",
+            uri=question.uri,
+            whole=not question.automatic or self._settings.completion.min_confidence > 0,
+        )
         self._cache.store(answer)
         if trace:
             trace.prompt, trace.begun = asked, self._clock()
@@ -210,7 +216,7 @@ class Completer:
     def _find(self, question: CompletionRequest) -> Hit | None:
         if question.automatic:
             return self._cache.find(question)
-        return self._cache.find(question, candidates=self._settings.completion.candidates, whole=True)
+        return self._cache.find(question, candidates=self._settings.completion.candidates)
 
     def _wait(self, question: CompletionRequest) -> float:
         if not question.automatic:
@@ -271,9 +277,9 @@ class Completer:
         return outcome
 
 
-async def _shown_or_wrong(hit: Hit, *, whole: bool) -> None:
+async def _shown_or_wrong(hit: Hit) -> None:
     """Until the answer can be shown, or turns out to say something else than what was typed."""
-    while not hit.answer.ready(hit.typed, whole=whole) and hit.answer.agrees(hit.typed):
+    while not hit.answer.ready(hit.typed) and hit.answer.agrees(hit.typed):
         await hit.answer.grown()
 
 

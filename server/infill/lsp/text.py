@@ -83,7 +83,8 @@ class Text:
         while last < len(self.lines) and room >= len(self.lines[last]):
             room -= len(self.lines[last])
             last += 1
-        if last < len(self.lines) and (border := last // LINE_STEP * LINE_STEP) > line:
+        # counted from the end: a line typed above the cut does not move it
+        if last < len(self.lines) and (border := len(self.lines) - _round_up(len(self.lines) - last, LINE_STEP)) > line:
             last = border
         return convert.readable(tail + "".join(self.lines[line + 1 : last]))
 

@@ -60,3 +60,14 @@ def test_refused(case: dict[str, Any]) -> None:
     settings, problems = resolve(case.get("settings"))
     assert not problems
     assert trigger.refuses(at(case["document"], language=case.get("language", "python"), **more), settings) == case.get("refused", "")
+
+
+@pytest.mark.parametrize("case", cases("windows.toml"))
+def test_sent(case: dict[str, Any]) -> None:
+    lines = [f"{number:<{case.get('width', 40) - 1}}" for number in range(case["lines"])]
+    above, below = "\n".join(lines[: case["cursor"] + 1]), "".join(f"\n{line}" for line in lines[case["cursor"] + 1 :])
+    limits = Limits(prefix_tokens=case["before"], suffix_tokens=case["after"], chars_per_token=1)
+    prefix, suffix = prompt.windows(above, below, limits)
+    first = above[: len(above) - len(prefix)].count("\n")
+    last = case["cursor"] + suffix.count("\n")
+    assert (first, last) == (case["first"], case["last"])

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from conftest_completion import Time, at, settle
 
-from infill.ask import Delta, Finish
+from infill.ask import Delta, Finish, Report
 from infill.completion.pipeline import Completer
+from infill.completion.types import Neighbour
 from infill.errors import ProviderUnavailable
 from infill.providers.base import Limits
 from infill.providers.fake import Fake
@@ -310,7 +311,7 @@ async def test_explain_tells_how_the_last_request_went(completer: Make) -> None:
     await settle()
     told = one.explain()
     assert told["source"] == "model" and told["cache"] == "miss" and told["suggestions"] == 1
-    assert told["answer"]["ended"] == ""  # type: ignore[index]
+    assert told["answer"]["ended"] == "run on"  # type: ignore[index]
     await one.complete(at("bar()\nf█\n"))
     assert one.explain()["cache"] == "hit"
 
@@ -324,3 +325,142 @@ async def test_two_documents_do_not_disturb_each_other(completer: Make) -> None:
     assert texts(await one.complete(at("y = █\n", uri="file:///2"))) == ["two"]
     more.set()
     assert texts(await first) == ["one"]
+
+
+async def test_drafting_ahead_stops_when_something_else_is_typed(completer: Make) -> None:
+    provider = Fake(lambda prompt: [asyncio.Event()] if prompt.priority == "background" else ["a = 1"])
+    one = completer(provider, Settings(engine=Engine(warm=False)))
+    await one.complete(at("x\n█\n"))
+    await settle()
+    one.changed(at("x\na█\n"), typed=True)
+    await settle()
+    assert not provider.stopped
+    one.changed(at("x\nab█\n"), typed=True)
+    await settle()
+    assert [prompt.priority for prompt in provider.stopped] == ["background"]
+
+
+async def test_accepting_while_what_follows_is_still_being_drafted_joins_it(completer: Make) -> None:
+    more = asyncio.Event()
+    provider = Fake(lambda prompt: ["\nb", more, " = 2\n"] if prompt.priority == "background" else ["a = 1"])
+    one = completer(provider, Settings(engine=Engine(warm=False)))
+    await one.complete(at("x\n█\n"))
+    await settle()
+    one.changed(at("x\na = 1█\n"), typed=False)
+    task = asyncio.ensure_future(one.complete(at("x\na = 1█\n")))
+    await settle()
+    more.set()
+    assert texts(await task) == ["\nb = 2"]
+    assert len(provider.asked) == 2
+
+
+async def test_reading_stops_when_the_model_runs_in_circles(completer: Make) -> None:
+    provider = Fake(["foo(1)\n", "foo(1)\n", "foo(1)\n", asyncio.Event()])
+    one = completer(provider, QUIET)
+    assert texts(await one.complete(at("x\n█\n"))) == ["foo(1)"]
+    await settle()
+    assert len(provider.stopped) == 1
+
+
+async def test_a_suggestion_of_one_line_is_asked_for_where_the_line_goes_on(completer: Make) -> None:
+    provider = Fake(["x"])
+    one = completer(provider, QUIET)
+    for text, single in (("f(█)\n", True), ("x = █\n", False), ("x = {█}\n", False)):
+        await one.complete(at(text))
+        assert provider.asked[-1].stop.single_line is single
+
+
+async def test_one_line_only_is_a_setting(completer: Make) -> None:
+    provider = Fake(["x"])
+    await completer(provider, msgspec.structs.replace(QUIET, completion=Completion(multiline=False))).complete(at("x = █\n"))
+    assert provider.asked[0].stop.single_line
+
+
+async def test_the_block_s_indentation_and_the_limits_reach_the_provider(completer: Make) -> None:
+    provider = Fake(["x"])
+    settings = msgspec.structs.replace(QUIET, completion=Completion(max_tokens=7, temperature=0.5, seed=3))
+    await completer(provider, settings).complete(at("def f():\n    if x:\n        y = █\n", remote_allowed=False))
+    asked = provider.asked[0]
+    assert (asked.stop.indent, asked.stop.max_tokens, asked.sampling.temperature, asked.sampling.seed) == (8, 7, 0.5, 3)
+    assert not asked.remote_allowed and asked.yield_after_line
+
+
+async def test_a_min_confidence_waits_for_the_whole_answer(completer: Make) -> None:
+    more = asyncio.Event()
+    provider = Fake(["sure()\n", more, "sure_too()\n", Finish(mean_logprob=-0.1)])
+    one = completer(provider, msgspec.structs.replace(QUIET, completion=Completion(min_confidence=0.5)))
+    task = asyncio.ensure_future(one.complete(at("x\n█\n")))
+    await settle()
+    assert not task.done()
+    more.set()
+    assert texts(await task) == ["sure()\nsure_too()"]
+
+
+async def test_a_fixed_debounce_is_obeyed(completer: Make, time: Time) -> None:
+    provider = Fake(["abc"])
+    task = asyncio.ensure_future(completer(provider, msgspec.structs.replace(QUIET, completion=Completion(debounce_ms=250))).complete(at("x = █\n")))
+    await time.pass_(0.249)
+    assert not provider.asked
+    await time.pass_(0.002)
+    outcome = await task
+    assert texts(outcome) == ["abc"] and outcome.timings.waited_ms == 250
+
+
+async def test_while_waiting_for_the_burst_to_end_the_prompt_is_evaluated_already(completer: Make, time: Time) -> None:
+    provider = Fake(["abc"], limits=SLOW)
+    task = asyncio.ensure_future(completer(provider).complete(at("x = █\n")))
+    await settle()
+    assert [prompt.prefix for prompt in provider.warmed] == ["x = "] and not provider.asked
+    await time.pass_(0.3)
+    assert texts(await task) == ["abc"]
+
+
+async def test_new_settings_ask_anew(completer: Make) -> None:
+    provider = Fake(["abc"])
+    one = completer(provider, QUIET)
+    await one.complete(at("x = █\n"))
+    one.settings = msgspec.structs.replace(QUIET, completion=Completion(temperature=1.0))
+    await one.complete(at("x = █\n"))
+    assert len(provider.asked) == 2
+
+
+async def test_another_model_of_the_same_provider_makes_old_answers_void(completer: Make) -> None:
+    model = ["one"]
+    provider = Fake(lambda prompt: ["abc", Finish(), Report(provider="fake", model=model[0])])
+    one = completer(provider, QUIET)
+    await one.complete(at("x = █\n"))
+    model[0] = "two"
+    await one.complete(at("y = █\n"))
+    await settle()
+    await one.complete(at("x = █\n"))
+    assert len(provider.asked) == 3
+
+
+async def test_pieces_of_other_files_go_with_the_question_where_there_is_room(completer: Make) -> None:
+    neighbours = (Neighbour("b.py", "def helper(value):\n    return value\n", 1.0),)
+    document = "helper(1)\n" * 40 + "█\n"
+    provider = Fake(["x"], limits=Limits(snippet_tokens=100))
+    await completer(provider, QUIET).complete(at(document, neighbours=neighbours))
+    assert [snippet.path for snippet in provider.asked[0].snippets] == ["b.py"]
+    provider = Fake(["x"], limits=Limits(snippet_tokens=0))
+    await completer(provider, QUIET).complete(at(document, neighbours=neighbours))
+    assert provider.asked[0].snippets == ()
+
+
+@pytest.mark.parametrize("junk", ["\x00\x01\x02", "\ufffd" * 50, "\n" * 100, "```\nSure! Here is the code", "<|fim_middle|>", " " * 500])
+async def test_garbage_from_a_model_is_nothing_rather_than_something_poor(completer: Make, junk: str) -> None:
+    outcome = await completer(Fake([junk]), QUIET).complete(at("x = █\n"))
+    assert texts(outcome) == [] and outcome.reason
+
+
+async def test_nothing_is_left_running_after_the_end(completer: Make) -> None:
+    provider = Fake(["a", asyncio.Event()])
+    one = completer(provider)
+    task = asyncio.ensure_future(one.complete(at("x = █\n")))
+    one.changed(at("x = █\n"), typed=False)
+    await settle()
+    before = asyncio.all_tasks()
+    await one.aclose()
+    await task
+    assert len(before) > 1 and asyncio.all_tasks() == {asyncio.current_task()}
+    assert len(provider.stopped) == 1

@@ -27,10 +27,11 @@ def unmatched(text: str, language: str, start: int = 0) -> tuple[list[tuple[int,
         if character in OPENERS:
             openers.append((match.start(), character))
         elif character in CLOSERS:
-            if openers and openers[-1][1] == CLOSERS[character]:
-                openers.pop()
-            else:
+            mate = next((index for index in reversed(range(len(openers))) if openers[index][1] == CLOSERS[character]), None)
+            if mate is None:
                 closers.append((match.start(), character))
+            else:
+                del openers[mate]  # one that was left open within stays open
     return closers, openers
 
 
@@ -40,13 +41,11 @@ def closed_once(text: str, place: Place) -> str:
     closer = following.lstrip()[:1]
     if closer not in CLOSERS or _visible(place.line_after):
         return text
-    allowed = len(unmatched(place.line_before, place.language)[1])
+    allowed = sum(opener == CLOSERS[closer] for _, opener in unmatched(place.line_before, place.language)[1])
     if allowed and columns(following) >= place.indent:
         allowed -= 1  # the line below closes what this line opened
-    closers, _ = unmatched(text, place.language, end_of_string(text, place))
-    if len(closers) > allowed and closers[allowed][1] == closer:
-        return text[: closers[allowed][0]].rstrip()
-    return text
+    closers = [position for position, kind in unmatched(text, place.language, end_of_string(text, place))[0] if kind == closer]
+    return text[: closers[allowed]].rstrip() if len(closers) > allowed else text
 
 
 def replaced(text: str, place: Place) -> int:
@@ -58,11 +57,22 @@ def replaced(text: str, place: Place) -> int:
     inside = end_of_string(text, place)
     if inside and text[inside - 1] == after[0]:
         taken = _also(text, inside, after, 1)
+    lacking = _lacking(place, after)
     for position, closer in unmatched(text, place.language, inside)[0]:
-        if taken < len(after) and after[taken] == closer:
+        if lacking.get(closer, 0) > 0:
+            lacking[closer] -= 1
+        elif taken < len(after) and after[taken] == closer:
             taken = _also(text, position + 1, after, taken + 1)
     left = after[taken:]
     return len(after) if left and left[0] in ";:,>" and text.endswith(left) else taken
+
+
+def _lacking(place: Place, after: str) -> dict[str, int]:
+    """By kind: brackets opened on this line that nothing right of the cursor closes, so the text has to."""
+    counts = {closer: -after.count(closer) for closer in CLOSERS}
+    for _, opener in unmatched(place.line_before, place.language)[1]:
+        counts[OPENERS[opener]] += 1
+    return counts
 
 
 def _also(text: str, position: int, after: str, taken: int) -> int:
@@ -79,9 +89,9 @@ def end_of_string(text: str, place: Place) -> int:
         return 0
     left = (_CHARACTERS if place.language in _APOSTROPHES else _STRINGS).sub("", place.line_before)
     quote = next((character for character in left if character in QUOTES), "")
-    if not quote or (quote == "'" and not place.line_after.startswith("'")):  # an apostrophe, a lifetime
+    if not quote or (quote == "'" and place.language in _APOSTROPHES and not place.line_after.startswith("'")):  # a lifetime
         return 0
-    match = re.search(rf"(?<!\\){quote}", text)
+    match = re.search(rf"(?<!\\){quote}", text if quote == "`" else text.partition("\n")[0])
     return match.end() if match else 0
 
 

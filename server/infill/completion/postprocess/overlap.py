@@ -50,9 +50,11 @@ def _needed(text: str, shorter: str, language: str) -> bool:
 def _rest_of_line_trimmed(text: str, place: Place) -> str:
     """Without the rest of the cursor's line, where that is more than brackets (those are replaced: see brackets.py)."""
     rest = place.line_after.strip()
-    if rest and not CLOSING.issuperset(rest) and text.endswith(rest):
-        return text[: -len(rest)].rstrip(" \t") if text[: -len(rest)].strip() else ""
-    return text
+    if CLOSING.issuperset(rest) or not text.endswith(rest):
+        return text
+    shorter = text[: -len(rest)]
+    in_word = (shorter[-1:].isalnum() or shorter[-1:] == "_") and rest[0].isalnum()
+    return text if in_word or not shorter.strip() else shorter.rstrip(" \t")
 
 
 def _letters(text: str) -> int:
