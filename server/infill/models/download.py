@@ -86,7 +86,10 @@ def fetch(
     if entry.path or not entry.repository:
         raise ModelError(f"{entry.title} is a file of your own ({entry.path}): there is nothing to download.", "")
     if network.is_offline(offline):
-        raise DownloadFailed("Downloads are switched off (privacy.offline, --offline or HF_HUB_OFFLINE).", "Allow them, or bring the file and use `infill models import`.")
+        raise DownloadFailed(
+            "Downloads are switched off (privacy.offline, --offline or HF_HUB_OFFLINE).",
+            "Allow them, or bring the file and use `infill models import`.",
+        )
     with store.locked(entry.id):
         if again:
             _discard_staged(entry.id)
