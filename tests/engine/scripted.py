@@ -32,6 +32,7 @@ class Scripted:
         self._world = world
         self._aborted = threading.Event()
         """As in llama.cpp: set from any thread, cleared by the next step."""
+        self.target_ms = 0.0
         self.forgotten: list[str] = []
         self.closed = False
 
@@ -83,6 +84,12 @@ class Scripted:
 
     def limits(self) -> dict[str, float]:
         return {"prefix_tokens": 100.0}
+
+    def save_slots(self, folder: Path) -> None:
+        self._world.log.append(f"save {self.name}")
+
+    def restore_slots(self, folder: Path) -> None:
+        self._world.log.append(f"restore {self.name}")
 
     def close(self) -> None:
         self.closed = True

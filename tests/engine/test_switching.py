@@ -182,3 +182,30 @@ async def test_loading_stops_when_its_model_is_to_be_unloaded(world):
     with pytest.raises(ProviderUnavailable, match="was stopped"):
         await under_way
     assert (await client.status()).models == ()
+
+
+async def test_evaluated_documents_are_kept_on_disk_only_where_that_is_wished(world, home):
+    client = await world.client()
+    await answer(client, ask())
+    await client.unload(A)
+    assert not [entry for entry in world.log if entry.startswith(("save", "restore"))]
+    client.configure(Engine(save_slots=True))
+    await answer(client, ask())
+    await client.unload(A)
+    assert world.log[-2:] == ["save local:a", "close local:a"]
+    assert "restore local:a" in world.log
+    kept = home / "state" / "slots"
+    kept.mkdir(parents=True)
+    client.configure(Engine(save_slots=False))
+    await client.status()
+    assert not kept.exists(), "it holds what the code says"
+
+
+async def test_the_wished_latency_reaches_the_models(world):
+    client = await world.client()
+    client.configure(Engine(), 150)
+    await answer(client, ask())
+    assert world.loaded[0].target_ms == 150
+    client.configure(Engine(), 900)
+    await client.status()
+    assert world.loaded[0].target_ms == 900

@@ -43,7 +43,7 @@ from infill.engine.protocol import (
 )
 from infill.engine.transport import BadFrame, Connection
 from infill.errors import InfillError, ProviderUnavailable, RequestError
-from infill.settings import Engine
+from infill.settings import Engine, Latency
 
 HANDSHAKE = 5.0
 """Seconds for the engine to greet back."""
@@ -153,9 +153,9 @@ class EngineClient:
         """A document was closed."""
         self._send(Forget(slot=slot))
 
-    def configure(self, engine: Engine) -> None:
+    def configure(self, engine: Engine, latency_target: int = Latency().target) -> None:
         """This client's wishes for the process."""
-        self._send(Configure(options=msgspec.to_builtins(engine)))
+        self._send(Configure(options=msgspec.to_builtins(engine), latency_target=latency_target))
 
     # ---- how
 

@@ -112,6 +112,8 @@ class Configure(Frame, tag="configure", frozen=True):
 
     options: dict[str, Any]
     """The `engine` section of the settings, as JSON."""
+    latency_target: int = 400
+    """`latency.target`: milliseconds to the first line, which the window of code is made to suit."""
 
 
 class Shutdown(Frame, tag="shutdown", frozen=True):

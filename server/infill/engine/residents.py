@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from infill import paths
 from infill.ask import Message, Stop
 from infill.engine.protocol import Complete, Generate
 from infill.engine.worker import Loaded, Worker
@@ -77,6 +80,7 @@ class Residents:
         self._stop_loading = False
         self.settings = Engine()
         """How models are loaded from now on."""
+        self._target_ms = 400.0
         self.loading = ""
         """The model that is being loaded; empty: none."""
 
@@ -121,6 +125,14 @@ class Residents:
         for resident in self.all():
             if resident.used < since and not self._worker.jobs(resident.file.id):
                 await self.unload(resident.file.id)
+
+    def configure(self, settings: Engine, target_ms: float) -> None:
+        """The user's wishes: for what is loaded from now on, and for what is here."""
+        if self.settings.save_slots and not settings.save_slots:
+            shutil.rmtree(slots_directory(), ignore_errors=True)
+        self.settings, self._target_ms = settings, target_ms
+        for resident in self.all():
+            resident.runtime.target_ms = target_ms
 
     def stop_loading(self) -> None:
         """Nobody waits for what is being loaded."""
@@ -180,7 +192,7 @@ class Residents:
 
     async def _load(self, file: ModelFile, plan: Plan, *, trial: bool) -> Resident:
         self.loading, self._stop_loading = file.id, False
-        loop = asyncio.get_running_loop()
+        loop, settings = asyncio.get_running_loop(), self.settings
 
         def progress(share: float) -> bool:
             if not loop.is_closed():
@@ -189,6 +201,9 @@ class Residents:
 
         def load() -> Loaded:
             runtime = self._how.load(file, plan, progress)
+            runtime.target_ms = self._target_ms
+            if settings.save_slots:
+                runtime.restore_slots(slots_directory())
             if trial:
                 try:
                     try_out(runtime, file.id)
@@ -197,7 +212,6 @@ class Residents:
                     raise
             return runtime
 
-        settings = self.settings
         self._on_progress(file.id, 0.0, "")
         try:
             runtime = await in_thread(load)
@@ -238,6 +252,8 @@ class Residents:
 
     async def _close(self, resident: Resident) -> None:
         self._here.pop(resident.file.id, None)
+        if self.settings.save_slots:
+            await self._worker.call(lambda: resident.runtime.save_slots(slots_directory()))
         await self._worker.call(resident.runtime.close)
 
 
@@ -251,6 +267,11 @@ def try_out(runtime: Loaded, model: str) -> None:
         for _ in runtime.generate(Generate(id=0, model=model, slot="trial", messages=(Message(role="user", content="Hello"),), stop=TRIAL)):
             pass
     runtime.forget("trial")
+
+
+def slots_directory() -> Path:
+    """Where evaluated documents are kept across unloading, if the user wishes that."""
+    return paths.state_directory() / "slots"
 
 
 def _loads_alike(one: Engine, other: Engine) -> bool:

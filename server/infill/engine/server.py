@@ -248,7 +248,8 @@ class Server:
         resolved, problems = all_settings.resolve({"engine": message.options})
         for problem in problems:
             log.warning("%s", problem)
-        self._settings = self._residents.settings = resolved.engine
+        self._settings = resolved.engine
+        self._residents.configure(resolved.engine, float(message.latency_target))
         self._look_at_the_clock()
 
     async def _status(self, client: Client, message: AskStatus) -> None:

@@ -126,10 +126,10 @@ class LocalProvider:
 
     def configure(self, settings: Settings) -> None:
         """The settings have changed."""
-        changed = settings.engine != self._settings.engine
+        changed = (settings.engine, settings.latency) != (self._settings.engine, self._settings.latency)
         self._settings = settings
         if changed and self._client is not None and self._client.ended is None:
-            self._client.configure(settings.engine)
+            self._client.configure(settings.engine, settings.latency.target)
 
     async def load(self, model: str = "") -> None:
         """Have a model in memory, starting the engine for it. Returns when it has produced one token; until then the old one answers."""
@@ -201,7 +201,7 @@ class LocalProvider:
     def _adopt(self, client: EngineClient) -> EngineClient:
         self._client = client
         client.on_end = self._ended
-        client.configure(self._settings.engine)
+        client.configure(self._settings.engine, self._settings.latency.target)
         return client
 
     def _changed(self, changed: Changed) -> None:
