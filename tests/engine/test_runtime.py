@@ -53,6 +53,13 @@ def answer(steps: Iterator[Text | Done | None]) -> tuple[list[str], Done]:
     raise AssertionError("no end")
 
 
+def empty(runtime: Runtime) -> Runtime:
+    """The runtime with nothing evaluated, so that nothing can be taken over from another slot."""
+    for slot in runtime._slots._slots:
+        runtime._slots._empty(slot)
+    return runtime
+
+
 def books(runtime: Runtime) -> dict[str, int]:
     return {slot.slot: slot.tokens for slot in runtime.status().slots}
 
@@ -66,11 +73,11 @@ def test_the_bundled_model_continues_the_code(runtime: Runtime) -> None:
 
 
 def test_the_same_question_gets_the_same_answer_and_is_not_evaluated_again(runtime: Runtime) -> None:
-    first = answer(runtime.complete(ask(slot="twice")))
+    first = answer(empty(runtime).complete(ask(slot="twice")))
     second = answer(runtime.complete(ask(slot="twice")))
     assert first[0] == second[0]
     assert first[1].timings.tokens_kept == 0
-    assert second[1].timings.tokens_evaluated == 1
+    assert second[1].timings.tokens_evaluated <= 1
 
 
 def test_typing_forward_evaluates_only_what_was_typed(runtime: Runtime) -> None:
@@ -133,10 +140,8 @@ def test_sampling_with_a_seed_can_be_repeated(runtime: Runtime) -> None:
 
 
 def test_names_of_special_tokens_in_the_code_stay_text(runtime: Runtime) -> None:
-    plain, _ = answer(runtime.complete(ask(slot="plain", stop=Stop(max_tokens=8))))
-    _, done = answer(runtime.complete(ask(slot="special", prefix="# <|fim_middle|><|endoftext|>\n" + PREFIX, stop=Stop(max_tokens=8))))
-    assert plain
-    assert done.timings.tokens_evaluated > 70
+    plain, with_names = (answer(empty(runtime).complete(ask(prefix=prefix, stop=SHORT)))[1] for prefix in ("# \n", "# <|fim_middle|><|endoftext|>\n"))
+    assert with_names.timings.tokens_evaluated > plain.timings.tokens_evaluated + 8
 
 
 @pytest.mark.parametrize("prefix", ["", "\x00\x01\x02", "\ud800 lone", "x = '🎉👩‍👩‍👧 e\u0301'\r\n", "\t" * 50, "a" * 5000])
@@ -163,7 +168,7 @@ def test_the_window_stands_still_while_lines_are_typed_into_a_long_file(runtime:
 
 def test_warming_evaluates_the_prompt_in_chunks_so_that_the_question_finds_it_there(runtime: Runtime) -> None:
     text = "".join(f"value_{i} = compute({i})\n" for i in range(60))
-    steps = list(runtime.warm(Warm(id=1, model="local:bundled", slot="warm", prefix=text, suffix=SUFFIX)))
+    steps = list(empty(runtime).warm(Warm(id=1, model="local:bundled", slot="warm", prefix=text, suffix=SUFFIX)))
     assert len(steps) > 2
     assert isinstance(steps[-1], Done)
     _, done = answer(runtime.complete(ask(slot="warm", prefix=text + "v")))
@@ -172,13 +177,13 @@ def test_warming_evaluates_the_prompt_in_chunks_so_that_the_question_finds_it_th
 
 def test_a_request_that_is_dropped_half_way_leaves_the_books_right(runtime: Runtime) -> None:
     text = "".join(f"value_{i} = compute({i})\n" for i in range(60))
-    steps = runtime.complete(ask(slot="dropped", prefix=text))
+    steps = empty(runtime).complete(ask(slot="dropped", prefix=text))
     assert next(steps) is None
     kept = books(runtime)["dropped"]
     steps.close()  # type: ignore[attr-defined]
     assert 0 < kept == books(runtime)["dropped"]
     dropped, _ = answer(runtime.complete(ask(slot="dropped", prefix=text, stop=SHORT)))
-    fresh, _ = answer(runtime.complete(ask(slot="never dropped", prefix=text, stop=SHORT)))
+    fresh, _ = answer(empty(runtime).complete(ask(slot="never dropped", prefix=text, stop=SHORT)))
     assert dropped == fresh
 
 
@@ -192,7 +197,8 @@ def test_a_request_dropped_while_it_generates_leaves_the_books_right(runtime: Ru
 
 def test_an_aborted_step_returns_and_can_be_gone_on_with(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "".join(f"value_{i} = compute({i})\n" for i in range(60))
-    expected, _ = answer(runtime.complete(ask(slot="calm", prefix=text, stop=SHORT)))
+    expected, _ = answer(empty(runtime).complete(ask(slot="calm", prefix=text, stop=SHORT)))
+    empty(runtime)
     context = runtime._context
     decode, interrupted = context.decode, []
 
@@ -209,7 +215,7 @@ def test_an_aborted_step_returns_and_can_be_gone_on_with(runtime: Runtime, monke
 
 def test_a_newer_request_for_the_same_document_takes_its_slot(runtime: Runtime) -> None:
     text = "".join(f"value_{i} = compute({i})\n" for i in range(60))
-    older = runtime.complete(ask(slot="shared", prefix=text))
+    older = empty(runtime).complete(ask(slot="shared", prefix=text))
     next(older)
     newer, _ = answer(runtime.complete(ask(slot="shared", prefix=text + "value", stop=SHORT)))
     _, done = answer(older)
@@ -231,13 +237,13 @@ def test_a_closed_document_goes_first_but_serves_while_it_is_there(runtime: Runt
     answer(runtime.complete(ask(slot="closed")))
     runtime.forget("closed")
     _, done = answer(runtime.complete(ask(slot="closed")))
-    assert done.timings.tokens_evaluated == 1
+    assert done.timings.tokens_evaluated <= 1
 
 
-def test_snippets_reach_the_model(runtime: Runtime) -> None:
-    _, without = answer(runtime.complete(ask(slot="s1", stop=Stop(max_tokens=1))))
-    _, done = answer(runtime.complete(ask(slot="s2", snippets=(Snippet("other.py", "LIMIT = 3\n"),), stop=Stop(max_tokens=1))))
-    assert done.timings.tokens_evaluated > without.timings.tokens_evaluated + 5
+def test_a_model_that_never_saw_other_files_gets_none_and_that_is_said(runtime: Runtime) -> None:
+    _, done = answer(runtime.complete(ask(snippets=(Snippet("other.py", "LIMIT = 3\n"),), stop=SHORT)))
+    assert any("other files left out" in note for note in done.notes)
+    assert runtime.limits()["snippet_tokens"] == 0
 
 
 def test_a_model_without_a_chat_template_follows_no_instructions(runtime: Runtime) -> None:

@@ -1,6 +1,7 @@
 """From an evaluated prompt to text: the loop that chooses, checks and evaluates one token after another, for up to three candidates at once.
 
-Knows nothing of requests or slots: it gets a sequence that ends in logits, and gives back pieces of text.
+Knows nothing of requests or slots: it gets a sequence whose next token's logits are known, and gives back pieces of text. Where drafting pays,
+several tokens are evaluated at once and those kept that would have been chosen anyway.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from infill.ask import Finish, Sampling, Stop
-from infill.engine.llama import Aborted, CacheFull, Context, Model
+from infill.engine.drafts import Lookup, Policy
+from infill.engine.llama import Aborted, CacheFull, Context, Logits, Model
 from infill.engine.sampling import Chooser, likeliest
 from infill.engine.stopping import TextStream, Why
 
@@ -32,7 +34,11 @@ class Candidate:
         self.position = position
         """Where its next token goes."""
         self.row = -1
-        """Its row of the last batch."""
+        """The row of the last batch that says what comes next."""
+        self.draft: list[int] = []
+        """Evaluated behind that row already, if they turn out to be what comes next."""
+        self.ready = False
+        """What follows its last token is known: it was part of a draft."""
         self.chooser = chooser
         self.stream = TextStream(stop)
         self._stop = stop
@@ -65,28 +71,47 @@ class Generation:
     def __init__(self, context: Context, model: Model, sampling: Sampling, stop: Stop, deadline: float) -> None:
         self._context, self._model = context, model
         self._sampling, self._stop, self._deadline = sampling, stop, deadline
+        self._make_lookup: Callable[[], Lookup] | None = None
+        self._lookup: Lookup | None = None
+        self._looked_up = 0
+        self._policy = Policy()
+        self._trial: tuple[int, int, float] | None = None
+        """The draft under way: its length as wished, as found, and the seconds of its batch."""
+        self._known: Logits | None = None
         self.candidates: list[Candidate] = []
         self.seconds = 0.0
         """Spent in llama.cpp, after the first token."""
-        self.evaluated = 0
+        self.evaluated = self.drafted = self.accepted = self._settled = 0
 
-    def run(self, sequence: int, position: int, count: int, branch: Callable[[], int | None]) -> Iterator[tuple[Piece, ...]]:
+    def draft_from(self, make_lookup: Callable[[], Lookup], policy: Policy) -> None:
+        """Look tokens up, whenever the policy sees it pay; for one greedy candidate only."""
+        self._make_lookup, self._policy = make_lookup, policy
+
+    def run(
+        self, sequence: int, position: int, count: int, branch: Callable[[], int | None], known: Logits | None = None
+    ) -> Iterator[tuple[Piece, ...]]:
         """Generate until every candidate has ended, looking around (yielding what text there is, maybe none) at least every PAUSE.
 
-        `branch` gives an empty sequence for one more candidate, or None when there is none to be had.
+        `branch` gives an empty sequence for one more candidate, or None when there is none to be had. `known` are the logits of the first token
+        where the last batch does not have them.
         """
+        self._known = known
         self._start(sequence, position, count, branch)
         waiting: list[Piece] = []
         looked = 0.0
         while growing := self._growing():
             for candidate in growing:
                 waiting += self._choose(candidate, count, branch)
+            self._known = None
             now = time.monotonic()
             if now >= self._deadline:
                 self._end("deadline")
             if now - looked > PAUSE or not self._growing() or any("\n" in text for _, text in waiting):
+                batches = self._context.batches
                 yield tuple(waiting)
                 waiting, looked = [], time.monotonic()
+                if self._context.batches != batches:
+                    self._forget_drafts()
             while not self._evaluate(self._growing()):
                 yield ()
 
@@ -96,6 +121,8 @@ class Generation:
     def _end(self, why: Why) -> None:
         for candidate in self._growing():
             candidate.stream.finish(why)
+
+    # -- choosing
 
     def _start(self, sequence: int, position: int, count: int, branch: Callable[[], int | None]) -> None:
         self.candidates.append(Candidate(0, sequence, position, self._stop, Chooser(self._sampling)))
@@ -108,30 +135,59 @@ class Generation:
     def _choose(self, candidate: Candidate, count: int, branch: Callable[[], int | None]) -> list[Piece]:
         """Give a candidate its next token; where the model hesitates, the other candidates branch off."""
         pieces: list[Piece] = []
+        logits = self._context.logits(candidate.row) if self._known is None else self._known
         if candidate.chooser.greedy and candidate.number == 0 and len(self.candidates) < count:
-            for token, logprob in likeliest(self._context.logits(candidate.row), count)[1:]:
+            for token, logprob in likeliest(logits, count)[1:]:
                 if len(self.candidates) < count and logprob >= LIKELY_ENOUGH and (sequence := branch()) is not None:
                     pieces += self._branch_off(candidate, sequence, token, logprob)
-        token, logprob = candidate.chooser.choose(self._context, candidate.row)
+        token, logprob = candidate.chooser.choose(logits, self._context, candidate.row)
         if text := candidate.take(token, logprob, self._model):
             pieces.append((candidate.number, text))
+        self._check_draft(candidate, token)
         return pieces
 
     def _branch_off(self, parent: Candidate, sequence: int, token: int, logprob: float) -> list[Piece]:
-        self._context.copy(parent.sequence, sequence)
+        self._context.copy(parent.sequence, sequence, 0, parent.position)
         child = Candidate(len(self.candidates), sequence, parent.position, self._stop, Chooser(self._sampling))
         self.candidates.append(child)
         steps = [*zip(parent.tokens, parent.logprobs, strict=True), (token, logprob)]
         text = "".join(child.take(*step, self._model) for step in steps)
         return [(child.number, text)] if text else []
 
+    def _check_draft(self, candidate: Candidate, token: int) -> None:
+        candidate.ready = bool(candidate.draft) and candidate.draft[0] == token
+        if candidate.ready:
+            del candidate.draft[0]
+            candidate.row += 1
+            candidate.position += 1
+            self.accepted += 1
+        elif candidate.draft:
+            candidate.draft.clear()
+            self._context.remove(candidate.sequence, candidate.position)
+
+    def _forget_drafts(self) -> None:
+        """Somebody else's batch came between: the rows behind the drafts are gone."""
+        for candidate in self._growing():
+            if candidate.ready:
+                candidate.position -= 1
+            if candidate.ready or candidate.draft:
+                candidate.draft.clear()
+                candidate.ready = False
+                self._context.remove(candidate.sequence, candidate.position)
+
+    # -- evaluating
+
     def _evaluate(self, growing: list[Candidate]) -> bool:
         """Put every candidate's last token through the model, in one batch; False when that was given up."""
-        if not growing:
+        if not growing or (len(growing) == 1 and growing[0].ready):
             return True
+        self._settle_trial()
         start = time.perf_counter()
         try:
-            self._context.decode_rows([(candidate.tokens[-1], candidate.position, candidate.sequence) for candidate in growing])
+            if len(growing) == 1:
+                self._evaluate_one(growing[0])
+            else:
+                self._context.decode_rows([(candidate.tokens[-1], candidate.position, candidate.sequence) for candidate in growing])
         except Aborted:
             return False
         except CacheFull:
@@ -144,7 +200,39 @@ class Generation:
             candidate.position += 1
         return True
 
+    def _evaluate_one(self, candidate: Candidate) -> None:
+        wished = self._policy.length() if self._make_lookup else 0
+        draft = self._guess(candidate, wished) if wished else []
+        start = time.perf_counter()
+        self._context.decode([candidate.tokens[-1], *draft], candidate.position, candidate.sequence, 1 + len(draft))
+        seconds = time.perf_counter() - start
+        candidate.draft = draft
+        if draft:
+            self._trial = wished, len(draft), seconds
+            self.drafted += len(draft)
+        else:
+            self._policy.plain(seconds)
+
+    def _guess(self, candidate: Candidate, wished: int) -> list[int]:
+        if self._lookup is None and self._make_lookup is not None:
+            self._lookup = self._make_lookup()
+        if self._lookup is None:
+            return []
+        for token in candidate.tokens[self._looked_up :]:
+            self._lookup.add(token)
+        self._looked_up = len(candidate.tokens)
+        return self._lookup.guess(min(wished, self._stop.max_tokens - len(candidate.tokens)))
+
+    def _settle_trial(self) -> None:
+        """The last draft has been used up: tell the policy what it brought."""
+        if self._trial is not None:
+            wished, drafted, seconds = self._trial
+            self._policy.tried(wished, drafted, self.accepted - self._settled, seconds)
+            self._trial = None
+        self._settled = self.accepted
+
     def close(self) -> None:
         """Give the samplers back."""
+        self._settle_trial()
         for candidate in self.candidates:
             candidate.chooser.close()

@@ -21,8 +21,6 @@ import msgspec
 
 SLOT, CARRY, PARKED = 0, 1, 2
 """The sequences that operations speak of: the slot's own, and two that are empty between plans."""
-ANCHOR = 12
-"""Tokens in a row that must agree before a block inside the changed part counts as moved."""
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +30,8 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     """One more batch."""
     shift: float = 8.0
     """Applying shifts, however many."""
+    block: int = 12
+    """Tokens in a row that must agree before a piece inside the changed part counts as moved: shorter ones agree by chance."""
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -93,7 +93,7 @@ def arrange(cached: Sequence[int], wanted: Sequence[int], can_shift: bool, costs
     start: tuple[Block, ...] = (Block(0, 0, same),) if same else ()
     blocks = start
     if can_shift and same < len(usable) and same < len(cached):
-        moved = (*start, *_changed(cached, usable, same))
+        moved = (*start, *_changed(cached, usable, same, costs.block))
         if _price(moved, len(wanted), costs) < _price(start, len(wanted), costs):
             blocks = _joined(moved)
     return Layout(
@@ -134,30 +134,30 @@ def _common_suffix(left: Sequence[int], right: Sequence[int], limit: int) -> int
     return position
 
 
-def _changed(cached: Sequence[int], usable: Sequence[int], same: int) -> list[Block]:
+def _changed(cached: Sequence[int], usable: Sequence[int], same: int, run: int) -> list[Block]:
     """Blocks after the common start: the common end, and what moved between the two."""
     tail = _common_suffix(cached, usable, min(len(cached), len(usable)) - same)
-    blocks = _anchored(cached, usable, same, len(cached) - tail, len(usable) - tail)
+    blocks = _anchored(cached[: len(cached) - tail], usable[: len(usable) - tail], same, run)
     if tail:
         blocks.append(Block(len(cached) - tail, len(usable) - tail, tail))
     return blocks
 
 
-def _anchored(cached: Sequence[int], usable: Sequence[int], start: int, cached_end: int, usable_end: int) -> list[Block]:
-    """Runs of at least ANCHOR tokens that both changed parts hold, in the same order."""
-    if min(cached_end, usable_end) - start < ANCHOR:
+def _anchored(cached: Sequence[int], usable: Sequence[int], start: int, run: int) -> list[Block]:
+    """Pieces of at least `run` tokens that both hold from `start` on, in the same order."""
+    if min(len(cached), len(usable)) - start < run:
         return []
     places: dict[tuple[int, ...], int] = {}
-    for i in range(cached_end - ANCHOR, start - 1, -1):
-        places[tuple(cached[i : i + ANCHOR])] = i
+    for i in range(len(cached) - run, start - 1, -1):
+        places[tuple(cached[i : i + run])] = i
     blocks: list[Block] = []
     source, target = start, start
-    while target + ANCHOR <= usable_end:
-        found = places.get(tuple(usable[target : target + ANCHOR]), -1)
+    while target + run <= len(usable):
+        found = places.get(tuple(usable[target : target + run]), -1)
         if found < source:
             target += 1
             continue
-        length = common_prefix(cached[found:cached_end], usable[target:usable_end])
+        length = common_prefix(cached[found:], usable[target:])
         blocks.append(Block(found, target, length))
         source, target = found + length, target + length
     return blocks

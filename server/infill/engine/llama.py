@@ -22,6 +22,7 @@ from infill.models.fit import Plan
 
 log = logging.getLogger("infill.llama")
 
+VERSION = f"llama-cpp-python {llama_cpp.__version__}"
 KV_TYPES = {"f16": llama_cpp.GGML_TYPE_F16, "q8_0": llama_cpp.GGML_TYPE_Q8_0, "q4_0": llama_cpp.GGML_TYPE_Q4_0}
 FLASH = {None: llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO, True: llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED, False: llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED}
 MAX_OUTPUTS = 32
@@ -240,6 +241,8 @@ class Context:
         self.can_shift = bool(llama_cpp.llama_memory_can_shift(self._memory))
         self._vocabulary = model.vocabulary
         self._shift_pending = False
+        self.batches = 0
+        """How many were evaluated: logits are those of the last one."""
         self._batch, self._tokens, self._positions, self._sequences, self._outputs = _new_batch(self.largest_batch)
 
     def close(self) -> None:
@@ -290,7 +293,10 @@ class Context:
         # a pending shift is applied by the next batch, cell by cell in place: given up half way, the cache would be ruined
         self._shielded = self._shift_pending
         code = llama_cpp.llama_decode(self._context, self._batch)
+        # a GPU is given its work and computes on: only now is the step over, and may be timed
+        llama_cpp.llama_synchronize(self._context)
         self._shielded = False
+        self.batches += 1
         if code == 0:
             self._shift_pending = False
         elif code == 1:
@@ -310,9 +316,6 @@ class Context:
         self._check()
         pointer = llama_cpp.llama_get_logits_ith(self._context, row)
         return np.ctypeslib.as_array(pointer, shape=(self._vocabulary,))
-
-    def synchronize(self) -> None:
-        llama_cpp.llama_synchronize(self._context)
 
     @property
     def handle(self) -> Any:
@@ -334,6 +337,20 @@ class Context:
         if by and self._context:
             llama_cpp.llama_memory_seq_add(self._memory, sequence, start, end, by)
             self._shift_pending = True
+
+    def save(self, sequence: int) -> bytes:
+        """A sequence's cells as bytes; not while shifts are pending, for positions and keys do not agree then."""
+        size = llama_cpp.llama_state_seq_get_size(self._context, sequence)
+        buffer = (ctypes.c_uint8 * size)()
+        return bytes(memoryview(buffer)[: llama_cpp.llama_state_seq_get_data(self._context, buffer, size, sequence)])
+
+    def restore(self, sequence: int, data: bytes) -> bool:
+        """Put what `save` gave into an empty sequence; False where it does not fit (into this model, or beside what is there)."""
+        buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
+        if llama_cpp.llama_state_seq_set_data(self._context, buffer, len(data), sequence):
+            return True
+        self.remove(sequence)
+        return False
 
 
 def _new_batch(size: int) -> tuple[Any, Any, Any, Any, Any]:

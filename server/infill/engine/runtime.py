@@ -8,24 +8,39 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 
-from infill.ask import Finish, Sampling, Snippet, Stop, Timings
-from infill.engine import kv, prompt_tokens
+from infill.ask import Finish, Sampling, Stop, Timings
+from infill.engine import kv, prompt_tokens, saved
 from infill.engine.decoding import Generation
+from infill.engine.drafts import Lookup, Policy
 from infill.engine.llama import Context, LoadStopped, Model
-from infill.engine.prompt_tokens import Parts
+from infill.engine.prompt_tokens import Fim, Parts
 from infill.engine.protocol import Complete, Done, Generate, ModelStatus, SlotStatus, Text, Warm
 from infill.engine.slots import SEQUENCES, Slot, Slots
+from infill.engine.speed import TARGET_MS, Speed
 from infill.errors import ProviderRefused
 from infill.models.fit import Plan
 from infill.models.store import ModelFile
 
 __all__ = ["LoadStopped", "Runtime"]
 
-CHUNK = 128
-"""Prompt tokens evaluated in one step."""
+SLACK = 1.25
+"""How far a prompt may exceed the window before it is cut: whoever makes prompts counts characters, and is seldom exact."""
+SHARES = {"prefix_tokens": 0.7, "suffix_tokens": 0.3, "snippet_tokens": 0.0}
+SHARES_WITH_SNIPPETS = {"prefix_tokens": 0.55, "suffix_tokens": 0.25, "snippet_tokens": 0.2}
+"""Of the window. A model that was trained on a short context never saw snippets."""
+LONG_CONTEXT = 4096
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """What a slot is to hold."""
+
+    slot: str
+    tokens: list[int]
+    suffix: Sequence[int] = ()
 
 
 class Run:
@@ -36,7 +51,7 @@ class Run:
         self.deadline = self.started + deadline_ms / 1000
         self.notes: list[str] = []
         self.kept = self.evaluated = 0
-        self.evaluate_seconds = self.first_token = 0.0
+        self.evaluate_seconds = self.first_token = self.first_line = 0.0
 
     def timings(self, generation: Generation | None) -> Timings:
         return Timings(
@@ -47,7 +62,16 @@ class Run:
             tokens_evaluated=self.evaluated,
             tokens_kept=self.kept,
             tokens_generated=sum(len(candidate.tokens) for candidate in generation.candidates) if generation else 0,
+            tokens_drafted=generation.drafted if generation else 0,
+            tokens_accepted=generation.accepted if generation else 0,
         )
+
+    def saw(self, text: str) -> None:
+        """Note when the first token and the first complete line were there."""
+        now = time.monotonic() - self.started
+        self.first_token = self.first_token or now
+        if "\n" in text:
+            self.first_line = self.first_line or now
 
 
 class Runtime:
@@ -58,9 +82,11 @@ class Runtime:
         self._context = Context(model, plan, SEQUENCES)
         self._slots = Slots(self._context)
         self._closed = False
-        self._fim: prompt_tokens.Fim | None = None
-        self._evaluated = self._generated = 0
-        self._evaluate_seconds = self._generate_seconds = 0.0
+        self._fim: Fim | None = None
+        self._speed = Speed()
+        self._drafting = Policy()
+        self.target_ms = TARGET_MS
+        """`latency.target` of whoever uses the model."""
 
     @classmethod
     def load(cls, model: ModelFile, plan: Plan, progress: Callable[[float], bool]) -> Runtime:
@@ -84,40 +110,43 @@ class Runtime:
     # ---- the requests
 
     def complete(self, ask: Complete) -> Iterator[Text | Done | None]:
-        """Fill in the middle."""
+        """Fill in the middle. Raises NotAFimModel."""
         run = Run(ask.stop.deadline_ms)
         longest = min(ask.stop.max_tokens, self._room // 4)  # a long answer must not starve the prompt
-        wanted, suffix = self._prompt(ask.prefix, ask.suffix, ask.snippets, ask.path, longest, ask.slot, run)
-        stop = msgspec.structs.replace(ask.stop, max_tokens=min(ask.stop.max_tokens, self._room - len(wanted)))
-        return self._answer(ask.id, ask.slot, wanted, suffix, ask.sampling, stop, ask.candidates, run)
+        prompt = self._prompt(ask, longest, run)
+        stop = msgspec.structs.replace(ask.stop, max_tokens=min(ask.stop.max_tokens, self._room - len(prompt.tokens)))
+        return self._answer(ask.id, prompt, ask.sampling, stop, ask.candidates, ask.speculate, run)
 
     def generate(self, ask: Generate) -> Iterator[Text | Done | None]:
         """Answer a conversation through the model's own chat template. Raises ProviderRefused where it has none."""
         if not self._model.chat_template:
             raise ProviderRefused(f"{self._file.title} follows no instructions: it has no chat template.", "Choose an instruct model.")
         run = Run(ask.stop.deadline_ms)
-        wanted = prompt_tokens.chat(ask.messages, self._model.render_chat, self._model.tokenize)
-        room = self._room
-        if len(wanted) + min(ask.stop.max_tokens, 64) > room:
-            raise ProviderRefused(f"The instruction takes {len(wanted)} tokens, and {self._file.title} has room for {room}.", "Select less code.")
-        stop = msgspec.structs.replace(ask.stop, max_tokens=min(ask.stop.max_tokens, room - len(wanted)))
-        return self._answer(ask.id, ask.slot, wanted, (), ask.sampling, stop, 1, run)
+        tokens = prompt_tokens.chat(ask.messages, self._model.render_chat, self._model.tokenize)
+        if len(tokens) + min(ask.stop.max_tokens, 64) > self._room:
+            raise ProviderRefused(
+                f"The instruction takes {len(tokens)} tokens, and {self._file.title} has room for {self._room}.", "Select less code."
+            )
+        stop = msgspec.structs.replace(ask.stop, max_tokens=min(ask.stop.max_tokens, self._room - len(tokens)))
+        return self._answer(ask.id, Prompt(ask.slot, tokens), ask.sampling, stop, 1, True, run)
 
     def warm(self, ask: Warm) -> Iterator[Done | None]:
-        """Evaluate a prompt, so that it is there when it is asked for."""
+        """Evaluate a prompt, so that it is there when it is asked for. Raises NotAFimModel."""
         run = Run(float("inf"))
-        wanted, suffix = self._prompt(ask.prefix, ask.suffix, ask.snippets, ask.path, Stop().max_tokens, ask.slot, run)
+        prompt = self._prompt(ask, Stop().max_tokens, run)
         slot = self._slots.take(ask.slot, run)
-        slot.suffix = suffix
         try:
-            yield from self._evaluate(slot, wanted, run)
+            yield from self._place(slot, prompt, run)
+            if slot.owner is run and slot.tokens == prompt.tokens and slot.logits is None:
+                slot.logits = self._context.logits(-1).copy()
             yield self._done(ask.id, run, None)
         finally:
-            self._leave(slot, len(wanted), run)
+            self._leave(slot, prompt, run)
 
     def idle_work(self) -> Iterator[None] | None:
-        """Something useful to do while nobody asks; None: nothing."""
-        return None
+        """Evaluate anew what was moved many times; None: there is nothing of the kind."""
+        slot = self._slots.worn()
+        return None if slot is None else self._refresh(slot)
 
     def abort(self) -> None:
         """Have the step that runs now return soon (thread-safe): it yields None, and its generator can be closed or stepped on."""
@@ -127,88 +156,132 @@ class Runtime:
         """A document was closed."""
         self._slots.forget(slot)
 
-    # ---- what they are made of
+    def save_slots(self, folder: Path) -> None:
+        """Write what was evaluated to disk, for a start that is warm. Never raises: it is a convenience."""
+        saved.save(folder, self._file, self._context, self._slots)
+
+    def restore_slots(self, folder: Path) -> None:
+        """Read back what `save_slots` wrote, where it is of this very model. Never raises."""
+        saved.restore(folder, self._file, self._context, self._slots)
+
+    # ---- prompts
 
     @property
     def _room(self) -> int:
         """Tokens that a prompt and its answer may have together."""
         return min(self._model.trained_context, self._context.size)
 
-    def _prompt(
-        self, prefix: str, suffix: str, snippets: Sequence[Snippet], path: str, max_tokens: int, name: str, run: Run
-    ) -> tuple[list[int], Sequence[int]]:
-        """The prompt's tokens, cut to the budget, and those of its suffix. Raises NotAFimModel."""
+    def _window(self) -> int:
+        """Tokens that a prompt should have: as many as this machine evaluates fast enough, and as several documents have room for."""
+        return self._speed.window(min(self._room, max(self._context.size // 4, 1024)), self.target_ms)
+
+    def _fim_tokens(self) -> Fim:
         if self._fim is None:
             self._fim = prompt_tokens.fim_of(self._model, self._file.fim_order, self._file.title)
-        tokenize = self._model.tokenize
-        parts = Parts(prefix=tokenize(prefix), suffix=tokenize(suffix), header=prompt_tokens.header(self._fim, snippets, path, tokenize))
-        room = self._room - prompt_tokens.overhead(self._fim) - max_tokens
-        previous = next((slot.suffix for slot in self._slots if slot.name == name), ())
+        return self._fim
+
+    def _prompt(self, ask: Complete | Warm, answer: int, run: Run) -> Prompt:
+        """The prompt's tokens, cut to the budget. Raises NotAFimModel."""
+        fim, tokenize = self._fim_tokens(), self._model.tokenize
+        header = prompt_tokens.header(fim, ask.snippets if self._takes_snippets else (), ask.path, tokenize)
+        if ask.snippets and not header:
+            run.notes.append("context from other files left out: this model was not trained on any")
+        parts = Parts(prefix=tokenize(ask.prefix), suffix=tokenize(ask.suffix), header=header)
+        self._speed.read(len(ask.prefix) + len(ask.suffix), len(parts.prefix) + len(parts.suffix))
+        room = min(self._room - answer, int(self._window() * SLACK)) - prompt_tokens.overhead(fim)
+        previous = next((slot.suffix for slot in self._slots if slot.name == ask.slot), ())
         parts, notes = prompt_tokens.fit(parts, prompt_tokens.budget(room), previous)
         run.notes += notes
-        return prompt_tokens.join(self._fim, parts), parts.suffix
+        return Prompt(ask.slot, prompt_tokens.join(fim, parts), parts.suffix)
+
+    @property
+    def _takes_snippets(self) -> bool:
+        return self._model.trained_context >= LONG_CONTEXT and self._fim_tokens().separator >= 0
+
+    # ---- work
 
     def _answer(
-        self, number: int, name: str, wanted: list[int], suffix: Sequence[int], sampling: Sampling, stop: Stop, count: int, run: Run
+        self, number: int, prompt: Prompt, sampling: Sampling, stop: Stop, count: int, speculate: bool, run: Run
     ) -> Iterator[Text | Done | None]:
-        slot = self._slots.take(name, run)
-        slot.suffix = suffix
-        branches: list[int] = []
+        slot = self._slots.take(prompt.slot, run)
         generation = Generation(self._context, self._model, sampling, stop, run.deadline)
-
-        def branch() -> int | None:
-            if (sequence := self._slots.take_branch()) is not None:
-                branches.append(sequence)
-            return sequence
-
+        if speculate and count == 1 and sampling.temperature <= 0:
+            generation.draft_from(lambda: Lookup(prompt.tokens, self._dividers()), self._drafting)
+        branches = self._slots.branches()
         try:
-            yield from self._evaluate(slot, wanted, run)
-            if slot.owner is run and len(slot.tokens) == len(wanted):
-                for pieces in generation.run(slot.sequence, len(wanted), count, branch):
-                    run.first_token = run.first_token or time.monotonic() - run.started
+            yield from self._place(slot, prompt, run, known_serves=sampling.temperature <= 0)
+            if slot.owner is run and slot.tokens == prompt.tokens:
+                for pieces in generation.run(slot.sequence, len(prompt.tokens), count, branches.take, slot.logits):
                     for candidate, text in pieces:
+                        run.saw(text)
                         yield Text(id=number, text=text, candidate=candidate)
                     if not pieces:
                         yield None
                     self._context.rearm()
                     if slot.owner is not run:
                         break
+            generation.close()
+            self._learn(generation, run)
             yield self._done(number, run, generation)
         finally:
-            self._generated += generation.evaluated
-            self._generate_seconds += generation.seconds
             generation.close()
-            for sequence in branches:
-                self._slots.give_branch(sequence)
-            self._leave(slot, len(wanted), run)
+            branches.give_back()
+            self._leave(slot, prompt, run)
 
-    def _evaluate(self, slot: Slot, wanted: list[int], run: Run) -> Iterator[None]:
+    def _dividers(self) -> set[int]:
+        fim = self._fim
+        return set() if fim is None else {fim.prefix, fim.suffix, fim.middle, fim.separator}
+
+    def _place(self, slot: Slot, prompt: Prompt, run: Run, known_serves: bool = True) -> Iterator[None]:
         """Make the slot hold the prompt, a chunk a step; ends early at the deadline, or when somebody else takes the slot."""
-        layout = kv.arrange(slot.tokens, wanted, False, kv.Costs())
-        run.kept = layout.kept
+        slot.suffix = prompt.suffix
+        if slot.logits is not None and known_serves and slot.tokens == prompt.tokens:
+            run.kept = len(prompt.tokens)
+            run.notes.append(f"cache: all {run.kept} tokens kept")
+            return
         self._context.rearm()
+        can_shift, costs = self._context.can_shift, self._speed.costs
+        if borrowed := self._slots.borrow(slot, prompt.tokens, can_shift, costs):
+            run.notes.append(f"cache: {borrowed}")
+        layout = kv.arrange(slot.tokens, prompt.tokens, can_shift, costs)
+        run.kept = layout.kept
+        yield from self._fill(slot, prompt, layout, run)
+        run.notes.append(f"cache: {layout.kept} tokens kept ({layout.moved} of them moved), {run.evaluated} evaluated")
+        if not can_shift:
+            run.notes.append("this model's memory cannot be moved: only what is the same from the start of the prompt is kept")
+
+    def _fill(self, slot: Slot, prompt: Prompt, layout: kv.Layout, run: Run) -> Iterator[None]:
         started = time.perf_counter()
-        for count in self._slots.fill(slot, wanted, layout, min(CHUNK, self._context.largest_batch)):
+        for did in self._slots.fill(slot, prompt.tokens, layout):
             took = time.perf_counter() - started
-            run.evaluated += count
+            run.evaluated += did.tokens
             run.evaluate_seconds += took
-            self._evaluated += count
-            self._evaluate_seconds += took
-            if len(slot.tokens) == len(wanted):
-                continue
-            if time.monotonic() > run.deadline:
-                return
-            yield None
-            self._context.rearm()
+            (self._speed.shifted if did.shifted else self._speed.evaluated)(did.tokens, took)
+            if len(slot.tokens) < len(prompt.tokens):
+                if time.monotonic() > run.deadline:
+                    return
+                yield None
+                self._context.rearm()
             started = time.perf_counter()
 
-    def _leave(self, slot: Slot, prompt: int, run: Run) -> None:
-        """Cut what was generated, and the token that asked for the middle: the next prompt has neither there."""
+    def _refresh(self, slot: Slot) -> Iterator[None]:
+        self._context.rearm()
+        for _ in self._slots.refresh(slot):
+            yield
+            self._context.rearm()
+
+    def _leave(self, slot: Slot, prompt: Prompt, run: Run) -> None:
+        """Cut what was generated: the next prompt has none of it at that place."""
         if slot.owner is run and not self._closed:
-            keep = prompt - (self._fim is not None and self._fim.middle >= 0)
-            if len(slot.tokens) >= keep:
-                self._slots.cut(slot, keep)
+            if len(slot.tokens) >= len(prompt.tokens):
+                self._slots.cut(slot, len(prompt.tokens))
             self._slots.give(slot, run)
+
+    def _learn(self, generation: Generation, run: Run) -> None:
+        if len(generation.candidates) == 1 and not generation.drafted:
+            self._speed.generated(generation.evaluated, generation.seconds)
+        if generation.candidates:
+            self._speed.answered((run.first_line or time.monotonic() - run.started) * 1000)
 
     def _done(self, number: int, run: Run, generation: Generation | None) -> Done:
         finishes = tuple(candidate.finish() for candidate in generation.candidates) if generation else ()
@@ -219,9 +292,16 @@ class Runtime:
     # ---- what is to be seen from outside
 
     def limits(self) -> dict[str, float]:
-        """What prompts may hold, by field name of `providers.base.Limits`."""
-        room = min(self._model.trained_context, self._context.size // 2) - 80
-        return {"prefix_tokens": int(room * 0.7), "suffix_tokens": int(room * 0.3), "snippet_tokens": 0}
+        """What prompts may hold and how fast answers are, by field name of `providers.base.Limits`."""
+        fim = self._fim
+        window = min(self._window(), self._room - Stop().max_tokens) - 8
+        snippets = fim is not None and self._takes_snippets
+        limits: dict[str, float] = {name: int(window * share) for name, share in (SHARES_WITH_SNIPPETS if snippets else SHARES).items()}
+        if self._speed.chars_per_token:
+            limits["chars_per_token"] = self._speed.chars_per_token
+        if self._speed.typical_ms:
+            limits["typical_ms"] = self._speed.typical_ms
+        return limits
 
     def status(self) -> ModelStatus:
         """The model, its speed and its slots."""
@@ -229,8 +309,8 @@ class Runtime:
             model=self._file.id,
             file_bytes=self._model.bytes,
             context=self._context.size,
-            evaluate_per_second=self._evaluated / self._evaluate_seconds if self._evaluate_seconds else 0.0,
-            generate_per_second=self._generated / self._generate_seconds if self._generate_seconds else 0.0,
+            evaluate_per_second=self._speed.evaluate,
+            generate_per_second=self._speed.generate,
             slots=tuple(SlotStatus(slot=slot.name, tokens=len(slot.tokens), moved=slot.moved) for slot in self._slots),
             plan=f"{self._plan.threads} threads, context {self._context.size}, batch {self._plan.batch}, layers on the GPU: {self._plan.gpu_layers}",
         )

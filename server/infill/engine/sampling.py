@@ -40,9 +40,8 @@ class Chooser:
         self.greedy = sampling.temperature <= 0
         self._chain: Any = None if self.greedy else _chain(sampling, candidate)
 
-    def choose(self, context: Context, row: int) -> tuple[int, float]:
-        """A token for the batch's row, and its log-probability."""
-        logits = context.logits(row)
+    def choose(self, logits: Logits, context: Context, row: int) -> tuple[int, float]:
+        """A token for the batch's row, whose logits these are, and its log-probability."""
         token = int(logits.argmax()) if self.greedy else int(llama_cpp.llama_sampler_sample(self._chain, context.handle, row))
         return token, log_probability(logits, token)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from infill.engine import kv
-from infill.engine.llama import Aborted, CacheFull, Context
+from infill.engine.llama import Aborted, CacheFull, Context, Logits
 from infill.errors import InfillError
 
 SLOTS = 12
@@ -22,11 +22,33 @@ SMALL = 8
 """Tokens of a batch that must not be given up (it applies shifts): few, so that it is over soon."""
 
 
-class Plan(NamedTuple):
+FIRST_CHUNK = 64
+"""Prompt tokens evaluated in the first step; each next step takes twice as many, so that whoever interrupts loses at most half of the work, and a
+long prompt still goes through in large batches, which are faster."""
+WORTH = 64
+"""Tokens that another slot must hold beyond the own one to be worth taking over."""
+
+
+class Plan:
     """What a slot is on its way to."""
 
-    layout: kv.Layout
-    wanted: Sequence[int]
+    def __init__(self, layout: kv.Layout, wanted: Sequence[int]) -> None:
+        self.layout = layout
+        self.wanted = wanted
+        self.chunk = FIRST_CHUNK
+
+
+class Did(NamedTuple):
+    """One step of a plan."""
+
+    tokens: int
+    """Evaluated; 0: it was given up."""
+    shifted: bool
+    """It applied shifts too."""
+
+
+MANY_MOVES = 16
+"""A slot that was moved so often is evaluated anew when nobody asks: each move leaves what was moved a little behind what now stands before it."""
 
 
 class Slot:
@@ -37,8 +59,10 @@ class Slot:
         self.parked = 2 + 2 * index
         self.name = ""
         self.tokens: list[int] = []
+        self.exact = 0
+        """So many of the first tokens were evaluated behind just what stands before them now; the rest was moved, or stands behind such."""
         self.moved = 0
-        """Times that tokens were moved since the slot was last evaluated whole."""
+        """Times that tokens were moved since all of them were exact."""
         self.used = 0
         self.closed = False
         self.owner: object | None = None
@@ -47,6 +71,32 @@ class Slot:
         """The part after the cursor that it was last asked with."""
         self.pending: Plan | None = None
         """Being carried out: some blocks may be parked."""
+        self.refreshing: object | None = None
+        """Being evaluated anew, in `parked`."""
+        self.logits: Logits | None = None
+        """What follows `tokens`, where that is known: the same question again needs no evaluation."""
+
+
+class Branches:
+    """Empty sequences, lent for candidates beside the first."""
+
+    def __init__(self, context: Context, free: list[int]) -> None:
+        self._context, self._free = context, free
+        self._lent: list[int] = []
+
+    def take(self) -> int | None:
+        """One more; None when all are lent."""
+        if not self._free:
+            return None
+        self._lent.append(self._free.pop())
+        return self._lent[-1]
+
+    def give_back(self) -> None:
+        """All that were taken."""
+        for sequence in self._lent:
+            self._context.remove(sequence)
+        self._free += self._lent
+        self._lent = []
 
 
 class Slots:
@@ -65,6 +115,7 @@ class Slots:
         """The document's slot, or the one that was not used for longest. Pinned until `give`."""
         slot = next((slot for slot in self._slots if slot.name == name), None) or self._unused()
         self._rescue(slot)
+        self._stop_refreshing(slot)
         if slot.name != name:
             self._empty(slot)
             slot.name = name
@@ -87,9 +138,8 @@ class Slots:
         return min(self._slots, key=lambda slot: (slot.owner is not None, bool(slot.name), not slot.closed, slot.used))
 
     def _empty(self, slot: Slot) -> None:
-        self._context.remove(slot.sequence)
-        self._context.remove(slot.parked)
-        slot.tokens, slot.moved, slot.name, slot.owner, slot.suffix = [], 0, "", None, ()
+        self._empty_cells(slot)
+        slot.moved, slot.name, slot.owner, slot.suffix = 0, "", None, ()
 
     def make_room(self, wanted: int, slot: Slot) -> None:
         """Empty other slots until `slot` can hold `wanted` tokens."""
@@ -105,13 +155,49 @@ class Slots:
         self._empty(min(others, key=lambda other: (not other.closed, other.used)))
         return True
 
-    def take_branch(self) -> int | None:
-        """An empty sequence for one more candidate."""
-        return self._free_branches.pop() if self._free_branches else None
+    def borrow(self, slot: Slot, wanted: Sequence[int], can_shift: bool, costs: kv.Costs) -> str:
+        """Where another slot holds much more of what is wanted, take it over or copy it; returns what was done, for people.
 
-    def give_branch(self, sequence: int) -> None:
-        self._context.remove(sequence)
-        self._free_branches.append(sequence)
+        That is the case of a document that was renamed, opened in a second window, or closed and opened again by another editor.
+        """
+        if self._context.shift_pending:
+            return ""
+        own = kv.arrange(slot.tokens, wanted, can_shift, costs).kept
+        best, most = None, own + WORTH
+        for other in self._slots:
+            if other is slot or len(other.tokens) < most or other.pending or other.refreshing:
+                continue
+            kept = kv.arrange(other.tokens, wanted, can_shift, costs).kept
+            if kept > most:
+                best, most = other, kept
+        if best is None:
+            return ""
+        if best.closed and best.owner is None:
+            self._empty_cells(slot)
+            slot.sequence, best.sequence, slot.parked, best.parked = best.sequence, slot.sequence, best.parked, slot.parked
+            slot.tokens, slot.exact, slot.moved = best.tokens, best.exact, best.moved
+            best.tokens, best.logits, best.name = [], None, ""
+            return "taken over from a closed document"
+        self._make_copy(best, slot)
+        return "copied from another window"
+
+    def _make_copy(self, source: Slot, target: Slot) -> None:
+        """True copies of its cells: shared ones could not be moved independently."""
+        owner, source.owner = source.owner, source.owner or self
+        self._empty_cells(target)
+        self.make_room(len(source.tokens), target)
+        if self._context.restore(target.sequence, self._context.save(source.sequence)):
+            target.tokens, target.exact, target.moved = list(source.tokens), source.exact, source.moved
+        source.owner = owner
+
+    def _empty_cells(self, slot: Slot) -> None:
+        self._context.remove(slot.sequence)
+        self._context.remove(slot.parked)
+        slot.tokens, slot.exact, slot.logits, slot.refreshing = [], 0, None, None
+
+    def branches(self) -> Branches:
+        """Sequences for the candidates of one request."""
+        return Branches(self._context, self._free_branches)
 
     # -- running plans
 
@@ -119,19 +205,21 @@ class Slots:
         """Drop what the slot holds from `length` on."""
         self._context.remove(slot.sequence, length)
         del slot.tokens[length:]
+        slot.exact = min(slot.exact, length)
 
-    def fill(self, slot: Slot, wanted: Sequence[int], layout: kv.Layout, chunk: int) -> Iterator[int]:
-        """Make the slot hold `wanted`; each step evaluates a chunk and yields its size, 0 for one that was given up.
+    def fill(self, slot: Slot, wanted: Sequence[int], layout: kv.Layout) -> Iterator[Did]:
+        """Make the slot hold `wanted`, a chunk at each step.
 
         Ends early, with nothing to clean up, when somebody else takes the slot in between.
         """
         self.make_room(len(wanted), slot)
-        slot.moved += bool(layout.moved)
+        slot.logits = None
+        self._note_exactness(slot, layout, len(wanted))
         slot.pending = plan = Plan(layout, wanted)
         try:
             for step in layout.operations:
                 if isinstance(step, kv.Evaluate):
-                    yield from self._evaluate(slot, plan, step, chunk)
+                    yield from self._evaluate(slot, plan, step)
                     if slot.pending is not plan:
                         return
                 else:
@@ -140,6 +228,12 @@ class Slots:
         finally:
             if slot.pending is plan:
                 self._rescue(slot)
+
+    def _note_exactness(self, slot: Slot, layout: kv.Layout, wanted: int) -> None:
+        stays = layout.blocks[0].length if layout.blocks and not layout.blocks[0].target and not layout.blocks[0].source else 0
+        moving = next((block.target for block in layout.blocks if block.source or block.target), wanted)
+        slot.exact = slot.exact if slot.exact < stays else moving
+        slot.moved = slot.moved + bool(layout.moved) if slot.exact < wanted else 0
 
     def _apply(self, slot: Slot, wanted: Sequence[int], step: kv.Operation) -> None:
         place = {kv.SLOT: slot.sequence, kv.CARRY: CARRY, kv.PARKED: slot.parked}
@@ -154,21 +248,23 @@ class Slots:
             if (step.source, step.target) == (kv.PARKED, kv.SLOT):
                 slot.tokens.extend(wanted[step.start : step.end])
 
-    def _evaluate(self, slot: Slot, plan: Plan, step: kv.Evaluate, chunk: int) -> Iterator[int]:
+    def _evaluate(self, slot: Slot, plan: Plan, step: kv.Evaluate) -> Iterator[Did]:
         position, wanted = step.start, plan.wanted
         while position < step.end and slot.pending is plan:
-            end = min(step.end, position + (SMALL if self._context.shift_pending else chunk))
+            shifts = self._context.shift_pending
+            end = min(step.end, position + (SMALL if shifts else min(plan.chunk, self._context.largest_batch)))
             try:
                 self._context.decode(wanted[position:end], position, slot.sequence, int(end == len(wanted)))
             except Aborted:
-                yield 0
+                yield Did(0, False)
                 continue
             except CacheFull:
                 if not self._evict(slot):
                     raise InfillError("The KV cache is too small for this prompt.", "Raise `engine.contextSize`.") from None
                 continue
             slot.tokens.extend(wanted[position:end])
-            yield end - position
+            plan.chunk = plan.chunk if shifts else plan.chunk * 2
+            yield Did(end - position, shifts)
             position = end
 
     def _rescue(self, slot: Slot) -> None:
@@ -177,7 +273,49 @@ class Slots:
             return
         slot.pending = None
         steps, rescued = kv.rescue(plan.layout.blocks, len(slot.tokens))
+        slot.exact = min(slot.exact, len(slot.tokens))
         for step in steps:
             self._apply(slot, (), step)
         for block in rescued:
             slot.tokens.extend(plan.wanted[block.source : block.source + block.length])
+
+    # -- evaluating anew
+
+    def worn(self) -> Slot | None:
+        """A slot that is worth evaluating anew, if there is room beside it."""
+        free = self._context.size - sum(len(slot.tokens) for slot in self._slots)
+        able = [
+            slot for slot in self if slot.moved >= MANY_MOVES and not slot.closed and slot.owner is None and len(slot.tokens) - slot.exact <= free
+        ]
+        return max(able, key=lambda slot: slot.used, default=None)
+
+    def refresh(self, slot: Slot) -> Iterator[None]:
+        """Evaluate all that is not exact anew, beside what serves meanwhile; then let it take that one's place."""
+        mine = slot.refreshing = object()
+        tokens, position, chunk = slot.tokens, slot.exact, FIRST_CHUNK
+        self._context.copy(slot.sequence, slot.parked, 0, position)
+        try:
+            while position < len(tokens):
+                end = min(len(tokens), position + (SMALL if self._context.shift_pending else chunk))
+                try:
+                    self._context.decode(tokens[position:end], position, slot.parked, int(end == len(tokens)))
+                    position, chunk = end, min(chunk * 2, self._context.largest_batch)
+                except Aborted:
+                    pass
+                except CacheFull:
+                    return
+                if position < len(tokens):
+                    yield
+                    if slot.refreshing is not mine:
+                        return
+            slot.logits = self._context.logits(-1).copy()
+            self._context.remove(slot.sequence)
+            slot.sequence, slot.parked, slot.exact, slot.moved = slot.parked, slot.sequence, len(tokens), 0
+        finally:
+            if slot.refreshing is mine:
+                self._stop_refreshing(slot)
+
+    def _stop_refreshing(self, slot: Slot) -> None:
+        if slot.refreshing is not None:
+            slot.refreshing = None
+            self._context.remove(slot.parked)

@@ -1,0 +1,91 @@
+"""Evaluated documents on disk, so that an engine that comes back finds them warm. Off unless the user wishes it: the files hold what the code says.
+
+One file per slot, for its owner alone, bounded in size. A file of another model, another llama.cpp, or one that is damaged is ignored: nothing here
+raises.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from infill import paths
+from infill.engine.llama import VERSION, Context
+from infill.engine.slots import Slots
+from infill.errors import InfillError
+from infill.models.store import ModelFile
+from infill.state import write_atomically
+
+MOST_BYTES = 512 * 1024 * 1024
+"""All files together."""
+FEWEST_TOKENS = 128
+"""A smaller slot is evaluated as fast as it is read."""
+
+log = logging.getLogger(__name__)
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """One slot's file."""
+
+    made_for: str
+    slot: str
+    tokens: list[int]
+    exact: int
+    moved: int
+    checksum: bytes
+    cells: bytes
+
+
+def save(folder: Path, model: ModelFile, context: Context, slots: Slots) -> None:
+    """Replace what lies in the folder by the slots of now, the most recently used first, as many as may be."""
+    try:
+        paths.private_directory(folder)
+        for old in folder.glob("*.slot"):
+            old.unlink(missing_ok=True)
+        room = MOST_BYTES
+        for slot in sorted(slots, key=lambda slot: -slot.used):
+            if len(slot.tokens) < FEWEST_TOKENS or context.shift_pending:
+                continue
+            cells = context.save(slot.sequence)
+            if (room := room - len(cells)) < 0:
+                break
+            name = hashlib.sha256(slot.name.encode("utf-8", "replace")).hexdigest()[:24]
+            content = Saved(_made_for(model), slot.name, slot.tokens, slot.exact, slot.moved, hashlib.sha256(cells).digest(), cells)
+            write_atomically(folder / f"{name}.slot", msgspec.msgpack.encode(content))
+    except (OSError, InfillError) as exc:
+        log.info("What was evaluated could not be saved: %s", exc)
+
+
+def restore(folder: Path, model: ModelFile, context: Context, slots: Slots) -> None:
+    """Fill empty slots with what lies in the folder, the oldest first, and as closed documents: they serve, and make room for others."""
+    for saved in _readable(folder, _made_for(model)):
+        owner = object()
+        slot = slots.take(saved.slot, owner)
+        slots.make_room(len(saved.tokens), slot)
+        if not slot.tokens and context.restore(slot.sequence, saved.cells):
+            slot.tokens, slot.exact, slot.moved = list(saved.tokens), saved.exact, saved.moved
+        slots.give(slot, owner)
+        slots.forget(saved.slot)
+
+
+def _readable(folder: Path, made_for: str) -> Iterator[Saved]:
+    with contextlib.suppress(OSError):
+        for file in sorted(folder.glob("*.slot"), key=lambda file: file.stat().st_mtime):
+            try:
+                saved = msgspec.msgpack.decode(file.read_bytes(), type=Saved)
+            except (OSError, msgspec.MsgspecError) as exc:
+                log.info("A saved slot cannot be read: %s", exc)
+                continue
+            if saved.made_for == made_for and hashlib.sha256(saved.cells).digest() == saved.checksum:
+                yield saved
+
+
+def _made_for(model: ModelFile) -> str:
+    """What must agree for the cells to mean the same: the weights and the library that wrote them."""
+    status = model.path.stat()
+    return f"{VERSION} {model.id} {status.st_size} {status.st_mtime_ns}"

@@ -1,0 +1,84 @@
+"""What this machine was measured to do with this model, and the window of code that follows from it. Pure: seconds are handed in."""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+
+from infill.engine.kv import Costs
+
+TARGET_MS = 400.0
+"""Default of `latency.target`."""
+WINDOW_TARGETS = 20
+"""A document that was never seen may take this many times the target to evaluate; that is done in the background, while it is being read."""
+FIRST_WINDOW = 1536
+"""Tokens, while nothing has been measured."""
+SMALLEST_WINDOW = 512
+MEMORY = 2000
+"""Tokens after which an old measurement weighs less than half."""
+
+
+class Speed:
+    """Running measurements of one model."""
+
+    def __init__(self) -> None:
+        self.evaluate = 0.0
+        """Prompt tokens a second, in batches of some size; 0 while unknown."""
+        self.generate = 0.0
+        """Tokens a second, one after another; 0 while unknown."""
+        self.shift = 0.0
+        """Seconds that applying shifts takes; 0 while unknown."""
+        self.chars_per_token = 0.0
+        self._seen: dict[str, float] = {}
+        self._lines: deque[float] = deque(maxlen=15)
+        self._window = 0
+
+    def evaluated(self, tokens: int, seconds: float) -> None:
+        """A batch of prompt tokens; small ones say nothing about large ones."""
+        if tokens >= 32 and seconds > 0:
+            self.evaluate = self._blend("evaluate", self.evaluate, tokens / seconds, tokens)
+
+    def generated(self, tokens: int, seconds: float) -> None:
+        """Tokens that were evaluated one after another."""
+        if tokens and seconds > 0:
+            self.generate = self._blend("generate", self.generate, tokens / seconds, tokens * 8)
+
+    def shifted(self, tokens: int, seconds: float) -> None:
+        """A small batch that applied shifts on its way."""
+        if self.generate:
+            self.shift = self._blend("shift", self.shift, max(0.0, seconds - tokens / self.generate), 100)
+
+    def read(self, characters: int, tokens: int) -> None:
+        """Text was turned into tokens."""
+        if tokens >= 100:
+            self.chars_per_token = self._blend("read", self.chars_per_token, characters / tokens, tokens)
+
+    def answered(self, milliseconds: float) -> None:
+        """A request had its first complete line."""
+        self._lines.append(milliseconds)
+
+    @property
+    def typical_ms(self) -> float:
+        """Running median from request to first complete line; 0 while unknown."""
+        return statistics.median(self._lines) if self._lines else 0.0
+
+    @property
+    def costs(self) -> Costs:
+        """What plans for the cache cost here."""
+        if not (self.evaluate and self.generate):
+            return Costs()
+        call = max(0.0, self.evaluate / self.generate - 1)
+        return Costs(call=call, shift=self.shift * self.evaluate if self.shift else Costs().shift)
+
+    def window(self, room: int, target_ms: float) -> int:
+        """Tokens of a prompt: as many as can be evaluated in WINDOW_TARGETS times the target, in steps that are rarely taken."""
+        wanted = int(self.evaluate * target_ms / 1000 * WINDOW_TARGETS) if self.evaluate else FIRST_WINDOW
+        wanted = max(SMALLEST_WINDOW, min(wanted, room))
+        if not self._window or not 0.6 < wanted / self._window < 1.6:
+            self._window = wanted // 256 * 256
+        return min(self._window, room)
+
+    def _blend(self, name: str, old: float, new: float, weight: float) -> float:
+        seen = self._seen.get(name, 0.0)
+        self._seen[name] = min(seen + weight, MEMORY)
+        return new if not seen else (old * seen + new * weight) / (seen + weight)
