@@ -7,12 +7,9 @@ from pathlib import Path
 
 import pytest
 from hub import Hub
-from small_gguf import small_gguf
+from small_gguf import MODEL, write_catalogue
 
-from infill import paths
 from infill.models import download
-
-MODEL = small_gguf(filler=1_000_000)
 
 
 @pytest.fixture
@@ -20,7 +17,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("INFILL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
     monkeypatch.setenv("NO_PROXY", "*")
-    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT", "HUGGING_FACE_HUB_TOKEN", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
+    for name in (
+        "HF_TOKEN",
+        "HF_HUB_OFFLINE",
+        "HF_ENDPOINT",
+        "HUGGING_FACE_HUB_TOKEN",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(download, "WAIT_SECONDS", 0.01)
     monkeypatch.setattr(download, "ATTEMPTS", 2)
@@ -34,11 +41,3 @@ def hub(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         running.add("maker/small-gguf", "small-q8_0.gguf", MODEL)
         write_catalogue('id = "small"\ntitle = "Small"\nsource = "maker/small-gguf:small-q8_0.gguf"\nlicence = "MIT"')
         yield running
-
-
-def write_catalogue(*entries: str) -> Path:
-    """The user's own catalogue."""
-    file = paths.config_directory() / "models.toml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("\n".join(f"[[model]]\n{entry}\n" for entry in entries))
-    return file

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 from typing import Any
+
+from infill import paths
 
 F16 = 1
 
@@ -61,3 +64,15 @@ def small_gguf(
     body += bytes(-len(body) % 32)
     pattern = bytes(range(256)) * (sizes // 256 + 1)
     return body + pattern[:sizes]
+
+
+MODEL = small_gguf(filler=1_000_000)
+"""What the hub of the tests has."""
+
+
+def write_catalogue(*entries: str) -> Path:
+    """The user's own catalogue."""
+    file = paths.config_directory() / "models.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(f"[[model]]\n{entry}\n" for entry in entries))
+    return file

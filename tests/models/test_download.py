@@ -6,9 +6,8 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from conftest import MODEL, write_catalogue
 from hub import Fault, Hub
-from small_gguf import small_gguf
+from small_gguf import MODEL, small_gguf, write_catalogue
 
 from infill.errors import BadModelFile, ChecksumMismatch, DownloadFailed, InfillError, ModelError, UnknownModel
 from infill.models import download, store
@@ -120,7 +119,7 @@ def test_a_stalled_download_can_be_cancelled_at_once(hub: Hub) -> None:
 
 def test_damaged_content_is_deleted_and_told(hub: Hub) -> None:
     hub.fault("corrupt", after=500_000)
-    with pytest.raises(ChecksumMismatch, match="damaged.*deleted"):
+    with pytest.raises(ChecksumMismatch, match=r"damaged.*deleted"):
         fetch("small")
     assert nothing_can_be_loaded()
     assert not list(store.incoming_directory("small").glob("*.part"))
@@ -191,7 +190,7 @@ def test_a_hub_that_recovers_is_asked_again(hub: Hub) -> None:
 
 
 def test_the_token_goes_to_the_hub_and_not_to_the_network_behind_it(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub.token = "hf_secret"  # noqa: S105 - of a hub on loopback
+    hub.token = "hf_secret"
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     assert fetch("small") is not None
     assert all(seen.authorization == "Bearer hf_secret" for seen in hub.requests if not seen.path.startswith("/cdn"))

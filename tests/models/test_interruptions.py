@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import MODEL
 from hub import Hub
+from small_gguf import MODEL
 
 from infill.errors import ModelError
 from infill.models import store
@@ -38,7 +38,8 @@ def whole_or_absent() -> bool:
         found = store.locate("small")
     except ModelError:
         return False
-    assert found.path.read_bytes() == MODEL
+    with contextlib.suppress(FileNotFoundError):  # removed between the two looks
+        assert found.path.read_bytes() == MODEL
     assert not list(store.models_directory().glob("*/*.part"))
     return True
 

@@ -189,6 +189,12 @@ def remove(model_id: str, force: bool = False) -> Manifest:
     return manifest
 
 
+def forget(manifest: Manifest) -> None:
+    """Drop a model from the store without a question. The caller holds `locked(manifest.id)`."""
+    with writing():
+        _set_aside(models_directory() / manifest.id)
+
+
 def verify(model_id: str, progress: Callable[[int, int], None] = lambda done, total: None) -> Manifest:
     """Hash an installed model's files anew and compare. Raises ModelMissing, ChecksumMismatch or BadModelFile."""
     manifest = find(model_id)
@@ -269,6 +275,11 @@ def is_whole(path: Path) -> gguf.Facts:
     if not path.is_file():
         raise BadModelFile(f"{path} is not a file.", "Give the path of a *.gguf file.")
     return gguf.facts(path)
+
+
+def roles_of(facts: gguf.Facts) -> tuple[state.Role, ...]:
+    """What a file can do, as its own vocabulary and chat template say."""
+    return (*(("complete",) if facts.fim else ()), *(("generate",) if facts.chat else ())) or ("complete",)
 
 
 def _set_aside(directory: Path) -> None:

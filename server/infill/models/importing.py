@@ -1,0 +1,235 @@
+"""Models that are here already: files of the user, watched folders, and what Ollama, LM Studio and the Hugging Face cache hold. Nothing is copied
+unless that is asked for, and a file of somebody else is never changed nor deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from infill.errors import BadModelFile, InfillError, ModelError, UnknownModel
+from infill.models import catalog, gguf, store
+from infill.models.store import Manifest, Source, StoredFile
+
+OLLAMA_FOLDERS = ("~/.ollama/models", "/usr/share/ollama/.ollama/models", "/var/lib/ollama/.ollama/models", "/var/lib/ollama/models")
+LM_STUDIO_FOLDERS = ("~/.lmstudio/models", "~/.cache/lm-studio/models")
+COPY_CHUNK = 4 * 1024 * 1024
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A model of another program, or in a watched folder."""
+
+    id: str
+    """What it will be called here, without `local:`."""
+    title: str
+    source: Source
+    path: Path
+    size: int
+    sha256: str = ""
+    repository: str = ""
+
+    @property
+    def full_id(self) -> str:
+        return catalog.PREFIX + self.id
+
+
+def elsewhere() -> list[Found]:
+    """Everything that other programs have and that could be used at once."""
+    return [*ollama(), *lm_studio(), *hugging_face_cache()]
+
+
+def find(name: str) -> Found | None:
+    """One of them by its id here, or by its name there (`ollama:qwen2.5-coder:1.5b-base`)."""
+    wanted = catalog.short(name)
+    return next((found for found in elsewhere() if wanted in (found.id, f"{found.source}:{found.title}")), None)
+
+
+def adopt(found: Found) -> Manifest:
+    """Use a file where it is. Raises BadModelFile, or InfillError where the store cannot be written."""
+    facts = gguf.facts(found.path)
+    parts = gguf.parts_of(found.path)
+    manifest = Manifest(
+        id=found.id,
+        title=found.title,
+        source=found.source,
+        files=tuple(_linked(part, found.sha256 if len(parts) == 1 else "") for part in parts),
+        repository=found.repository,
+        licence="as where it came from",
+        quantization=facts.quantization,
+        roles=store.roles_of(facts),
+        context=facts.context,
+    )
+    with store.locked(found.id):
+        return store.install(manifest)
+
+
+def import_file(
+    path: Path,
+    *,
+    copy: bool = False,
+    model_id: str = "",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Manifest | None:
+    """Use a file of the user's own: linked where it is, or copied; None when copying was cancelled. Raises BadModelFile or ModelError."""
+    path = path.expanduser().absolute()
+    facts = store.is_whole(path)
+    short = catalog.make_id(model_id or path.name)
+    if (there := store.installed_as(short)) and there.path != path:
+        raise ModelError(f"There is a model {there.full_id} already ({there.path}).", "Give this one another name with --id.")
+    made = Manifest(
+        id=short,
+        title=facts.name or path.stem,
+        source="file",
+        files=(),
+        licence="yours",
+        quantization=catalog.quantization_of(path.name) or facts.quantization,
+        roles=store.roles_of(facts),
+        context=facts.context,
+    )
+    parts = gguf.parts_of(path)
+    with store.locked(short):
+        if not copy:
+            return store.install(msgspec.structs.replace(made, files=tuple(_linked(part) for part in parts)))
+        copied = _copy(short, parts, progress, cancelled)
+        return store.install(msgspec.structs.replace(made, files=copied)) if copied else None
+
+
+def sync_folders(folders: Sequence[str]) -> list[str]:
+    """Make the store agree with the watched folders (`models.folders`): new files appear, gone ones disappear.
+
+    Returns a sentence for each file that cannot be used. Cheap where nothing changed: call it whenever models are listed.
+    """
+    problems: list[str] = []
+    there = {found.path: found for folder in folders for found in _in_folder(folder, problems)}
+    known = {manifest.path: manifest for manifest in store.installed() if manifest.source == "folder"}
+    for path in known.keys() - there.keys():
+        with store.locked(known[path].id, wait_seconds=5):
+            store.forget(known[path])
+    for path, found in there.items():
+        if path not in known or known[path].size != found.size:
+            try:
+                adopt(found)
+            except InfillError as exc:
+                problems.append(f"{path}: {exc.message}")
+    return problems
+
+
+def ollama() -> list[Found]:
+    """What Ollama has: its manifests name the blobs."""
+    folders = [os.environ["OLLAMA_MODELS"]] if os.environ.get("OLLAMA_MODELS") else OLLAMA_FOLDERS
+    return [found for folder in folders for found in _ollama(Path(folder).expanduser())]
+
+
+def lm_studio() -> list[Found]:
+    """What LM Studio has: `publisher/repository/file.gguf`."""
+    return [
+        Found(id=catalog.make_id(f"lmstudio-{path.name}"), title=path.stem, source="lmstudio", path=path, size=_size(path))
+        for folder in LM_STUDIO_FOLDERS
+        for path in _ggufs(Path(folder).expanduser())
+    ]
+
+
+def hugging_face_cache() -> list[Found]:
+    """What other programs fetched with the hub's library; its blobs are named by their hashes."""
+    home = Path(os.environ.get("HF_HOME", Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface")).expanduser()
+    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
+    found = []
+    for path in _ggufs(cache):
+        where = re.search(r"models--(.+?)--(.+?)/snapshots/", path.as_posix())
+        blob = path.resolve().name
+        if where:
+            digest = blob if re.fullmatch(r"[0-9a-f]{64}", blob) else ""
+            called = catalog.make_id(f"cached-{path.name}")
+            repository = f"{where[1]}/{where[2]}"
+            found.append(Found(id=called, title=path.stem, source="huggingface", path=path, size=_size(path), sha256=digest, repository=repository))
+    return found
+
+
+def _ollama(folder: Path) -> Iterator[Found]:
+    manifests = folder / "manifests"
+    with contextlib.suppress(OSError):
+        for file in sorted(path for path in manifests.rglob("*") if path.is_file()):
+            with contextlib.suppress(OSError, msgspec.MsgspecError, KeyError, TypeError):
+                layers = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])["layers"]
+                weights = [layer for layer in layers if layer["mediaType"] == "application/vnd.ollama.image.model"]
+                blob = folder / "blobs" / weights[0]["digest"].replace(":", "-")
+                if len(weights) == 1 and blob.is_file():
+                    called = _ollama_name(file.relative_to(manifests))
+                    digest = weights[0]["digest"].removeprefix("sha256:")
+                    yield Found(
+                        id=catalog.make_id(f"ollama-{called}"), title=called, source="ollama", path=blob, size=blob.stat().st_size, sha256=digest
+                    )
+
+
+def _ollama_name(path: Path) -> str:
+    """`registry.ollama.ai/library/name/tag` -> `name:tag`, as Ollama itself calls it."""
+    *where, name, tag = path.parts
+    owner = "/".join(part for part in where if part not in ("registry.ollama.ai", "library"))
+    return f"{owner}/{name}:{tag}" if owner else f"{name}:{tag}"
+
+
+def _in_folder(folder: str, problems: list[str]) -> Iterator[Found]:
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        problems.append(f"The folder {root} of models.folders is not there.")
+    for path in _ggufs(root):
+        yield Found(id=catalog.make_id(path.name), title=path.stem, source="folder", path=path.absolute(), size=_size(path))
+
+
+def _ggufs(root: Path) -> list[Path]:
+    """The model files below a folder: the first parts of split ones, and no projectors of pictures."""
+    with contextlib.suppress(OSError):
+        files = sorted(path for path in root.rglob("*.gguf") if path.is_file() and "mmproj" not in path.name.lower())
+        return [path for path in files if gguf.parts_of(path)[0] == path]
+    return []
+
+
+def _size(path: Path) -> int:
+    return sum(part.stat().st_size for part in gguf.parts_of(path) if part.exists())
+
+
+def _linked(part: Path, sha256: str = "") -> StoredFile:
+    try:
+        return StoredFile(name=part.name, size=part.stat().st_size, sha256=sha256, link=str(part))
+    except OSError as exc:
+        raise BadModelFile(f"The part {part.name} of a split model is missing.", "All parts must lie in one folder.") from exc
+
+
+def _copy(short: str, parts: list[Path], progress: Callable[[int, int], None], cancelled: Callable[[], bool]) -> tuple[StoredFile, ...]:
+    """Copy files into the store, hashing what arrived; empty when cancelled. Raises ModelError without room."""
+    total, done, copied = sum(part.stat().st_size for part in parts), 0, []
+    if (free := store.storage().free) < total:
+        raise ModelError(f"{total:,} bytes are needed and {free:,} are free.", "Link the file instead of copying it.")
+    staged = store.incoming_directory(short)
+    with store.writing():
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir(parents=True)
+        for part in parts:
+            with part.open("rb") as source, (staged / part.name).open("wb") as target:
+                while chunk := source.read(COPY_CHUNK):
+                    target.write(chunk)
+                    done += len(chunk)
+                    progress(done, total)
+                    if cancelled():
+                        shutil.rmtree(staged, ignore_errors=True)
+                        return ()
+            copied.append(StoredFile(name=part.name, size=part.stat().st_size, sha256=store.sha256_of(staged / part.name)))
+    return tuple(copied)
+
+
+def by_name(name: str) -> Manifest:
+    """Take over a model of another program. Raises UnknownModel."""
+    if found := find(name):
+        return adopt(found)
+    known = ", ".join(f"{each.source}:{each.title}" for each in elsewhere()[:5])
+    raise UnknownModel(
+        f"No other program has a model {name!r}.", f"Found: {known}." if known else "None of Ollama, LM Studio or the Hugging Face cache has any."
+    )

@@ -1,0 +1,171 @@
+"""Make a smaller file of a model, with llama.cpp's own quantizer in a process of its own: it may abort, and can be stopped at any moment.
+
+The new file appears under its name when it is whole, never before. Only the child imports llama.cpp: `python -m infill.models.quantize SRC DST TYPE`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from infill.errors import ModelError
+from infill.models import catalog, gguf, library, store
+from infill.models.fit import amount
+from infill.models.store import Manifest, StoredFile
+
+TYPES = {name: number for number, name in gguf.QUANTIZATIONS.items() if name not in ("mxfp4", "f32")}
+BITS = {
+    "q2": 3.4,
+    "q3": 4.0,
+    "q4": 5.0,
+    "q5": 5.8,
+    "q6": 6.6,
+    "q8": 8.6,
+    "f16": 16.1,
+    "bf16": 16.1,
+    "iq1": 2.2,
+    "iq2": 3.0,
+    "iq3": 3.9,
+    "iq4": 4.8,
+    "tq": 2.5,
+}
+"""Bits per weight, generously: how much room the result may take."""
+STEP = re.compile(r"^\[\s*(\d+)/\s*(\d+)\]")
+POLL_SECONDS = 0.1
+
+
+def quantize(
+    source: Path,
+    target: Path,
+    type_name: str,
+    progress: Callable[[float], None] = lambda share: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Write `target` in another quantization; False when it was cancelled. Raises BadModelFile or ModelError."""
+    check(source, target, type_name)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    command = [sys.executable, "-m", "infill.models.quantize", str(source), str(partial), type_name]
+    hidden = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW
+    with store.writing():
+        target.parent.mkdir(parents=True, exist_ok=True)
+    pipe = subprocess.PIPE
+    child = subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace", creationflags=hidden, env=library.environment()
+    )
+    said: list[str] = []
+    shares = [0.0]
+    readers = [threading.Thread(target=_read, args=(stream, said, shares), daemon=True) for stream in (child.stdout, child.stderr)]
+    try:
+        for reader in readers:
+            reader.start()
+        while child.poll() is None:
+            if cancelled():
+                return False
+            progress(shares[-1])
+            try:
+                child.wait(POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue
+        for reader in readers:
+            reader.join()
+        if child.returncode != 0:
+            raise ModelError(f"{source.name} could not be quantized: {_reason(said)}", "A file in f16 or bf16 is the best source.")
+        gguf.read(partial)
+        with store.writing():
+            partial.replace(target)
+        progress(1.0)
+        return True
+    finally:
+        child.kill()
+        child.wait()
+        for stream in (child.stdin, child.stdout, child.stderr):
+            if stream:
+                stream.close()
+        partial.unlink(missing_ok=True)
+
+
+def check(source: Path, target: Path, type_name: str) -> None:
+    """Raises BadModelFile, or ModelError where the type is unknown, is the file's own, or there is no room."""
+    if type_name not in TYPES:
+        raise ModelError(f"There is no quantization {type_name!r}.", f"Known: {', '.join(sorted(TYPES))}.")
+    facts = gguf.facts(source)
+    if facts.quantization == type_name:
+        raise ModelError(f"{source.name} is in {type_name} already.", "Choose a smaller quantization, such as q4_k_m.")
+    bits = next(value for name, value in BITS.items() if type_name.startswith(name))
+    needed = int(facts.parameters * bits / 8)
+    parent = next(folder for folder in target.absolute().parents if folder.exists())
+    if (free := shutil.disk_usage(parent).free) < needed:
+        raise ModelError(f"The result needs about {amount(needed)} and {amount(free)} are free in {parent}.", "Free some space first.")
+
+
+def install(
+    name: str, type_name: str, progress: Callable[[float], None] = lambda share: None, cancelled: Callable[[], bool] = lambda: False
+) -> Manifest | None:
+    """Quantize an installed model, or a file, into a new model of the store; None when it was cancelled. Raises as `quantize` does."""
+    here = Path(name).expanduser()
+    manifest = None if here.is_file() else store.find(name)
+    source = here if manifest is None else store.locate(name).path
+    stem = manifest.id if manifest else catalog.make_id(here.name)
+    found = catalog.quantization_of(f"{stem}.gguf")
+    new_id = f"{stem.removesuffix(f'-{found}').removesuffix(f'.{found}') if found else stem}-{type_name}"
+    with store.locked(new_id):
+        staged = store.incoming_directory(new_id)
+        target = staged / f"{new_id}.gguf"
+        if not quantize(source, target, type_name, progress, cancelled):
+            return None
+        stored = StoredFile(name=target.name, size=target.stat().st_size, sha256=store.sha256_of(target))
+        facts = gguf.facts(target)
+        made = Manifest(
+            id=new_id,
+            title=manifest.title if manifest else facts.name,
+            source="quantized",
+            files=(stored,),
+            repository="",
+            licence=manifest.licence if manifest else "as the original",
+            commercial=manifest.commercial if manifest else True,
+            quantization=type_name,
+            roles=manifest.roles if manifest else store.roles_of(facts),
+            fim_order=manifest.fim_order if manifest else "",
+            context=facts.context,
+        )
+        return store.install(made, staged)
+
+
+def _read(stream: object, said: list[str], shares: list[float]) -> None:
+    for line in stream:  # type: ignore[attr-defined]
+        if found := STEP.match(line):
+            shares.append(int(found[1]) / int(found[2]))
+        elif line.strip():
+            said.append(line.strip())
+            del said[:-20]
+
+
+def _reason(said: list[str]) -> str:
+    return (
+        next((line for line in reversed(said) if "fail" in line or "error" in line.lower()), said[-1] if said else "llama.cpp gave no reason") + "."
+    )
+
+
+def main(source: str, target: str, type_name: str) -> int:
+    """The child: quantize, and end when whoever started it is gone."""
+    import ctypes
+
+    import llama_cpp
+
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.ftype = TYPES[type_name]
+    params.nthread = max(1, (os.cpu_count() or 2) - 1)
+    params.allow_requantize = True
+    return int(llama_cpp.llama_model_quantize(source.encode(), target.encode(), ctypes.byref(params)))
+
+
+if __name__ == "__main__":
+    # without llama.cpp's own destructors, which have nothing to do here and may crash
+    os._exit(main(*sys.argv[1:]))
