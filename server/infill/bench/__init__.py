@@ -1,1 +1,1 @@
-"""How fast and how good, measured side by side: traces of typing, an editor that plays them, the strongest peer, and the report. Never timed tests."""
+"""How fast and how good, measured side by side: traces of typing, an editor that plays them, the peer, the report. Never timed tests."""

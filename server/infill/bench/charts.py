@@ -10,6 +10,7 @@ import msgspec
 
 WIDTH = 860
 LEFT, RIGHT = 64, 16
+LANE_LEFT = 108
 GRID_MS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
 
 
@@ -52,13 +53,17 @@ def distribution(curves: Sequence[Curve], title: str) -> str:
         return bottom - share * (bottom - top)
 
     parts = [_line(x(ms), top, x(ms), bottom, "grid") + _text(x(ms), bottom + 18, _ms(ms), "axis middle") for ms in GRID_MS if low <= ms <= high]
-    parts += [_line(LEFT, y(share), WIDTH - RIGHT, y(share), "grid") + _text(LEFT - 8, y(share) + 4, f"{share:.0%}", "axis end") for share in _QUARTERS]
+    parts += [
+        _line(LEFT, y(share), WIDTH - RIGHT, y(share), "grid") + _text(LEFT - 8, y(share) + 4, f"{share:.0%}", "axis end") for share in _QUARTERS
+    ]
     for curve in curves:
         ordered = sorted(curve.values)
         if not ordered:
             continue
         steps = [(x(value), y((index + 1) / len(ordered))) for index, value in enumerate(ordered)]
-        path = f"M{steps[0][0]:.1f},{bottom}" + "".join(f" L{at:.1f},{before:.1f} L{at:.1f},{share:.1f}" for (at, share), before in _steps(steps, bottom))
+        path = f"M{steps[0][0]:.1f},{bottom}" + "".join(
+            f" L{at:.1f},{before:.1f} L{at:.1f},{share:.1f}" for (at, share), before in _steps(steps, bottom)
+        )
         parts.append(f'<path class="curve {curve.style}" d="{path}"/>')
         parts += [_mark(curve, x, y, share) for share in (0.5, 0.95)]
     parts.append(_text(WIDTH - RIGHT, bottom + 36, "milliseconds from the last key to new ghost text (logarithmic)", "axis end"))
@@ -88,7 +93,7 @@ def timeline(lanes: Sequence[Lane], start: float, end: float, title: str) -> str
     height = top + lane_height * len(lanes) + 30
 
     def x(at: float) -> float:
-        return LEFT + (at - start) / (end - start) * (WIDTH - LEFT - RIGHT)
+        return LANE_LEFT + (at - start) / (end - start) * (WIDTH - LANE_LEFT - RIGHT)
 
     parts = []
     for number, lane in enumerate(lanes):
@@ -102,7 +107,7 @@ def timeline(lanes: Sequence[Lane], start: float, end: float, title: str) -> str
                 parts.append(_rect(x(max(begin, start)), base + 14, width, 22, f"ghost {lane.style}"))
         parts += [_line(x(key), base + 42, x(key), base + 54, "tick") for key in lane.keys if start <= key <= end]
         parts.append(_text(4, base + 30, lane.name, f"label {lane.style}"))
-    step = 1 if end - start <= 12 else 5  # noqa: PLR2004 - seconds that still have room for a number each
+    step = 1 if end - start <= 12 else 5
     parts += [_text(x(start + second), height - 8, f"{second} s", "axis middle") for second in range(0, int(end - start) + 1, step)]
     return _svg(height, title, parts)
 
@@ -130,9 +135,9 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _ms(value: float) -> str:
-    if value >= 1000:  # noqa: PLR2004 - from a second on in seconds
+    if value >= 1000:
         return f"{value / 1000:.3g} s"
-    return f"{value:.0f} ms" if value >= 10 else f"{value:.2g} ms"  # noqa: PLR2004 - enough digits
+    return f"{value:.0f} ms" if value >= 10 else f"{value:.2g} ms"
 
 
 def _svg(height: float, title: str, parts: Sequence[str]) -> str:

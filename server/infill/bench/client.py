@@ -1,4 +1,4 @@
-"""A language client in miniature: JSON-RPC over a child's stdin and stdout, so that the bench sees what an editor sees and shares no code with the server.
+"""A language client in miniature: JSON-RPC over a child's stdin and stdout, so that the bench sees what an editor sees.
 
 Times are taken when a message has been read whole. Requests of the server are answered with what an editor that knows nothing would say.
 """
@@ -90,13 +90,13 @@ class Client:
         self._log.close()
 
     def _send(self, message: dict[str, Any]) -> None:
-        assert self.process.stdin is not None  # noqa: S101 - it was started with a pipe
+        assert self.process.stdin is not None
         body = json.dumps({"jsonrpc": "2.0", **message}).encode()
         with contextlib.suppress(OSError):
             self.process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
 
     async def _read(self) -> None:
-        assert self.process.stdout is not None  # noqa: S101
+        assert self.process.stdout is not None
         try:
             while True:
                 head = await self.process.stdout.readuntil(b"\r\n\r\n")

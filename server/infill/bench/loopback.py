@@ -40,7 +40,7 @@ async def _exchange(port: int, request: bytes) -> tuple[int, bytes]:
     finally:
         writer.close()
     parts = head.split(b" ", 2)
-    if len(parts) < 2:  # noqa: PLR2004 - the status line's version and code
+    if len(parts) < 2:
         raise ConnectionError("llama-server closed the connection.")
     if b"chunked" in head.lower():
         body = _unchunked(body)

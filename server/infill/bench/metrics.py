@@ -6,6 +6,7 @@ in no latency, for nobody felt them; they are in the share of pauses that saw on
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -125,7 +126,7 @@ def _gaps(moments: Sequence[Moment]) -> list[tuple[Moment, Moment]]:
     touches = [moment for moment in moments if moment.what in TOUCHES]
     if moments:
         touches.append(Moment(at=moments[-1].at, what="key"))
-    return list(zip(touches, touches[1:], strict=False))
+    return list(itertools.pairwise(touches))
 
 
 def _between(moments: Sequence[Moment], start: Moment, end: Moment) -> list[Moment]:

@@ -91,7 +91,7 @@ class InfillEditor:
 
     async def _wait_until_loaded(self, document: Document) -> None:
         """Ask once, as somebody would who has just opened the file, so that the model is in memory when the first key falls."""
-        await self.client.ask("textDocument/inlineCompletion", self._question(document, invoked=False), READY_SECONDS)
+        await self.client.ask("textDocument/inlineCompletion", self.question(document, invoked=False), READY_SECONDS)
         facts = await self.command("infill.status")
         if facts and facts.get("kind") == "error":
             raise InfillError(f"infill could not load the model: {facts.get('message')}")
@@ -100,24 +100,21 @@ class InfillEditor:
         return await self.client.ask("workspace/executeCommand", {"command": name, "arguments": list(arguments)}, READY_SECONDS)
 
     async def edited(self, document: Document, change: Change) -> None:
-        self._tell(document, change)
+        self.tell(document, change)
         self._ask(document)
 
     async def moved(self, document: Document) -> None:
         self._stop()
 
-    async def accept(self, document: Document) -> str:
+    async def accept(self, document: Document) -> None:
         shown = self._shown
         if shown is None:
-            return ""
-        text, removed = shown["text"], shown["replaces"]
-        change = document.replace(document.cursor, removed, text)
-        self._recorder.note("asked", "accept")
-        self._tell(document, change)
+            return
+        change = document.replace(document.cursor, shown["replaces"], shown["text"])
+        self.tell(document, change)
         if command := shown["item"].get("command"):
             self._later(self._quietly(command["command"], *command.get("arguments", [])))
         self._ask(document)
-        return str(text)
 
     async def close(self) -> Costs:
         costs = self.costs()
@@ -140,12 +137,14 @@ class InfillEditor:
             processes={name: sum(resident(process) for process in group) for name, group in found.items()},
         )
 
-    def _tell(self, document: Document, change: Change) -> None:
+    def tell(self, document: Document, change: Change) -> None:
+        """Let the server know of an edit."""
         content = {"range": change.range, "text": change.inserted}
         params = {"textDocument": {"uri": self.uri, "version": document.version}, "contentChanges": [content]}
         self.client.notify("textDocument/didChange", params)
 
-    def _question(self, document: Document, invoked: bool) -> dict[str, Any]:
+    def question(self, document: Document, invoked: bool) -> dict[str, Any]:
+        """The parameters of a request for ghost text at the cursor."""
         return {
             "textDocument": {"uri": self.uri},
             "position": document.position(document.cursor),
@@ -165,7 +164,7 @@ class InfillEditor:
     def _ask(self, document: Document) -> None:
         self._stop()
         self._recorder.note("asked")
-        self._running = self.client.request("textDocument/inlineCompletion", self._question(document, invoked=False))
+        self._running = self.client.request("textDocument/inlineCompletion", self.question(document, invoked=False))
         self._later(self._receive(self._running, document, document.version))
 
     async def _receive(self, running: tuple[int, asyncio.Future[Any]], document: Document, version: int) -> None:
@@ -179,7 +178,7 @@ class InfillEditor:
             return
         self._running = None
         items = result.get("items", []) if isinstance(result, dict) else result or []
-        self._shown = self._ghost_of(items[0], document) if items else None
+        self._shown = self.ghost_of(items[0], document) if items else None
         if self._shown:
             self._recorder.shown(self.ghost)
         else:
@@ -188,7 +187,7 @@ class InfillEditor:
             with contextlib.suppress(InfillError):
                 await self._cost(document, version)
 
-    def _ghost_of(self, item: dict[str, Any], document: Document) -> dict[str, Any] | None:
+    def ghost_of(self, item: dict[str, Any], document: Document) -> dict[str, Any] | None:
         """What is inserted at the cursor, and how much right of it it takes the place of."""
         text = item["insertText"] if isinstance(item["insertText"], str) else item["insertText"]["value"]
         replaces = 0
@@ -227,7 +226,13 @@ def _cost_of(told: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     if source in ("cache", "prefetch"):
         # it was paid for when it was asked for the first time
         return {"source": source}
-    names = {"evaluated": "tokensEvaluated", "kept": "tokensKept", "generated": "tokensGenerated", "drafted": "tokensDrafted", "agreed": "tokensAccepted"}
+    names = {
+        "evaluated": "tokensEvaluated",
+        "kept": "tokensKept",
+        "generated": "tokensGenerated",
+        "drafted": "tokensDrafted",
+        "agreed": "tokensAccepted",
+    }
     times = {"evaluate_ms": "evaluateMs", "generate_ms": "generateMs"}
     return {
         "source": source,

@@ -112,13 +112,10 @@ class LlamaVim:
     async def moved(self, document: Document) -> None:
         self.ghost = ""
 
-    async def accept(self, document: Document) -> str:
-        text = self.ghost
-        document.type(text)
-        self._recorder.note("asked", "accept")
+    async def accept(self, document: Document) -> None:
+        document.type(self.ghost)
         self._on_move()
         self._ask()
-        return text
 
     async def close(self) -> Costs:
         if self._retry:
@@ -135,7 +132,7 @@ class LlamaVim:
         return costs
 
     def costs(self) -> Costs:
-        assert self._process is not None  # noqa: S101 - asked for while it runs
+        assert self._process is not None
         process = psutil.Process(self._process.pid)
         size = resident(process)
         wall = time.perf_counter() - self._began

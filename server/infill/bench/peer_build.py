@@ -99,6 +99,6 @@ def _unpack(archive: Path, target: Path) -> Path:
 
 def _run(command: list[str], log: Path) -> None:
     with log.open("ab") as stream:
-        done = subprocess.run(command, stdout=stream, stderr=stream, check=False)  # noqa: S603 - ours
+        done = subprocess.run(command, stdout=stream, stderr=stream, check=False)
     if done.returncode:
         raise InfillError(f"`{' '.join(command[:3])} ...` failed.", f"The log is {log}.")

@@ -1,15 +1,17 @@
-"""The report of `infill bench typing`: one HTML file that needs nothing else, in light and dark, with what was measured and on what. Pure but for `write`."""
+"""The report of `infill bench typing`: one HTML file that needs nothing else, in light and dark. Pure but for `write`."""
 
 from __future__ import annotations
 
 import html
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from infill.bench import charts, metrics
-from infill.bench.charts import Curve, Lane
+from infill.bench.charts import Bar, Curve, Lane
 from infill.bench.machine import Machine
 from infill.bench.recorder import Moment
+from infill.bench.speed import Speed
 from infill.bench.trace import Trace
 from infill.bench.typing import Comparison, Run, Wishes, middle
 
@@ -22,12 +24,15 @@ CSS = """
 * { box-sizing: border-box } body { margin: 0 auto; max-width: 940px; padding: 32px 24px 64px; background: var(--paper); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif } h1 { font-size: 25px; margin: 0 0 4px } h2 { font-size: 19px; margin: 40px 0 8px }
 h3 { font-size: 14px; margin: 24px 0 4px; color: var(--soft); font-weight: 600 } p { margin: 6px 0 } .soft { color: var(--soft); font-size: 13px }
-table { border-collapse: collapse; width: 100%; margin: 12px 0; font-variant-numeric: tabular-nums } th, td { text-align: right; padding: 5px 10px;
-  border-bottom: 1px solid var(--rule) } th { color: var(--soft); font-weight: 600; font-size: 13px } th:first-child, td:first-child { text-align: left }
-td.best { font-weight: 650 } svg { width: 100%; height: auto; display: block; margin: 4px 0 8px } text { font: 12px system-ui, sans-serif; fill: var(--soft) }
+table { border-collapse: collapse; width: 100%; margin: 12px 0; font-variant-numeric: tabular-nums }
+th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--rule) }
+th { color: var(--soft); font-weight: 600; font-size: 13px } th:first-child, td:first-child { text-align: left }
+td.best { font-weight: 650 } svg { width: 100%; height: auto; display: block; margin: 4px 0 8px }
+text { font: 12px system-ui, sans-serif; fill: var(--soft) }
 .label { fill: var(--ink); font-weight: 600 } text.ours { fill: var(--ours) } text.theirs { fill: var(--theirs) } .middle { text-anchor: middle }
 .end { text-anchor: end } .grid { stroke: var(--rule) } .curve { fill: none; stroke-width: 2 } .curve.ours { stroke: var(--ours) }
-.curve.theirs { stroke: var(--theirs) } .dot.ours, .ghost.ours, .bar.ours { fill: var(--ours) } .dot.theirs, .ghost.theirs, .bar.theirs { fill: var(--theirs) }
+.curve.theirs { stroke: var(--theirs) } .dot.ours, .ghost.ours, .bar.ours { fill: var(--ours) }
+.dot.theirs, .ghost.theirs, .bar.theirs { fill: var(--theirs) }
 .pause { fill: var(--shade) } .tick { stroke: var(--soft); stroke-width: 1 } .ghost { opacity: .85 }
 """
 
@@ -64,8 +69,8 @@ def write(file: Path, comparisons: Sequence[Comparison], trace: Trace, machine: 
 
 def page(comparisons: Sequence[Comparison], trace: Trace, machine: Machine, wishes: Wishes) -> str:
     told = (
-        f"{trace.name}, seed {trace.seed}: {trace.characters} characters typed in {trace.seconds:.0f} seconds, {wishes.runs} runs on each side in turns; "
-        f"threads {wishes.threads or 'as each side chooses'}; {_tokens(wishes)}."
+        f"{trace.name}, seed {trace.seed}: {trace.characters} characters typed in {trace.seconds:.0f} seconds, "
+        f"{wishes.runs} runs of each side in turns; threads {wishes.threads or 'as each side chooses'}; {_tokens(wishes)}."
     )
     body = [
         "<h1>Typing, side by side</h1>",
@@ -99,10 +104,10 @@ def table(comparison: Comparison) -> list[tuple[str, list[str], str]]:
 def _comparison(comparison: Comparison) -> str:
     sides = [side for side in STYLES if comparison.of(side)]
     head = "".join(f"<th>{side}</th>" for side in sides) + ("<th>better by</th>" if len(sides) > 1 else "")
-    lines = "".join(
-        f"<tr><td>{html.escape(name)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}{f'<td class=best>{ratio}</td>' if len(sides) > 1 else ''}</tr>"
-        for name, cells, ratio in table(comparison)
-    )
+    lines = ""
+    for name, cells, ratio in table(comparison):
+        last = f"<td class=best>{ratio}</td>" if len(sides) > 1 else ""
+        lines += f"<tr><td>{html.escape(name)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}{last}</tr>"
     return (
         f"<h2>{html.escape(comparison.model)}</h2><table><tr><th></th>{head}</tr>{lines}</table>"
         f"<h3>How soon new ghost text appeared</h3>{charts.distribution(_curves(comparison, sides), 'Latency distribution')}"
@@ -131,7 +136,7 @@ def _timeline(comparison: Comparison, sides: Sequence[str]) -> str:
 def _lane(side: str, moments: Sequence[Moment]) -> Lane:
     touches = [moment.at for moment in moments if moment.what in metrics.TOUCHES]
     shown = [moment.at for moment in moments if moment.what == "shown"]
-    pauses = [(one, other) for one, other in zip(touches, touches[1:], strict=False) if other - one >= metrics.PAUSE_SECONDS]
+    pauses = [(one, other) for one, other in itertools.pairwise(touches) if other - one >= metrics.PAUSE_SECONDS]
     ghosts = [(at, next((touch for touch in touches if touch > at), at)) for at in shown]
     return Lane(side, STYLES[side], [moment.at for moment in moments if moment.what == "key"], pauses, ghosts)
 
@@ -144,3 +149,48 @@ def _shifted(lane: Lane, by: float) -> Lane:
         [(one - by, other - by) for one, other in lane.pauses],
         [(one - by, other - by) for one, other in lane.ghosts],
     )
+
+
+def speed_page(speeds: Sequence[Speed], machine: Machine) -> str:
+    """The report of `infill bench speed`."""
+    rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in speed_row(one))}</tr>" for one in speeds)
+    head = "".join(f"<th>{name}</th>" for name in SPEED_COLUMNS)
+    charted = (
+        ("Generation, tokens per second", lambda one: (one.generate_per_second, one.bench_generate)),
+        ("Evaluation, tokens per second", lambda one: (one.evaluate_per_second, one.bench_evaluate)),
+    )
+    drawn = "".join(f"<h3>{title}</h3>{charts.bars(_bars(speeds, values), title)}" for title, values in charted)
+    body = f'<h1>Speed of models</h1><p class="soft">{html.escape(machine.sentence)}</p><table><tr>{head}</tr>{rows}</table>{drawn}'
+    page_head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>infill bench speed</title><style>{CSS}</style>'
+    return f'<!doctype html><html lang="en"><head>{page_head}</head><body>{body}</body></html>\n'
+
+
+def _bars(speeds: Sequence[Speed], values: Callable[[Speed], tuple[float, float]]) -> list[Bar]:
+    found = []
+    for one in speeds:
+        ours, bench = values(one)
+        found.append(Bar(one.name, "ours", ours, f"{ours:.1f}"))
+        if bench:
+            found.append(Bar(f"{one.name}, llama-bench", "theirs", bench, f"{bench:.1f}"))
+    return found
+
+
+SPEED_COLUMNS = ("model", "load", "first token", "evaluation", "of llama-bench", "generation", "of llama-bench", "memory")
+
+
+def speed_row(one: Speed) -> list[str]:
+    """One line of the table; what is not known stays empty."""
+
+    def known(value: float, form: str) -> str:
+        return form.format(value) if value else ""
+
+    return [
+        f"{one.name} ({one.provider}{f', {one.threads} threads' if one.threads else ''})",
+        known(one.load_ms, "{:.0f} ms"),
+        known(one.first_token_ms, "{:.1f} ms"),
+        known(one.evaluate_per_second, "{:.0f} tok/s"),
+        known(one.evaluate_ratio, "{:.2f}"),
+        known(one.generate_per_second, "{:.1f} tok/s"),
+        known(one.generate_ratio, "{:.2f}"),
+        known(one.resident_bytes / 2**20, "{:.0f} MiB"),
+    ]

@@ -34,7 +34,7 @@ NEIGHBOURS = dict(zip("qwertyuiopasdfghjklzxcvbnm", "wertyuiopqsdfghjklaxcvbnmz"
 
 def make_trace(text: str, name: str, seed: int = 1, characters: int = 600, language: str = "python") -> Trace:
     """A trace of about that many characters typed. Raises InfillError where the file is too short for it."""
-    dice = random.Random(seed)  # noqa: S311 - a rhythm, not a secret
+    dice = random.Random(seed)
     text = text.replace("\r\n", "\n")
     starts = _holes(text, dice, characters)
     bare, holes = _take_out(text, starts)

@@ -80,15 +80,13 @@ async def _play(side: str, measured: Weights, trace: Trace, wishes: Wishes, numb
         finally:
             gc.enable()
             costs = await editor.close()
-    return Run(
-        side=side, model=measured.name, number=number, figures=metrics.figures(recorder.moments), costs=costs, moments=tuple(recorder.moments)
-    )
+    return Run(side=side, model=measured.name, number=number, figures=metrics.figures(recorder.moments), costs=costs, moments=tuple(recorder.moments))
 
 
 def _editor(side: str, measured: Weights, folder: Path, recorder: Recorder, wishes: Wishes) -> Editor:
     if side == "infill":
         return InfillEditor(folder, settings_for(measured, wishes.threads, wishes.tokens, wishes.settings), recorder)
-    assert wishes.peer is not None  # noqa: S101 - the side is only played where it is there
+    assert wishes.peer is not None
     return LlamaVim(wishes.peer, measured, folder, recorder, wishes.threads, wishes.tokens)
 
 

@@ -55,8 +55,8 @@ class Editor(Protocol):
         """The cursor moved, nothing else."""
         ...
 
-    async def accept(self, document: Document) -> str:
-        """Insert the ghost text; returns what was inserted, from the cursor on."""
+    async def accept(self, document: Document) -> None:
+        """Insert the ghost text at the cursor."""
         ...
 
     async def close(self) -> Costs:
@@ -119,12 +119,12 @@ class Typist:
         """Take what is shown, look at it, keep what is right of it; returns where the trace goes on."""
         if not self.editor.ghost:
             return index + 1
-        upcoming, at = self.upcoming(), self.document.cursor
-        inserted = await self.editor.accept(self.document)
-        right = self._whole_keys(agreement(inserted, upcoming))
+        inserted, at = self.editor.ghost, self.document.cursor
+        right = self._whole_keys(agreement(inserted, self.upcoming()))
         self.recorder.note("accepted", inserted, worth=right)
         self._written[self._hole] += right
         self._slip = right < len(inserted)
+        await self.editor.accept(self.document)
         await self._sleep(LOOK_MS / 1000)
         if self._slip:
             wrong = len(inserted) - right

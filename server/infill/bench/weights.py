@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,13 +11,15 @@ from pathlib import Path
 
 import msgspec
 
-from infill import paths
+from infill import paths, state
 from infill.bench import shapes
 from infill.errors import BadModelFile
 from infill.models import gguf
 from infill.state import BUNDLED
 
 BENCH_ID = "bench-weights"
+GGUF_STRING = 8
+"""The type of a string in GGUF's metadata."""
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +52,18 @@ def weights(name: str, say: Callable[[str], None] = lambda _: None) -> Weights:
 
 def _facts(name: str, path: Path, bundled: bool = False) -> Weights:
     return Weights(name=name, path=path, bundled=bundled, suffix_first=bundled, trained_context=gguf.facts(path).context)
+
+
+def prefix_first() -> Weights:
+    """The bundled weights in a file that asks for prefix-suffix-middle order: to see what moving a suffix in the cache costs with real weights."""
+    file = paths.cache_directory() / "bench" / "bundled-psm.gguf"
+    content = paths.bundled_model().read_bytes()
+    key = b"infill.fim_order" + struct.pack("<IQ", GGUF_STRING, 3)
+    if key + b"spm" not in content:
+        raise BadModelFile("The bundled model does not name its order.")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    state.write_atomically(file, content.replace(key + b"spm", key + b"psm", 1))
+    return _facts("bundled, prefix first", file)
 
 
 @contextmanager

@@ -1,14 +1,24 @@
-"""`infill bench`: how fast and how good it is on this machine, beside the strongest peer. Measures for minutes; for those who choose, doubt or develop."""
+"""`infill bench`: how fast and how good it is on this machine, beside the strongest peer. For those who choose, doubt or develop."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
 import typer
 
 from infill.cli import output
 from infill.errors import InfillError
+
+if TYPE_CHECKING:
+    from infill.bench.machine import Machine
+    from infill.bench.speed import Speed
+    from infill.bench.table import Measured
+    from infill.bench.targets import Row
+    from infill.bench.trace import Trace
+    from infill.bench.typing import Wishes
 
 app = typer.Typer(help="Measure how fast and how good it is on this machine.", no_args_is_help=True)
 MODELS = "`bundled`, a shape of Qwen2.5-Coder (0.5b, 1.5b, 3b, 7b), or a *.gguf file; may be given several times."
@@ -73,3 +83,136 @@ def build_peer(
     from infill.bench import peer_build
 
     output.say(str(peer_build.build(output.note, source, jobs)))
+
+
+@app.command(help="Measure tokens per second, the first token, load time and memory of models and providers.")
+def speed(
+    model: list[str] = typer.Option(["bundled"], "--model", help=MODELS),
+    provider: list[str] = typer.Option(
+        [], "--provider", help="A remote provider of your settings, such as `ollama:home`; may be given several times."
+    ),
+    threads: int | None = typer.Option(None, "--threads", min=1, help="Threads; default: as the engine chooses for this machine."),
+    rounds: int = typer.Option(5, "--rounds", min=1, help="How often each is measured; the median counts."),
+    compare: bool = typer.Option(False, "--llama-bench", help="Run llama-bench on the same files, before and after."),
+    as_json: bool = typer.Option(False, "--json", help="Print everything."),
+    report: Path | None = typer.Option(None, "--report", help="Draw an HTML report."),
+) -> None:
+    from infill.bench import machine, peer_build
+    from infill.bench import report as reports
+
+    here = machine.machine()
+    bench = peer_build.needed("llama-bench") if compare else None
+    speeds = asyncio.run(_speeds(model, provider, threads, rounds, bench))
+    if report:
+        report.write_text(reports.speed_page(speeds, here), encoding="utf-8")
+        output.note(f"The report is {report}.")
+    if as_json:
+        output.json({"machine": here, "speeds": speeds})
+        return
+    output.note(here.sentence)
+    output.table(reports.SPEED_COLUMNS, [reports.speed_row(one) for one in speeds])
+
+
+async def _speeds(models: list[str], providers: list[str], threads: int | None, rounds: int, bench: Path | None) -> list[Speed]:
+    from infill import settings_file
+    from infill.bench import speed as measure
+    from infill.bench.weights import weights
+    from infill.providers import setup
+    from infill.settings import Engine
+
+    options = Engine(threads=threads)
+    found = [await measure.local(weights(name, output.note), options, rounds, bench, output.note) for name in models]
+    settings, _ = settings_file.load()
+    for name in providers:
+        answering = setup.remote(name, settings)
+        try:
+            found.append(await measure.remote(name, answering, rounds, output.note))
+        finally:
+            await answering.aclose()
+    return found
+
+
+@app.command(help="Measure what the server and the engine cost around the model.")
+def figures(
+    shape: str = typer.Option("0.5b", "--shape", help="The model that is cancelled: a shape, or a *.gguf file."),
+    rounds: int = typer.Option(10, "--rounds", min=1, help="How often each is measured."),
+    as_json: bool = typer.Option(False, "--json", help="Print everything."),
+) -> None:
+    from infill.bench import figures as bench
+    from infill.bench.weights import weights
+
+    _print_rows(asyncio.run(bench.all_figures(rounds, weights(shape, output.note), output.note)), as_json)
+
+
+def _print_rows(rows: list[Row], as_json: bool) -> None:
+    from infill.bench import machine, targets
+
+    here = machine.machine()
+    if as_json:
+        output.json({"machine": here, "rows": rows})
+        return
+    output.note(here.sentence)
+    output.table(targets.COLUMNS, [targets.cells(row) for row in rows])
+
+
+@app.command(help="Measure everything that was aimed at, beside its target. Takes about an hour.")
+def table(
+    shapes: list[str] = typer.Option(["0.5b", "1.5b"], "--shape", help="The small and the large model: shapes, or *.gguf files."),
+    held: Path | None = typer.Option(None, "--held", help="A JSON list of texts that the bundled model does not know; default: this program's own."),
+    positions: int = typer.Option(400, "--positions", min=1, help="Places in those texts for quality."),
+    runs: int = typer.Option(3, "--runs", min=1, help="How often the trace is played to each side."),
+    rounds: int = typer.Option(5, "--rounds", min=1, help="How often speed and cancelling are measured."),
+    threads: int | None = typer.Option(None, "--threads", min=1, help="Threads of both sides; default: as each chooses."),
+    tokens: int | None = typer.Option(None, "--tokens", min=1, help="Generate at most this many on both sides; default: as each does in life."),
+    as_json: bool = typer.Option(False, "--json", help="Print everything."),
+    to: Path = typer.Option(Path("bench-table"), "--to", help="Folder for table.md, table.json and the reports."),
+) -> None:
+    from infill.bench import machine as machines
+    from infill.bench import peer_build, traces
+    from infill.bench import table as bench
+    from infill.bench import typing as players
+    from infill.bench.weights import weights
+
+    if len(shapes) != 2:
+        raise typer.BadParameter("give two", param_hint="--shape")
+    here = machines.machine()
+    wishes = players.Wishes(runs=runs, threads=threads, tokens=tokens, peer=peer_build.needed("llama-server"))
+    small, large = (weights(name, output.note) for name in shapes)
+    bundled = weights("bundled")
+    subjects = bench.Subjects(
+        bundled=bundled, small=small, large=large, llama_bench=peer_build.needed("llama-bench"), held=held, positions=positions, rounds=rounds
+    )
+    measured = asyncio.run(bench.everything(subjects, wishes, output.note))
+    _write_table(to, measured, here, traces.default(), wishes)
+    _print_rows(list(measured.rows), as_json)
+
+
+def _write_table(to: Path, measured: Measured, here: Machine, played: Trace, wishes: Wishes) -> None:
+    from infill.bench import report as reports
+    from infill.bench import targets
+
+    to.mkdir(parents=True, exist_ok=True)
+    (to / "table.json").write_bytes(msgspec.json.encode({"machine": here, "measured": measured}))
+    (to / "table.md").write_text(f"{here.sentence}\n\n{targets.markdown(measured.rows)}", encoding="utf-8")
+    (to / "speed.html").write_text(reports.speed_page(measured.speeds, here), encoding="utf-8")
+    reports.write(to / "typing.html", measured.comparisons, played, here, wishes)
+    output.note(f"Table and reports are in {to}.")
+
+
+@app.command(help="Compare answers of a cache that was moved about with fresh ones, on texts that the bundled model does not know.")
+def quality(
+    held: Path | None = typer.Option(None, "--held", help="A JSON list of texts; default: this program's own."),
+    positions: int = typer.Option(200, "--positions", min=1, help="How many places in them."),
+    as_json: bool = typer.Option(False, "--json", help="Print everything."),
+) -> None:
+    from infill.bench import quality as bench
+    from infill.bench import table as tables
+    from infill.bench.weights import prefix_first, weights
+
+    texts = bench.held_out(held)
+    asked = [("suffix first", weights("bundled")), ("prefix first", prefix_first())]
+    found = [asyncio.run(bench.quality(measured, order, texts, positions, output.note)) for order, measured in asked]
+    if as_json:
+        output.json(found)
+    else:
+        _print_rows(tables.quality_rows(found), False)

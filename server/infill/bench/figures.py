@@ -1,0 +1,243 @@
+"""`infill bench figures`: what the server and the engine process cost around the model, measured on the real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+from infill.bench import metrics, traces
+from infill.bench.client import Client
+from infill.bench.document import Document
+from infill.bench.ours import CAPABILITIES, InfillEditor, settings_for
+from infill.bench.processes import private, resident
+from infill.bench.recorder import Recorder
+from infill.bench.targets import Row
+from infill.bench.weights import Weights, home, weights
+from infill.engine import launch
+from infill.engine.client import EngineClient
+from infill.errors import InfillError
+
+BARE = "from pygls.lsp.server import LanguageServer; LanguageServer('bare', '1').start_io()"
+STRANGERS = ("llama_cpp", "libllama", "libggml", "numpy")
+"""What must not be mapped into the server's memory."""
+KEYS = 60
+TYPED = "self.value = compute(result, key=lambda item: item.name, reverse=True)"
+QUIET: dict[str, Any] = {"engine": {"warm": False, "prefetch": False, "refresh": False}}
+"""Nothing in the background: to see when the engine has become idle."""
+SETTLE_SECONDS = 0.25
+
+
+class Question(msgspec.Struct, frozen=True):
+    """One request as felt by the editor, and the server's account of it."""
+
+    milliseconds: float
+    source: str
+    text: str
+    model_ms: float
+    waited_ms: float
+
+
+async def all_figures(rounds: int, shape: Weights, say: Callable[[str], None]) -> list[Row]:
+    """Every row, in the order of the table."""
+    rows = [await start_up(rounds, say)]
+    say("A hundred completions with the bundled model ...")
+    rows += await around_the_model()
+    say(f"Cancelling {shape.name} {2 * rounds} times ...")
+    rows.append(await cancel_to_idle(shape, rounds))
+    return rows
+
+
+async def start_up(rounds: int, say: Callable[[str], None]) -> Row:
+    """From starting the process to the answer to `initialize`, in turns with a pygls server that does nothing."""
+    say(f"Starting servers {2 * rounds} times ...")
+    ours, bare = [], []
+    with home(weights("bundled")) as folder:
+        for _ in range(rounds):
+            bare.append(await _initialize([sys.executable, "-c", BARE], folder))
+            ours.append(await _initialize([sys.executable, "-m", "infill", "lsp"], folder))
+    mine, theirs = metrics.percentile(ours, 0.5), metrics.percentile(bare, 0.5)
+    return Row(
+        what="`initialize` answered, against a bare pygls server",
+        measured=round(mine / theirs, 3),
+        unit="x",
+        target=1.3,
+        note=f"medians of {rounds}: {mine:.0f} ms and {theirs:.0f} ms",
+    )
+
+
+async def _initialize(command: list[str], folder: Path) -> float:
+    began = time.perf_counter()
+    client = await Client.start(command, os.environ, {}, folder / "start.log")
+    try:
+        await client.initialize(CAPABILITIES, folder)
+        return (time.perf_counter() - began) * 1000
+    finally:
+        await client.aclose()
+
+
+@asynccontextmanager
+async def opened(measured: Weights, document: Document, settings: dict[str, Any] | None = None) -> AsyncIterator[InfillEditor]:
+    """A document open in an editor with infill, and the model in memory."""
+    with home(measured) as folder:
+        editor = InfillEditor(folder, settings_for(measured, None, None, settings), Recorder())
+        try:
+            await editor.open(document)
+            yield editor
+        finally:
+            await editor.close()
+
+
+async def around_the_model() -> list[Row]:
+    """Memory of the server, overhead of a completion, cache hits: with the bundled model."""
+    document = _document()
+    async with opened(weights("bundled"), document, {"completion": {"multiline": False}}) as editor:
+        asked = [await _key(editor, document, letter) for letter in TYPED[:KEYS]]
+        hits = await _typed_along(editor, document)
+        server = psutil.Process(editor.client.process.pid)
+        size, own = resident(server), private(server)
+        strangers = sorted({name for name in STRANGERS for part in server.memory_maps() if name in part.path})
+    overheads = [max(0.0, one.milliseconds - one.model_ms - one.waited_ms) for one in asked if one.source == "model"]
+    return [
+        Row(
+            what="language server's resident memory",
+            measured=round(size / 2**20, 1),
+            unit="MiB",
+            target=80,
+            note=f"after {len(asked) + len(hits)} completions; {own / 2**20:.0f} MiB of it its own",
+        ),
+        Row(what="libraries of the model in the language server", measured=len(strangers), target=0, note=", ".join(strangers) or "none is mapped"),
+        Row(
+            what="overhead of a completion, median",
+            measured=round(metrics.percentile(overheads, 0.5), 2),
+            unit="ms",
+            target=5,
+            note=f"round trip less llama.cpp's time, {len(overheads)} answers; 95th percentile {metrics.percentile(overheads, 0.95):.1f} ms",
+        ),
+        Row(
+            what="cache hit, 95th percentile",
+            measured=round(metrics.percentile(hits, 0.95), 2),
+            unit="ms",
+            target=3,
+            note=f"round trip while typing what is shown, {len(hits)} keys; median {metrics.percentile(hits, 0.5):.2f} ms",
+        ),
+    ]
+
+
+def _document() -> Document:
+    trace = traces.default()
+    document = Document(trace.name, trace.language, trace.text)
+    document.cursor = trace.holes[0].offset
+    return document
+
+
+async def _key(editor: InfillEditor, document: Document, letter: str) -> Question:
+    """Type a letter and wait for all that comes of it."""
+    change = document.type(letter)
+    editor.tell(document, change)
+    asked = await question(editor, document)
+    await asyncio.sleep(SETTLE_SECONDS)
+    return asked
+
+
+async def question(editor: InfillEditor, document: Document) -> Question:
+    """Ask for ghost text where the cursor is, then how the answer came about."""
+    began = time.perf_counter()
+    _, answer = editor.client.request("textDocument/inlineCompletion", editor.question(document, invoked=False))
+    result, at = await answer
+    items = (result or {}).get("items", [])
+    while True:
+        told = await editor.command("infill.explain")
+        account = told.get("answer") or {}
+        if not account or account.get("complete") or account.get("ended"):
+            break
+        await asyncio.sleep(0.005)
+    spent = float(account.get("evaluateMs") or 0) + float(account.get("generateMs") or 0)
+    ghost = editor.ghost_of(items[0], document) if items else None
+    text = str(ghost["text"]) if ghost else ""
+    return Question((at - began) * 1000, str(told.get("source", "")), text, spent, float(told.get("waitedMs") or 0))
+
+
+async def _typed_along(editor: InfillEditor, document: Document) -> list[float]:
+    """Milliseconds of the answers while typing just what is shown."""
+    found: list[float] = []
+    for beginning in ("\n    def close(self) -> None:\n        self.", "\n        for name in ", "\n        return ", "\n        if not "):
+        editor.tell(document, document.type(beginning))
+        shown = (await question(editor, document)).text
+        for letter in shown.partition("\n")[0][:-1]:
+            editor.tell(document, document.type(letter))
+            asked = await question(editor, document)
+            if asked.source == "cache":
+                found.append(asked.milliseconds)
+    return found
+
+
+async def cancel_to_idle(measured: Weights, rounds: int) -> Row:
+    """Half of the requests are cancelled while the prompt is evaluated, half while tokens are generated."""
+    dice = random.Random(1)
+    evaluating, generating = [], []
+    async with opened(measured, _document(), QUIET) as editor:
+        watcher = await launch.connect("infill bench watcher")
+        if watcher is None:
+            raise InfillError("The engine has gone.")
+        try:
+            for number in range(rounds):
+                evaluating.append(await _cancel(editor, watcher, _other(number, whole=True), dice.uniform(0.05, 0.6)))
+                generating.append(await _cancel(editor, watcher, _other(number, whole=False), dice.uniform(0.5, 1.2)))
+            token_ms = await _token_ms(watcher)
+        finally:
+            await watcher.aclose()
+    both = [value for value in (*evaluating, *generating) if value is not None]
+    seen = ", ".join(f"{name} {metrics.spread(value for value in values if value is not None)}" for name, values in _named(evaluating, generating))
+    return Row(
+        what=f"cancel to idle, {measured.name}, 95th percentile",
+        measured=round(metrics.percentile(both, 0.95), 1),
+        unit="ms",
+        target=round(max(50.0, token_ms), 1),
+        note=f"{seen}; one token takes {token_ms:.0f} ms",
+    )
+
+
+def _named(evaluating: list[float | None], generating: list[float | None]) -> list[tuple[str, list[float | None]]]:
+    return [("while evaluating", evaluating), ("while generating", generating)]
+
+
+def _other(number: int, whole: bool) -> Document:
+    """A document that nothing is known of yet: long, to be evaluated for seconds, or short."""
+    text = traces.default().text
+    content = f"# {number}\n{text}" if whole else f"# {number}\ndef main(arguments):\n    "
+    document = Document(f"other-{number}-{whole}.py", "python", content)
+    document.cursor = len(content) // 2 if whole else len(content)
+    return document
+
+
+async def _cancel(editor: InfillEditor, watcher: EngineClient, document: Document, after: float) -> float | None:
+    """Milliseconds from the cancellation to the idle engine; None where the answer came first."""
+    await editor.show(document)
+    number, answer = editor.client.request("textDocument/inlineCompletion", editor.question(document, invoked=True))
+    await asyncio.sleep(after)
+    if (await watcher.status()).state != "generating":
+        await asyncio.gather(answer, return_exceptions=True)
+        return None
+    began = time.perf_counter()
+    editor.client.cancel(number)
+    while (await watcher.status()).state == "generating":  # noqa: ASYNC110 - another process's state
+        await asyncio.sleep(0.001)
+    spent = (time.perf_counter() - began) * 1000
+    await asyncio.gather(answer, return_exceptions=True)
+    return spent
+
+
+async def _token_ms(watcher: EngineClient) -> float:
+    status = await watcher.status()
+    speed = status.models[0].generate_per_second if status.models else 0.0
+    return 1000 / speed if speed else 0.0

@@ -1,0 +1,125 @@
+"""What the tricks cost: answers with the cache moved about as typing does it, against a fresh evaluation of the same prompt. Asks the engine itself.
+
+Each position is reached twice: once by typing the characters before it one by one into a document that is in the cache, with everything on, and
+once in a slot that knows nothing. The two first lines are compared with each other and with what the file's author wrote.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from infill.bench.drive import Asked, Driven, engine
+from infill.bench.weights import Weights
+from infill.errors import InfillError
+from infill.settings import Engine
+
+TYPED_BEFORE = 24
+"""Characters typed one by one on the way to a position."""
+LINE_TOKENS = 40
+PREFIX_CHARACTERS, SUFFIX_CHARACTERS = 6000, 2500
+"""More than the engine's window takes: it trims."""
+
+
+class Quality(msgspec.Struct, frozen=True, kw_only=True):
+    """Over all positions of one model in one order of the prompt."""
+
+    model: str
+    order: str
+    positions: int
+    same: int
+    """Both gave the same first line."""
+    right_fresh: int
+    right_moved: int
+    """The first line was exactly the author's."""
+    logprob_difference: float
+    """Mean absolute difference of the first token's log-probability."""
+    evaluated_per_key: float
+
+    @property
+    def same_share(self) -> float:
+        return self.same / self.positions if self.positions else 0.0
+
+    @property
+    def points_lost(self) -> float:
+        return 100 * (self.right_fresh - self.right_moved) / self.positions if self.positions else 0.0
+
+
+async def quality(measured: Weights, order: str, texts: Sequence[str], positions: int, say: Callable[[str], None]) -> Quality:
+    """Measure. `order` is how the prompt is asked: the file's own, or prefix-suffix-middle (`psm`)."""
+    dice = random.Random(7)
+    same = right_fresh = right_moved = evaluated = keys = 0
+    differences = []
+    chosen = [_position(dice, texts) for _ in range(positions)]
+    async with engine(measured, Engine()) as driven:
+        for number, (text, cursor) in enumerate(chosen):
+            if number % 50 == 0:
+                say(f"{measured.name}, {order}: {number} of {positions} positions ...")
+            moved, spent = await _typed(driven, text, cursor, f"typed-{number}")
+            fresh = await _ask(driven, text, cursor, f"fresh-{number}", LINE_TOKENS)
+            for slot in (f"typed-{number}", f"fresh-{number}"):
+                driven.client.forget(slot)
+            truth = text[cursor:].partition("\n")[0].rstrip()
+            lines = [one.text.partition("\n")[0].rstrip() for one in (moved, fresh)]
+            same += lines[0] == lines[1]
+            right_moved += lines[0] == truth
+            right_fresh += lines[1] == truth
+            evaluated, keys = evaluated + spent, keys + TYPED_BEFORE
+            differences.append(abs(_first_logprob(moved) - _first_logprob(fresh)))
+    return Quality(
+        model=measured.name,
+        order=order,
+        positions=positions,
+        same=same,
+        right_fresh=right_fresh,
+        right_moved=right_moved,
+        logprob_difference=round(sum(differences) / len(differences), 5),
+        evaluated_per_key=round(evaluated / keys, 2),
+    )
+
+
+def held_out(file: Path | None) -> list[str]:
+    """Texts that the bundled model was not trained on: a JSON list, or this project's own sources."""
+    if file is not None:
+        try:
+            return [text for text in msgspec.json.decode(file.read_bytes(), type=list[str]) if len(text) > 2 * TYPED_BEFORE]
+        except msgspec.MsgspecError as exc:
+            raise InfillError(f"{file} is not a JSON list of texts: {exc}.") from exc
+    root = Path(__file__).parent.parent
+    return [path.read_text(encoding="utf-8") for path in sorted(root.rglob("*.py")) if path.stat().st_size > 2000]
+
+
+def _position(dice: random.Random, texts: Sequence[str]) -> tuple[str, int]:
+    """A place after white space or punctuation, with something left of its line: where people look at suggestions."""
+    while True:
+        text = dice.choice(texts)
+        cursor = dice.randrange(TYPED_BEFORE + 1, len(text) - 1) if len(text) > TYPED_BEFORE + 2 else 0
+        if cursor and not text[cursor - 1].isalnum() and text[cursor:].partition("\n")[0].strip():
+            return text, cursor
+
+
+async def _typed(driven: Driven, text: str, cursor: int, slot: str) -> tuple[Asked, int]:
+    """Reach the position key by key; the line's rest is not there yet. Returns the answer and the prompt tokens evaluated on the way."""
+    start = cursor - TYPED_BEFORE
+    await _ask(driven, text, start, slot, 1, until=cursor)
+    spent = 0
+    for at in range(start + 1, cursor):
+        spent += (await _ask(driven, text, at, slot, 1, until=cursor)).done.timings.tokens_evaluated
+    asked = await _ask(driven, text, cursor, slot, LINE_TOKENS)
+    return asked, spent + asked.done.timings.tokens_evaluated
+
+
+async def _ask(driven: Driven, text: str, at: int, slot: str, tokens: int, until: int = 0) -> Asked:
+    """What belongs at `at`, when the text between it and the end of the line at `until` has not been written yet."""
+    rest = text[max(at, until) :]
+    suffix = rest[rest.find("\n") :] if "\n" in rest else ""
+    return await driven.ask(
+        text[:at][-PREFIX_CHARACTERS:], suffix[:SUFFIX_CHARACTERS], slot=slot, tokens=tokens, single_line=tokens > 1, ignore_end=False, speculate=True
+    )
+
+
+def _first_logprob(asked: Asked) -> float:
+    return asked.done.finishes[0].first_logprob if asked.done.finishes else 0.0

@@ -1,0 +1,167 @@
+"""`infill bench speed`: how fast models are on this machine, and what they take: loading, evaluation, generation, the first token, memory.
+
+Local models are measured in an engine of their own; other providers as they are set up, through the same door as completions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+from infill.ask import Delta, Prompt, Report, Stop
+from infill.bench import metrics, traces
+from infill.bench.drive import Driven, engine
+from infill.bench.processes import resident
+from infill.bench.weights import Weights
+from infill.errors import InfillError
+from infill.providers.base import Provider
+from infill.settings import Engine
+
+PROMPT_TOKENS, GENERATED_TOKENS = 512, 64
+"""As llama-bench's pp512 and tg64."""
+SHORT_CHARACTERS = 60
+"""A prompt with next to nothing to evaluate, for generation and the first token."""
+
+
+class Speed(msgspec.Struct, frozen=True, kw_only=True):
+    """One model or provider. Zero: not known there."""
+
+    name: str
+    provider: str
+    load_ms: float = 0.0
+    first_token_ms: float = 0.0
+    """On a short prompt that is not in the KV cache."""
+    evaluate_per_second: float = 0.0
+    generate_per_second: float = 0.0
+    resident_bytes: int = 0
+    """The process that runs the model, while it generates."""
+    plan: str = ""
+    threads: int = 0
+    bench_evaluate: float = 0.0
+    bench_generate: float = 0.0
+    """llama-bench's figures with the same file and as many threads."""
+
+    @property
+    def evaluate_ratio(self) -> float:
+        return self.evaluate_per_second / self.bench_evaluate if self.bench_evaluate else 0.0
+
+    @property
+    def generate_ratio(self) -> float:
+        return self.generate_per_second / self.bench_generate if self.bench_generate else 0.0
+
+
+async def local(measured: Weights, options: Engine, rounds: int, llama_bench: Path | None, say: Callable[[str], None]) -> Speed:
+    """Measure a file. llama-bench runs before and after, so that both meet the same machine."""
+    text = traces.default().text
+    async with engine(measured, options) as driven:
+        threads = options.threads or await _threads(driven)
+    before = _llama_bench(llama_bench, measured, threads, rounds, say)
+    say(f"{measured.name}: {rounds} rounds in the engine ...")
+    async with engine(measured, options) as driven:
+        evaluations, generations, firsts, size = await _rounds(driven, text, rounds, measured)
+        status = await driven.client.status()
+        load_ms = driven.load_ms
+    after = _llama_bench(llama_bench, measured, threads, rounds, say)
+    return Speed(
+        name=measured.name,
+        provider="local",
+        load_ms=round(load_ms, 1),
+        first_token_ms=round(metrics.percentile(firsts, 0.5), 2),
+        evaluate_per_second=round(metrics.percentile(evaluations, 0.5), 1),
+        generate_per_second=round(metrics.percentile(generations, 0.5), 2),
+        resident_bytes=size,
+        plan=status.models[0].plan if status.models else "",
+        threads=threads,
+        bench_evaluate=round((before[0] + after[0]) / 2, 1),
+        bench_generate=round((before[1] + after[1]) / 2, 2),
+    )
+
+
+async def _threads(driven: Driven) -> int:
+    """How many the engine chose, as its plan says."""
+    status = await driven.client.status()
+    found = re.search(r"(\d+) threads?", status.models[0].plan) if status.models else None
+    return int(found[1]) if found else 0
+
+
+async def _rounds(driven: Driven, text: str, rounds: int, measured: Weights) -> tuple[list[float], list[float], list[float], int]:
+    evaluations, generations, firsts, size = [], [], [], 0
+    long = text * 3
+    tokens = min(PROMPT_TOKENS, measured.trained_context * 2 // 3)
+    characters = await _characters_for(driven, long, tokens)
+    for number in range(rounds):
+        # every prompt begins differently, so that nothing of it is in the cache
+        whole = await driven.ask(f"# {number}\n{long[:characters]}", slot=f"whole-{number}", tokens=1)
+        short = await driven.ask(f"# {number} {long[:SHORT_CHARACTERS]}", slot=f"short-{number}", tokens=GENERATED_TOKENS)
+        size = max(size, resident(psutil.Process(driven.client.pid)))
+        spent, made = whole.done.timings, short.done.timings
+        if spent.evaluate_ms and made.generate_ms:
+            evaluations.append(spent.tokens_evaluated / spent.evaluate_ms * 1000)
+            generations.append((made.tokens_generated - 1) / made.generate_ms * 1000)
+            firsts.append(made.first_token_ms)
+        driven.client.forget(f"whole-{number}")
+        driven.client.forget(f"short-{number}")
+    if not evaluations:
+        raise InfillError(f"{measured.name} gave no timings.")
+    return evaluations, generations, firsts, size
+
+
+async def _characters_for(driven: Driven, text: str, tokens: int) -> int:
+    """How many characters make about that many tokens; the first request also warms the processor up."""
+    asked = await driven.ask(text[:1000], slot="probe", tokens=1)
+    driven.client.forget("probe")
+    return min(len(text), int(tokens * 1000 / max(1, asked.done.timings.tokens_evaluated)))
+
+
+def _llama_bench(program: Path | None, measured: Weights, threads: int, rounds: int, say: Callable[[str], None]) -> tuple[float, float]:
+    """Tokens per second of evaluation and generation."""
+    if program is None or not threads:
+        return 0.0, 0.0
+    say(f"{measured.name}: llama-bench with {threads} threads ...")
+    tokens = min(PROMPT_TOKENS, measured.trained_context * 2 // 3)
+    sizes = ["-p", str(tokens), "-n", str(GENERATED_TOKENS), "-t", str(threads), "-r", str(rounds)]
+    command = [str(program), "-m", str(measured.path), *sizes, "-o", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InfillError("llama-bench failed.", done.stderr[-300:])
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return (
+        next(float(one["avg_ts"]) for one in found if not one["n_gen"]),
+        next(float(one["avg_ts"]) for one in found if one["n_gen"]),
+    )
+
+
+async def remote(name: str, provider: Provider, rounds: int, say: Callable[[str], None]) -> Speed:
+    """Measure a provider that is not ours: what can be seen from outside, and what it says itself."""
+    say(f"{name}: {rounds} rounds ...")
+    text = traces.default().text
+    firsts, generations, evaluations = [], [], []
+    for number in range(rounds):
+        prompt = Prompt(slot=f"bench-{number}", prefix=f"# {number}\n{text[:1500]}", suffix="\n", stop=Stop(max_tokens=GENERATED_TOKENS))
+        began, first, pieces = time.perf_counter(), 0.0, 0
+        async for event in provider.complete(prompt):
+            if isinstance(event, Delta):
+                first = first or time.perf_counter() - began
+                pieces += 1
+            elif isinstance(event, Report):
+                spent, told = time.perf_counter() - began, event.timings
+                made = told.tokens_generated or pieces
+                generations.append(made / (told.generate_ms / 1000 or max(spent - first, 0.001)))
+                if told.evaluate_ms:
+                    evaluations.append(told.tokens_evaluated / told.evaluate_ms * 1000)
+        firsts.append(first * 1000)
+    return Speed(
+        name=name,
+        provider=provider.name,
+        first_token_ms=round(metrics.percentile(firsts, 0.5), 1),
+        evaluate_per_second=round(metrics.percentile(evaluations, 0.5), 1),
+        generate_per_second=round(metrics.percentile(generations, 0.5), 1),
+    )

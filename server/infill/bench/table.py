@@ -1,0 +1,343 @@
+"""`infill bench table`: every target of the engine beside what was measured, in one go. What it measures is told row by row; it takes a while."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from infill.bench import figures, quality, speed, traces, typing
+from infill.bench.document import Document
+from infill.bench.drive import engine
+from infill.bench.ours import InfillEditor, engine_pid, settings_for
+from infill.bench.processes import private
+from infill.bench.recorder import Recorder
+from infill.bench.targets import Row
+from infill.bench.typing import Comparison, Run, Wishes, middle
+from infill.bench.weights import Weights, home, prefix_first
+from infill.errors import InfillError
+from infill.settings import Engine
+
+Say = Callable[[str], None]
+WINDOW_CHARACTERS = (3500, 1300)
+"""Before and after the cursor: about 1,500 tokens of code with the bundled vocabulary."""
+KEYS = 60
+LINES = 600
+PAUSE_SECONDS = 3.0
+WARM_KEYS = 10
+EDITORS = 5
+SETTLE_SECONDS = 1.0
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the table came from."""
+
+    rows: tuple[Row, ...]
+    comparisons: tuple[Comparison, ...]
+    speeds: tuple[speed.Speed, ...]
+    qualities: tuple[quality.Quality, ...]
+    problems: tuple[str, ...]
+    """Parts that could not be measured."""
+
+
+class Subjects(msgspec.Struct, frozen=True, kw_only=True):
+    """What is measured."""
+
+    bundled: Weights
+    small: Weights
+    """The shape of 0.5B."""
+    large: Weights
+    """The shape of 1.5B."""
+    llama_bench: Path
+    held: Path | None = None
+    positions: int = 400
+    rounds: int = 5
+
+
+class _Table:
+    """Collects; what fails is told and left out, so that an hour's work is not lost."""
+
+    def __init__(self, subjects: Subjects, wishes: Wishes, say: Say) -> None:
+        self.subjects, self.wishes, self.say = subjects, wishes, say
+        self.comparisons: list[Comparison] = []
+        self.speeds: list[speed.Speed] = []
+        self.qualities: list[quality.Quality] = []
+        self.rows: list[Row] = []
+        self.problems: list[str] = []
+
+    async def part(self, work: Awaitable[Sequence[Row]]) -> None:
+        try:
+            self.rows += await work
+        except (InfillError, OSError, psutil.Error) as exc:
+            self.problems.append(str(exc))
+            self.say(f"This part failed: {exc}")
+
+    async def typing(self) -> list[Row]:
+        for one in (self.subjects.small, self.subjects.large, self.subjects.bundled):
+            self.comparisons.append(await typing.compare(one, traces.default(), self.wishes, self.say))
+        return [*typing_rows(self.comparisons), accept_row(self.comparisons)]
+
+    async def speed(self) -> list[Row]:
+        options = Engine(threads=self.wishes.threads)
+        for one in (self.subjects.small, self.subjects.large, self.subjects.bundled):
+            self.speeds.append(await speed.local(one, options, self.subjects.rounds, self.subjects.llama_bench, self.say))
+        return speed_rows(self.speeds)
+
+    async def cancel(self) -> list[Row]:
+        self.say(f"Cancelling {self.subjects.small.name} ...")
+        return [await figures.cancel_to_idle(self.subjects.small, self.subjects.rounds * 2)]
+
+    async def quality(self) -> list[Row]:
+        texts, positions = quality.held_out(self.subjects.held), self.subjects.positions
+        for order, measured in (("suffix first", self.subjects.bundled), ("prefix first", prefix_first())):
+            self.qualities.append(await quality.quality(measured, order, texts, positions, self.say))
+        return quality_rows(self.qualities)
+
+
+async def everything(subjects: Subjects, wishes: Wishes, say: Say) -> Measured:
+    """Measure all of it."""
+    table = _Table(subjects, wishes, say)
+    await table.part(table.typing())
+    await table.part(evaluated_per_key(subjects.small, say))
+    await table.part(after_opening(subjects.small, say))
+    await table.part(table.speed())
+    await table.part(table.cancel())
+    await table.part(five_editors(subjects.small, say))
+    await table.part(table.quality())
+    return Measured(
+        rows=tuple(table.rows),
+        comparisons=tuple(table.comparisons),
+        speeds=tuple(table.speeds),
+        qualities=tuple(table.qualities),
+        problems=tuple(table.problems),
+    )
+
+
+# ---- typing
+
+
+def typing_rows(comparisons: Sequence[Comparison]) -> list[Row]:
+    """Latency against the peer, and how many pauses saw a suggestion."""
+    rows = [_against_the_peer(comparison, name, pick) for comparison in comparisons[:2] for name, pick in PERCENTILES]
+    share, peer = (_pause_share(comparisons[0], side) for side in ("infill", "llama-server"))
+    rows.append(
+        Row(
+            what=f"pauses of 400 ms or more that saw a suggestion, {comparisons[0].model}",
+            measured=round(100 * share, 1),
+            unit="%",
+            target=90,
+            at_least=True,
+            note=f"llama-server: {100 * peer:.0f} %",
+        )
+    )
+    bundled = comparisons[2].of("infill")
+    rows.append(
+        Row(
+            what="bundled model: keystroke to ghost text, 95th percentile",
+            measured=round(middle([run.figures.every_latency.p95 for run in bundled]), 1),
+            unit="ms",
+            target=25,
+            note=f"median {middle([run.figures.every_latency.p50 for run in bundled]):.1f} ms; all ghost text, also what was typed along",
+        )
+    )
+    return rows
+
+
+def _median(run: Run) -> float:
+    return run.figures.latency.p50
+
+
+def _slowest(run: Run) -> float:
+    return run.figures.latency.p95
+
+
+PERCENTILES: tuple[tuple[str, Callable[[Run], float]], ...] = (("median", _median), ("95th percentile", _slowest))
+
+
+def _against_the_peer(comparison: Comparison, name: str, pick: Callable[[Run], float]) -> Row:
+    ours, theirs = (middle([pick(run) for run in comparison.of(side)]) for side in ("infill", "llama-server"))
+    return Row(
+        what=f"typing, {comparison.model}: keystroke to new ghost text, {name}, against llama-server",
+        measured=round(ours / theirs, 3) if theirs else 0.0,
+        unit="x",
+        target=0.2,
+        note=f"{ours:.0f} ms and {theirs:.0f} ms; medians of {len(comparison.of('infill'))} runs each",
+    )
+
+
+def _pause_share(comparison: Comparison, side: str) -> float:
+    return middle([run.figures.pause_share for run in comparison.of(side)])
+
+
+def accept_row(comparisons: Sequence[Comparison]) -> Row:
+    """How often the next suggestion was there when one had been accepted."""
+    small = comparisons[0].of("infill")
+    others = ", ".join(
+        f"{one.model} {100 * middle([run.figures.follow_share for run in one.of('infill')]):.0f} %" for one in comparisons[1:] if one.of("infill")
+    )
+    return Row(
+        what=f"accept, then the next suggestion at once, {comparisons[0].model}",
+        measured=round(100 * middle([run.figures.follow_share for run in small]), 1),
+        unit="%",
+        target=80,
+        at_least=True,
+        note=f"{sum(run.figures.accepts for run in small)} acceptances; {others}",
+    )
+
+
+# ---- the engine alone
+
+
+async def evaluated_per_key(measured: Weights, say: Say) -> list[Row]:
+    """Prompt tokens evaluated for each key while typing forward."""
+    say(f"{measured.name}: tokens evaluated per key ...")
+    text = traces.default().text
+    middle_of = len(text) // 2
+    before, after = text[max(0, middle_of - WINDOW_CHARACTERS[0]) : middle_of], text[middle_of : middle_of + WINDOW_CHARACTERS[1]]
+    typed = figures.TYPED[:KEYS]
+    async with engine(measured, Engine()) as driven:
+        first = await driven.ask(before, after, tokens=1)
+        counts = [(await driven.ask(before + typed[: at + 1], after, tokens=1)).done.timings.tokens_evaluated for at in range(len(typed))]
+    window = first.done.timings.tokens_evaluated + first.done.timings.tokens_kept
+    return [
+        Row(
+            what="prompt tokens evaluated per key while typing forward, median",
+            measured=statistics.median(counts),
+            unit="tokens",
+            target=8,
+            note=f"{len(typed)} keys in a window of {window} tokens; most {max(counts)}, mean {statistics.fmean(counts):.1f}",
+        )
+    ]
+
+
+def speed_rows(speeds: Sequence[speed.Speed]) -> list[Row]:
+    """Against llama-bench."""
+    rows = []
+    for one in speeds:
+        both = (
+            ("generation", one.generate_ratio, 0.97, f"{one.generate_per_second:.1f} and {one.bench_generate:.1f} tokens/s"),
+            ("evaluation", one.evaluate_ratio, 0.95, f"{one.evaluate_per_second:.0f} and {one.bench_evaluate:.0f} tokens/s"),
+        )
+        for name, value, target, note in both:
+            what = f"{name} against llama-bench, {one.name}, {one.threads} threads"
+            rows.append(Row(what=what, measured=round(value, 3), target=target, at_least=True, note=note))
+    return rows
+
+
+# ---- a file just opened
+
+
+async def after_opening(measured: Weights, say: Say) -> list[Row]:
+    """The first completion in a long file after a pause, against those that follow."""
+    say(f"{measured.name}: opening a file of {LINES} lines ...")
+    text = _long_file()
+    rows = []
+    for what, first_key in (("and a key", True), ("and nothing else", False)):
+        async with _loaded(measured) as editor:
+            document = _at_the_middle(text, "long.py")
+            await editor.show(document)
+            if first_key:
+                editor.tell(document, document.type("s"))
+            await asyncio.sleep(PAUSE_SECONDS)
+            times = []
+            for letter in "elf.value_of = s"[: WARM_KEYS + 1]:
+                editor.tell(document, document.type(letter))
+                times.append((await figures.question(editor, document)).milliseconds)
+                await asyncio.sleep(SETTLE_SECONDS)
+        warm = statistics.median(times[1:])
+        rows.append(
+            Row(
+                what=f"first completion after opening {LINES} lines {what}, pausing {PAUSE_SECONDS:.0f} s, against a warm one",
+                measured=round(times[0] / warm, 2),
+                unit="x",
+                target=1.2,
+                note=f"{times[0]:.0f} ms, then {warm:.0f} ms; {measured.name}",
+            )
+        )
+    return rows
+
+
+@asynccontextmanager
+async def _loaded(measured: Weights) -> AsyncIterator[InfillEditor]:
+    """Infill with the model in memory and only a small file open."""
+    async with figures.opened(measured, Document("small.py", "python", "value = 1\n")) as editor:
+        yield editor
+
+
+def _long_file() -> str:
+    lines = (traces.default().text * 3).split("\n")
+    return "\n".join(lines[:LINES])
+
+
+def _at_the_middle(text: str, name: str) -> Document:
+    document = Document(name, "python", text)
+    document.cursor = text.index("\n", len(text) // 2)
+    document.replace(document.cursor, 0, "\n        ")
+    document.version = 1
+    return document
+
+
+# ---- several editors
+
+
+async def five_editors(measured: Weights, say: Say) -> list[Row]:
+    """Memory of one engine with one editor and with five."""
+    say(f"{measured.name}: one editor, then {EDITORS} ...")
+    editors: list[InfillEditor] = []
+    sizes: list[tuple[int, int]] = []
+    with home(measured) as folder:
+        try:
+            for number in range(EDITORS):
+                editor = InfillEditor(folder, settings_for(measured, None, None), Recorder())
+                editors.append(editor)
+                document = _at_the_middle(_long_file(), f"window-{number}.py")
+                await editor.open(document)
+                await asyncio.sleep(SETTLE_SECONDS)
+                servers = sum(private(psutil.Process(one.client.process.pid)) for one in editors)
+                sizes.append((private(psutil.Process(engine_pid())), servers))
+        finally:
+            for editor in reversed(editors):
+                await editor.close()
+    (one, its_server), (five, servers) = sizes[0], sizes[-1]
+    megabytes = [value / 2**20 for value in (one, its_server, five, servers)]
+    return [
+        Row(
+            what=f"memory of the engine with {EDITORS} editors, against one",
+            measured=round(five / one, 3),
+            unit="x",
+            target=1.15,
+            note=f"{megabytes[0]:.0f} MiB, then {megabytes[2]:.0f} MiB; {measured.name}",
+        ),
+        Row(
+            what=f"... with the {EDITORS} language servers",
+            measured=round((five + servers) / (one + its_server), 3),
+            unit="x",
+            target=1.15,
+            note=f"the servers take {megabytes[1]:.0f} MiB, then {megabytes[3]:.0f} MiB",
+        ),
+    ]
+
+
+def quality_rows(qualities: Sequence[quality.Quality]) -> list[Row]:
+    """What moving about in the cache costs."""
+    rows = []
+    for one in qualities:
+        note = f"exact first lines: {one.right_moved} and fresh {one.right_fresh} of {one.positions}"
+        rows.append(Row(what=f"quality lost, {one.model}, {one.order}", measured=round(one.points_lost, 2), unit="points", target=1, note=note))
+        note = f"{one.same} of {one.positions}; first token's log-probability differs by {one.logprob_difference:.4f} in the mean"
+        rows.append(
+            Row(
+                what=f"greedy first lines as when fresh, {one.model}, {one.order}",
+                measured=round(100 * one.same_share, 1),
+                unit="%",
+                target=98,
+                at_least=True,
+                note=note,
+            )
+        )
+    return rows

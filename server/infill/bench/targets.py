@@ -1,0 +1,48 @@
+"""What was to be reached, beside what was measured: the rows of `infill bench figures` and `infill bench table`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One target."""
+
+    what: str
+    measured: float
+    unit: str = ""
+    target: float
+    at_least: bool = False
+    """The target is a lower bound; else an upper one."""
+    note: str = ""
+    """How it came about: what was compared, what else was seen."""
+
+    @property
+    def met(self) -> bool:
+        return self.measured >= self.target if self.at_least else self.measured <= self.target
+
+
+COLUMNS = ("what", "target", "measured", "", "how")
+
+
+def cells(row: Row) -> list[str]:
+    bound = "at least" if row.at_least else "at most"
+    return [row.what, f"{bound} {number(row.target)}{_unit(row)}", f"{number(row.measured)}{_unit(row)}", "met" if row.met else "missed", row.note]
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The same as a table for docs/develop/performance.md."""
+    lines = ["| what | target | measured | | how |", "|---|---|---|---|---|"]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells(row)) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def number(value: float) -> str:
+    """Three significant digits, and no needless ones."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _unit(row: Row) -> str:
+    return f" {row.unit}" if row.unit else ""
