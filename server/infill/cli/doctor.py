@@ -127,7 +127,7 @@ def _paths(settings: Settings) -> Iterator[Finding]:
     for about, place in places:
         folder = place()
         there = _nearest(folder)
-        if os.access(there, os.W_OK):
+        if there.is_dir() and os.access(there, os.W_OK):
             yield Finding(about=f"folder of {about}", detail=f"{folder}" if folder == there else f"{folder} (made when it is needed)")
         else:
             detail, hint = f"{folder} cannot be written.", "Make it writable, or set INFILL_HOME to a folder of your own."
