@@ -316,3 +316,13 @@ async def test_leaving_ends_everything_with_a_farewell(engine):
     await world.until(lambda: client.ended is not None)
     assert "because it was time" in client.ended.message
     assert world.loaded[0].closed
+
+
+async def test_what_is_asked_while_the_engine_leaves_was_not_heard_and_is_asked_again_elsewhere(engine):
+    world, server = engine
+    client = await world.client()
+    await answer(client, ask())
+    server.leave("it was time")
+    with pytest.raises(ProviderUnavailable, match="has left, because it was time"):
+        await answer(client, ask())
+    assert world.log.count("load local:a") == 1

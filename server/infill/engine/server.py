@@ -127,7 +127,9 @@ class Server:
         try:
             client = await self._greet(connection)
             while client is not None and (message := await connection.receive()) is not None:
-                self._handle(client, message)
+                # what comes while leaving was not heard: the farewell tells the client to ask again, elsewhere
+                if not self._reason.done():
+                    self._handle(client, message)
         except BadFrame as exc:
             log.warning("A connection was ended, since it sent what is no message: %s", exc)
             with contextlib.suppress(BadFrame):
