@@ -24,6 +24,16 @@ ECHO = 0.5
 """A piece that shares this much of its lines with what is in the prompt anyway would only be repeated."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,}")
+_EVERYWHERE = frozenset(
+    re.findall(
+        r"\w+",
+        "and assert async await bool break case catch char class const continue def default del defer elif else end enum except export extends"
+        " final finally float fmt for from func function global impl import int interface len let local match mod module mut namespace new nil"
+        " none None not null package pass print private protected pub public raise range return self static str string struct super switch"
+        " then this throw trait true True try type typedef typeof undefined use using var void while with yield false False",
+    )
+)
+"""Words of many languages: that two files share them says nothing."""
 
 
 class Context:
@@ -58,15 +68,15 @@ def stable_surroundings(prefix: str) -> str:
 
 def choose(around: str, neighbours: tuple[Neighbour, ...], budget: int) -> tuple[Snippet, ...]:
     """The best pieces that fit. Those of one file stay in its order."""
-    wanted = set(_NAME.findall(around))
+    wanted = _names(around)
     here = {line.strip() for line in around.split("\n") if line.strip()}
     newest_first = sorted(neighbours, key=lambda neighbour: (-neighbour.edited, neighbour.path))
     ranked = []
     for rank, neighbour in enumerate(newest_first):
         for number, chunk in enumerate(_chunks(neighbour.text)):
-            score = _score(chunk, wanted, here) + RECENT_BONUS / (rank + 1)
-            if score >= LEAST_OVERLAP:
-                ranked.append((score, rank, number, Snippet(neighbour.path, chunk)))
+            overlap = _overlap(chunk, wanted, here)
+            if overlap >= LEAST_OVERLAP:
+                ranked.append((overlap + RECENT_BONUS / (rank + 1), rank, number, Snippet(neighbour.path, chunk)))
     ranked.sort(key=lambda entry: (-entry[0], entry[1], entry[2]))
     chosen = []
     for entry in ranked:
@@ -78,14 +88,18 @@ def choose(around: str, neighbours: tuple[Neighbour, ...], budget: int) -> tuple
     return tuple(entry[3] for entry in sorted(chosen, key=lambda entry: (-entry[1], entry[2])))
 
 
+def _names(text: str) -> set[str]:
+    return set(_NAME.findall(text)) - _EVERYWHERE
+
+
 def _chunks(text: str) -> list[str]:
     lines = text.split("\n")
     pieces = ["\n".join(lines[start : start + CHUNK_LINES]).strip("\n") for start in range(0, len(lines), CHUNK_LINES)]
     return [piece for piece in pieces if piece.strip()]
 
 
-def _score(chunk: str, wanted: set[str], here: set[str]) -> float:
-    names = set(_NAME.findall(chunk))
+def _overlap(chunk: str, wanted: set[str], here: set[str]) -> float:
+    names = _names(chunk)
     lines = {line.strip() for line in chunk.split("\n") if line.strip()}
     if not names or len(lines & here) > ECHO * len(lines):
         return -1.0

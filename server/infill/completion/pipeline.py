@@ -22,6 +22,7 @@ from infill.completion.place import CLOSERS, OPENERS, QUOTES, place_of
 from infill.completion.scheduler import Scheduler, Sleep
 from infill.completion.trace import Trace, why_dropped, why_nothing
 from infill.completion.types import CompletionRequest, Outcome, Source, Suggestion
+from infill.errors import InfillError
 from infill.providers.base import Provider
 from infill.settings import Settings
 
@@ -64,7 +65,11 @@ class Completer:
             self._scheduler.overtake(request.uri, _key(question))
             self._scheduler.use(request.uri, hit.answer)
         else:
-            hit = await self._scheduler.turn(request.uri, _key(question), lambda: self._ask(question, trace))
+            try:
+                hit = await self._scheduler.turn(request.uri, _key(question), lambda: self._ask(question, trace))
+            except InfillError as exc:
+                self._end(trace, Outcome(reason=exc.message.rstrip(".")))
+                raise
         if hit is None:
             return self._end(trace, Outcome(reason="superseded"))
         return self._end(trace, self._offer(request, question, hit, trace))

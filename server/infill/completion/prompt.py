@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 from infill.ask import Priority, Prompt, Sampling, Snippet, Stop
-from infill.completion.place import CLOSERS, OPENERS, columns
+from infill.completion.place import columns
 from infill.completion.types import CompletionRequest
 from infill.providers.base import Limits
 from infill.settings import Settings
@@ -67,12 +67,11 @@ def snippet_budget(limits: Limits) -> int:
 
 
 def within_line(request: CompletionRequest) -> bool:
-    """Whether text right of the cursor keeps the suggestion on this line; a pair just opened, as in `{|}`, may be filled with lines."""
+    """Whether text right of the cursor keeps the suggestion on this line; braces just opened, as in `{|}`, may be filled with lines."""
     after = request.line_after.strip()
     if not after:
         return False
-    opener = request.line_before.rstrip()[-1:]
-    return not (after[0] in CLOSERS and OPENERS.get(opener) == after[0])
+    return (request.line_before.rstrip()[-1:], after[0]) not in {("{", "}"), ("[", "]")}
 
 
 def without_indentation(prefix: str) -> str:

@@ -52,17 +52,19 @@ class Fake:
 
     async def _play(self, question: Prompt | Instruction, candidates: int) -> AsyncIterator[Event]:
         self.asked.append(question)
-        unfinished = set(range(candidates))
+        unfinished, reported = set(range(candidates)), False
         try:
             for step in self.script(question) if callable(self.script) else self.script:
                 event = await self._step(step)
                 if isinstance(event, Finish):
                     unfinished.discard(event.candidate)
+                reported = reported or isinstance(event, Report)
                 if event:
                     yield event
             for candidate in sorted(unfinished):
                 yield Finish(candidate)
-            yield Report(provider=self.name, model="fake")
+            if not reported:
+                yield Report(provider=self.name, model="fake")
         except (asyncio.CancelledError, GeneratorExit):
             self.stopped.append(question)
             raise

@@ -439,10 +439,10 @@ async def test_another_model_of_the_same_provider_makes_old_answers_void(complet
 async def test_pieces_of_other_files_go_with_the_question_where_there_is_room(completer: Make) -> None:
     neighbours = (Neighbour("b.py", "def helper(value):\n    return value\n", 1.0),)
     document = "helper(1)\n" * 40 + "█\n"
-    provider = Fake(["x"], limits=Limits(snippet_tokens=100))
+    provider = Fake(["x"], limits=Limits(snippet_tokens=100, typical_ms=1))
     await completer(provider, QUIET).complete(at(document, neighbours=neighbours))
     assert [snippet.path for snippet in provider.asked[0].snippets] == ["b.py"]
-    provider = Fake(["x"], limits=Limits(snippet_tokens=0))
+    provider = Fake(["x"], limits=Limits(snippet_tokens=0, typical_ms=1))
     await completer(provider, QUIET).complete(at(document, neighbours=neighbours))
     assert provider.asked[0].snippets == ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import msgspec
@@ -172,16 +173,16 @@ def test_an_answer_is_found_again_by_whoever_types_it(document: tuple[str, str],
 
 # ---------------------------------------------------------------- windows
 
-line_lengths = st.lists(st.integers(0, 78), min_size=200, max_size=400)
+texts = st.tuples(st.integers(200, 400), st.integers(0, 2**32)).map(lambda size_and_seed: numbered(*size_and_seed))
 
 
-def numbered(lengths: list[int]) -> str:
-    return "".join(f"{number}{'x' * length}\n" for number, length in enumerate(lengths))
+def numbered(lines: int, seed: int) -> str:
+    lengths = random.Random(seed)
+    return "".join(f"{number}{'x' * lengths.randint(0, 78)}\n" for number in range(lines))
 
 
-@given(line_lengths, st.integers(0, 10_000), st.integers(600, 4000), st.integers(200, 2000))
-def test_windows_are_what_stands_around_the_cursor_within_the_budget(lengths: list[int], cursor: int, before: int, after: int) -> None:
-    text = numbered(lengths)
+@given(texts, st.integers(0, 10_000), st.integers(600, 4000), st.integers(200, 2000))
+def test_windows_are_what_stands_around_the_cursor_within_the_budget(text: str, cursor: int, before: int, after: int) -> None:
     cursor %= len(text)
     prefix, suffix = windows(text[:cursor], text[cursor:], Limits(prefix_tokens=before, suffix_tokens=after, chars_per_token=1))
     assert text[:cursor].endswith(prefix) and text[cursor:].startswith(suffix)
@@ -190,9 +191,8 @@ def test_windows_are_what_stands_around_the_cursor_within_the_budget(lengths: li
     assert len(suffix) >= min(len(text) - cursor, after) // 2
 
 
-@given(line_lengths, st.integers(0, 10_000), st.integers(10, 200))
-def test_windows_stand_still_while_lines_are_typed(lengths: list[int], cursor: int, lines: int) -> None:
-    text = numbered(lengths)
+@given(texts, st.integers(0, 10_000), st.integers(10, 200))
+def test_windows_stand_still_while_lines_are_typed(text: str, cursor: int, lines: int) -> None:
     cursor = text.find("\n", cursor % len(text)) + 1
     limits = Limits(prefix_tokens=4000, suffix_tokens=1500, chars_per_token=1)
     starts, ends = set(), set()
@@ -205,10 +205,9 @@ def test_windows_stand_still_while_lines_are_typed(lengths: list[int], cursor: i
     assert len(starts) <= lines // STEP + 3
 
 
-@given(line_lengths, st.integers(0, 10_000))
-def test_the_window_begins_and_ends_where_others_typed_nothing(lengths: list[int], cursor: int) -> None:
+@given(texts, st.integers(0, 10_000))
+def test_the_window_begins_and_ends_where_others_typed_nothing(text: str, cursor: int) -> None:
     """The first line's number, and the last one's distance from the end, are multiples of a step whatever the cursor's line is."""
-    text = numbered(lengths)
     cursor %= len(text)
     prefix, suffix = windows(text[:cursor], text[cursor:], Limits(prefix_tokens=4000, suffix_tokens=2000, chars_per_token=1))
     first = text[: cursor - len(prefix)].count("\n")
