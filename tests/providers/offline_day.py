@@ -1,4 +1,4 @@
-# ruff: noqa: T201, ASYNC240 (a program, whose one job is to tell what it did)
+# ruff: noqa: T201 (a program, whose one job is to tell what it did)
 """A day with infill while it is offline: every verb and every LSP command, with remote providers set up. Run as a program by test_offline.
 
 Prints one line for each thing done; what must not happen is looked for outside, in what the kernel saw.
@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from api_peers import LlamaServer
 from http_peer import Peer
+from small_editor import Editor
 
 from infill.cli import VERBS
 
@@ -40,49 +41,10 @@ async def infill(*arguments: str, given: str = "") -> str:
     return out.decode("utf-8", "replace")
 
 
-class Editor:
-    """Just enough of an editor."""
-
-    async def start(self) -> None:
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "infill", "lsp", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=WORK, limit=1 << 24
-        )
-        self.count = 0
-
-    def tell(self, method: str, params: Any, number: int | None = None) -> None:
-        message = {"jsonrpc": "2.0", "method": method, "params": params, **({} if number is None else {"id": number})}
-        self.write(message)
-
-    def write(self, message: Any) -> None:
-        body = json.dumps(message).encode()
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
-
-    async def ask(self, method: str, params: Any) -> Any:
-        self.count += 1
-        self.tell(method, params, self.count)
-        while True:
-            message = await asyncio.wait_for(self.read(), 120)
-            if message.get("id") == self.count and "method" not in message:
-                return message.get("result", message.get("error"))
-            if "id" in message:
-                self.write({"jsonrpc": "2.0", "id": message["id"], "result": [None] if message["method"] == "workspace/configuration" else None})
-
-    async def read(self) -> Any:
-        assert self.process.stdout is not None
-        head = await self.process.stdout.readuntil(b"\r\n\r\n")
-        return json.loads(await self.process.stdout.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])))
-
-
 async def edit(file: Path) -> None:
     editor = Editor()
-    await editor.start()
-    folder = {"uri": file.parent.as_uri(), "name": "work"}
-    capabilities = {"textDocument": {"inlineCompletion": {}, "completion": {}}, "workspace": {"configuration": True, "workspaceFolders": True}}
-    server = await editor.ask("initialize", {"processId": None, "rootUri": folder["uri"], "workspaceFolders": [folder], "capabilities": capabilities})
-    editor.tell("initialized", {})
-    document = {"uri": file.as_uri(), "languageId": "python", "version": 1, "text": file.read_text()}
-    editor.tell("textDocument/didOpen", {"textDocument": document})
+    server = await editor.start(WORK)
+    editor.open(file)
     place = {"textDocument": {"uri": file.as_uri()}, "position": {"line": 1, "character": 11}, "context": {"triggerKind": 1}}
     print("did inlineCompletion ->", str(await editor.ask("textDocument/inlineCompletion", place))[:200], flush=True)
     arguments: dict[str, Any] = {
@@ -98,9 +60,7 @@ async def edit(file: Path) -> None:
             )
             print("did", command, "->", str(result)[:160], flush=True)
     print("did inlineCompletion ->", str(await editor.ask("textDocument/inlineCompletion", place))[:200], flush=True)
-    await editor.ask("shutdown", None)
-    editor.tell("exit", None)
-    await editor.process.wait()
+    await editor.leave()
 
 
 async def main() -> None:
