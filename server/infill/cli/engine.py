@@ -20,6 +20,8 @@ app = typer.Typer(no_args_is_help=True, help="The process that runs the model: s
 
 WHO = f"infill engine (pid {os.getpid()})"
 AS_JSON = typer.Option(False, "--json", help="Print the facts as JSON.")
+SHOWN_LINES = 20
+"""Of the engine's last words; `--json` has up to a hundred."""
 GONE_SECONDS, LOOK_SECONDS = 10.0, 0.02
 """How long a stopped engine may take to leave | between two looks at whether it has."""
 
@@ -34,6 +36,7 @@ def status(as_json: bool = AS_JSON) -> None:
     else:
         output.facts(_lines(found))
         output.table(("model", "file", "context", "evaluates", "generates", "slots"), [_row(model) for model in found.models])
+        _say_last_lines()
 
 
 @app.command(help="Start it, unless it runs, and load the chosen model.")
@@ -112,9 +115,21 @@ async def _gone(pid: int) -> None:
 
 def _say_none(as_json: bool) -> None:
     if as_json:
-        output.json({"running": False})
+        output.json({"running": False, **_last_lines()})
     else:
         output.say("No engine is running; the first completion starts it.")
+        _say_last_lines()
+
+
+def _last_lines() -> dict[str, list[str]]:
+    """What went wrong, if something did: the engine, or the one before it, says so on its standard error."""
+    lines = launch.last_lines()
+    return {"lastLines": lines} if lines else {}
+
+
+def _say_last_lines() -> None:
+    for number, line in enumerate(launch.last_lines()[-SHOWN_LINES:]):
+        output.say(f"  {line}" if number else f"Its last lines:\n  {line}")
 
 
 def _facts(found: Status) -> dict[str, Any]:
@@ -122,7 +137,7 @@ def _facts(found: Status) -> dict[str, Any]:
     for inner in ("type", "id"):
         facts.pop(inner, None)
     defaults = {"models": [], "clients": [], "waiting": 0, "background": "", "loading": "", "resident_bytes": 0}
-    return {"running": True, **defaults, **facts, "clients": [name for name in found.clients if name != WHO]}
+    return {"running": True, **_last_lines(), **defaults, **facts, "clients": [name for name in found.clients if name != WHO]}
 
 
 def _lines(found: Status) -> list[tuple[str, str]]:
