@@ -84,13 +84,15 @@ class LlamaVim:
 
     name = "llama-server"
 
-    def __init__(self, binary: Path, measured: Weights, folder: Path, recorder: Recorder, threads: int | None, tokens: int | None) -> None:
+    def __init__(
+        self, binary: Path, measured: Weights, folder: Path, recorder: Recorder, threads: int | None, tokens: int | None, port: int = 0
+    ) -> None:
         self._binary, self._weights, self._folder, self._recorder = binary, measured, folder, recorder
         self._threads, self._tokens = threads, tokens
-        self._port = _free_port()
+        self._port = port or _free_port()
         self._process: asyncio.subprocess.Process | None = None
         self._log: Any = None
-        self._memory: OrderedDict[str, str] = OrderedDict()
+        self.remembered: OrderedDict[str, str] = OrderedDict()
         self._job: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._document = Document("", "", "")
@@ -98,10 +100,14 @@ class LlamaVim:
         self._last_indent = 0
         self.ghost = ""
 
+    def use(self, document: Document) -> None:
+        """Show that document; the server is not started."""
+        self._document = document
+
     # ---- what the typist asks for
 
     async def open(self, document: Document) -> None:
-        self._document = document
+        self.use(document)
         await self._start()
         self._began = time.perf_counter()
 
@@ -174,7 +180,7 @@ class LlamaVim:
             return
         document = self._document
         context = context_of(document.before, document.after, ahead)
-        if len(context.suffix.partition("\n")[0]) > LONGEST_LINE_SUFFIX or any(key in self._memory for key in context.keys):
+        if len(context.suffix.partition("\n")[0]) > LONGEST_LINE_SUFFIX or any(key in self.remembered for key in context.keys):
             return
         indent = self._last_indent if ahead else context.indent
         self._last_indent = indent
@@ -224,19 +230,19 @@ class LlamaVim:
         }
 
     def _remember(self, key: str, content: str) -> None:
-        self._memory[key] = content
-        self._memory.move_to_end(key)
-        while len(self._memory) > REMEMBERED:
-            self._memory.popitem(last=False)
+        self.remembered[key] = content
+        self.remembered.move_to_end(key)
+        while len(self.remembered) > REMEMBERED:
+            self.remembered.popitem(last=False)
 
     def _recall(self, context: Context) -> str | None:
         """What is known for this place, or for one a little to the left when what was typed since is how that answer began."""
-        if context.key in self._memory:
-            self._memory.move_to_end(context.key)
-            return self._memory[context.key]
+        if context.key in self.remembered:
+            self.remembered.move_to_end(context.key)
+            return self.remembered[context.key]
         text, best = context.prefix + context.middle, ""
         for back in range(1, min(LOOK_BACK, len(text) - 1) + 1):
-            content = self._memory.get(f"{text[:-back]}\0{context.suffix}")
+            content = self.remembered.get(f"{text[:-back]}\0{context.suffix}")
             if content and content.startswith(text[-back:]) and len(content) - back > len(best):
                 best = content[back:]
         return best or None

@@ -27,8 +27,8 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     """The same for both sides; None: as each chooses by itself."""
     tokens: int | None = None
     """Generate this many, at most, on both sides, the peer past end-of-text too; None: as each does in life."""
-    peer: Path | None = None
-    """llama-server; None: infill alone."""
+    peer: str = ""
+    """Path of llama-server; empty: infill alone."""
     settings: dict[str, Any] = {}
     """More settings of infill, to measure what one of them is worth."""
 
@@ -86,8 +86,7 @@ async def _play(side: str, measured: Weights, trace: Trace, wishes: Wishes, numb
 def _editor(side: str, measured: Weights, folder: Path, recorder: Recorder, wishes: Wishes) -> Editor:
     if side == "infill":
         return InfillEditor(folder, settings_for(measured, wishes.threads, wishes.tokens, wishes.settings), recorder)
-    assert wishes.peer is not None
-    return LlamaVim(wishes.peer, measured, folder, recorder, wishes.threads, wishes.tokens)
+    return LlamaVim(Path(wishes.peer), measured, folder, recorder, wishes.threads, wishes.tokens)
 
 
 def middle(values: Sequence[float]) -> float:

@@ -41,7 +41,7 @@ def typing(
     from infill.bench.weights import weights
 
     played = traces.default() if trace is None else traces.load(trace)
-    wishes = bench.Wishes(runs=runs, threads=threads, tokens=tokens, peer=peer_build.needed("llama-server") if peer else None)
+    wishes = bench.Wishes(runs=runs, threads=threads, tokens=tokens, peer=str(peer_build.needed("llama-server")) if peer else "")
     here = machine.machine()
     comparisons = [asyncio.run(bench.compare(weights(name, output.note), played, wishes, output.note)) for name in model]
     if report:
@@ -176,7 +176,7 @@ def table(
     if len(shapes) != 2:
         raise typer.BadParameter("give two", param_hint="--shape")
     here = machines.machine()
-    wishes = players.Wishes(runs=runs, threads=threads, tokens=tokens, peer=peer_build.needed("llama-server"))
+    wishes = players.Wishes(runs=runs, threads=threads, tokens=tokens, peer=str(peer_build.needed("llama-server")))
     small, large = (weights(name, output.note) for name in shapes)
     bundled = weights("bundled")
     subjects = bench.Subjects(
