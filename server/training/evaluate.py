@@ -44,10 +44,14 @@ class Answers(NamedTuple):
     texts: list[str]
     milliseconds: list[float]
 
+    def right(self, positions: list[Position]) -> set[int]:
+        """The numbers of the positions whose rest of the line is found exactly."""
+        return {number for number, (text, position) in enumerate(zip(self.texts, positions, strict=True)) if text.rstrip() == position.rest.rstrip()}
+
     def exact(self, positions: list[Position], *, word_starts: bool = False) -> float:
-        """Share of positions whose rest of the line is found exactly."""
-        asked = [(text, position) for text, position in zip(self.texts, positions, strict=True) if position.at_word_start or not word_starts]
-        return sum(text.rstrip() == position.rest.rstrip() for text, position in asked) / len(asked)
+        """The share of them, of all positions or of those where a word begins."""
+        asked = {number for number, position in enumerate(positions) if position.at_word_start or not word_starts}
+        return len(self.right(positions) & asked) / len(asked)
 
 
 def positions(texts: list[str], count: int, seed: int = 5) -> list[Position]:

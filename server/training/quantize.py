@@ -1,4 +1,4 @@
-"""From the trained 16-bit file to the one that ships: q8_0, taken only if it answers as the 16-bit one does on held-out positions.
+"""From the trained 16-bit file to the one that ships: q8_0, taken only if what the 16-bit one gets right on held-out positions stays right.
 
 `python quantize.py tiny-f16.gguf [--install]`: with --install the result becomes the bundled model.
 """
@@ -16,8 +16,9 @@ from corpus import HELD, read_texts
 from evaluate import answer, positions, report
 
 BUNDLED = Path(__file__).parents[1] / "infill" / "data" / "infill-tiny.gguf"
-LEAST_AGREEMENT, MOST_LOST = 0.97, 0.003
-"""Share of positions with the very same first line | share of exact answers that may be lost: as much as chance moves them."""
+LEAST_KEPT, MOST_LOST = 0.95, 0.003
+"""Of the right answers, the share that must stay right | of all positions, the share of right answers that may be lost on balance. Where the 16-bit
+file is wrong, the small one may be wrong in another way: a model of this size is often torn between two tokens, and rounding decides."""
 
 
 def quantize(source: Path, target: Path) -> None:
@@ -44,9 +45,11 @@ def main() -> None:
         report(f"16-bit ({a.model.stat().st_size / 1e6:.1f} MB)", before, asked)
         report(f"q8_0 ({small.stat().st_size / 1e6:.1f} MB)", after, asked)
         same = sum(one == other for one, other in zip(before.texts, after.texts, strict=True)) / len(asked)
-        lost = before.exact(asked) - after.exact(asked)
-        good = same >= LEAST_AGREEMENT and lost <= MOST_LOST
-        print(f"same answer at {same:.1%} of positions: {'the small file serves' if good else 'the answers change too much'}")
+        right = before.right(asked)
+        kept = len(right & after.right(asked)) / max(1, len(right))
+        good = kept >= LEAST_KEPT and before.exact(asked) - after.exact(asked) <= MOST_LOST
+        verdict = "the small file serves" if good else "too much is lost"
+        print(f"{kept:.1%} of {len(right)} right answers stay right; the same first line at {same:.1%} of positions: {verdict}")
         if a.install:
             shutil.copyfile(small if good else a.model, BUNDLED)
             print(f"{BUNDLED} is now {'q8_0' if good else 'the 16-bit file'}")

@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import subprocess
+import sys
 
 import pytest
 from commands import LONGEST, Shell
@@ -56,6 +57,12 @@ def test_wrong_usage_is_explained_and_ends_with_two(fresh: Shell, words: list[st
     assert "Usage: infill" in ran.err
     assert "Traceback" not in ran.err
     assert ran.out == ""
+
+
+def test_offline_can_be_said_before_any_verb(fresh: Shell) -> None:
+    code = "import os; from infill.cli import main\ntry: main(['--offline', 'engine', 'status'])\nfinally: print(os.environ['HF_HUB_OFFLINE'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=fresh.environment(), timeout=LONGEST)
+    assert done.stdout.splitlines()[-1] == "1"
 
 
 @pytest.mark.parametrize("place", ["nowhere.py:1:1", ".:1:1"])

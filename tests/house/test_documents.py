@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -15,6 +17,11 @@ def test_the_page_of_settings_says_what_the_code_says(root: Path) -> None:
     pages = runpy.run_path(str(root / "docs" / "generate.py"))["pages"]()
     for path, text in pages.items():
         assert (root / path).read_text("utf-8") == text, f"{path} is stale: run `python docs/generate.py`"
+
+
+def test_the_extension_s_settings_page_says_what_the_code_says(root: Path) -> None:
+    check = [sys.executable, str(root / "clients" / "vscode" / "scripts" / "configuration.py"), "--check"]
+    assert subprocess.run(check, capture_output=True, timeout=60).returncode == 0, "run `python clients/vscode/scripts/configuration.py`"
 
 
 def test_every_setting_has_a_meaning_in_words() -> None:

@@ -12,6 +12,7 @@ from typer.main import get_command
 from infill import __version__
 from infill.cli import VERBS, output
 from infill.errors import InfillError
+from infill.privacy import network
 
 SUCCESS, FAILURE, INTERRUPTED = 0, 1, 130
 
@@ -48,8 +49,12 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Say which version this is.")) -> None:
-    pass
+def root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Say which version this is."),
+    offline: bool = typer.Option(False, "--offline", help="Try no connection but to this machine itself, whatever the verb."),
+) -> None:
+    if offline:
+        network.go_offline()
 
 
 def run(arguments: list[str]) -> int:
