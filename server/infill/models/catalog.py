@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from infill import paths
 from infill.errors import UnknownModel
+from infill.models.gguf import Facts
 from infill.state import BUNDLED, Role
 
 if sys.version_info >= (3, 11):
@@ -26,6 +27,24 @@ PREFIX = "local:"
 """Ids outside name the provider too: `local:qwen2.5-coder-1.5b-q8_0`; files and folders of models leave it out."""
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 QUANTIZATION = re.compile(r"(?i)(?:^|[-._])((?:UD-)?(?:I?Q\d(?:_[A-Z0-9]+)*|TQ\d_0|BF16|F16|F32|MXFP4))(?=[-._]|$)")
+BITS = {
+    "q2": 3.0,
+    "q3": 3.9,
+    "q4": 4.9,
+    "q5": 5.7,
+    "q6": 6.6,
+    "q8": 8.5,
+    "f16": 16.0,
+    "bf16": 16.0,
+    "f32": 32.0,
+    "iq1": 2.0,
+    "iq2": 2.7,
+    "iq3": 3.5,
+    "iq4": 4.5,
+}
+"""Bits per weight of whole files, for those whose size nobody publishes."""
+REARRANGED_SHARE = 0.8
+"""Of a q4 file's layers, what is in a type that some processors want rearranged."""
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -35,6 +54,19 @@ class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Its path in the repository; `*` stands for anything where the exact name is not known (the hub is asked then)."""
     size: Annotated[int, Meta(ge=1)] | None = None
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] = ""
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What its makers publish of a model's build: enough to say whether it fits before it is here."""
+
+    layers: Annotated[int, Meta(ge=1)]
+    embedding: Annotated[int, Meta(ge=1)]
+    feed_forward: Annotated[int, Meta(ge=1)]
+    heads: Annotated[int, Meta(ge=1)]
+    kv_width: Annotated[int, Meta(ge=1)]
+    """Numbers cached per token and layer: keys and values together."""
+    vocabulary: Annotated[int, Meta(ge=1)]
+    tied: bool = False
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -70,6 +102,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     quality: Annotated[int, Meta(ge=0, le=100)] = 0
     """Rank for recommendations: more is better. 0: never recommended."""
     notes: str = ""
+    shape: Shape | None = None
 
     @property
     def full_id(self) -> str:
@@ -110,6 +143,54 @@ def find(name: str) -> Entry:
     similar = [entry.full_id for entry in entries.values() if wanted and wanted in entry.id][:3]
     hint = f"Did you mean {' or '.join(similar)}?" if similar else "`infill models available` shows the catalogue."
     raise UnknownModel(f"No model goes by the name {name!r}.", hint)
+
+
+def expected(entry: Entry) -> Facts | None:
+    """What the file will say of itself, as far as published numbers tell; None where nobody says its size."""
+    bits = next((value for name, value in BITS.items() if entry.quantization.startswith(name)), 0.0)
+    size = entry.size or int(entry.parameters * 1e9 * bits / 8)
+    if not size:
+        return None
+    shape = entry.shape or _typical(entry.parameters)
+    embeddings = int(shape.vocabulary * shape.embedding * max(bits, 6.5 if entry.parameters < 2 else 4.5) / 8)
+    layer = max(0, size - embeddings * (1 if shape.tied else 2)) // shape.layers
+    rearranged = REARRANGED_SHARE if entry.quantization.startswith("q4") else 0.0
+    return Facts(
+        architecture=entry.family,
+        name=entry.title,
+        quantization=entry.quantization,
+        parameters=int(entry.parameters * 1e9),
+        file_bytes=size,
+        layers=shape.layers,
+        layer_bytes=(layer,) * shape.layers,
+        input_bytes=embeddings,
+        output_bytes=embeddings,
+        tied=shape.tied,
+        embedding=shape.embedding,
+        feed_forward=shape.feed_forward,
+        heads=shape.heads,
+        kv_widths=(shape.kv_width,) * shape.layers,
+        vocabulary=shape.vocabulary,
+        context=entry.context,
+        active_share=entry.active_parameters / entry.parameters if entry.active_parameters else 1.0,
+        fim="complete" in entry.roles,
+        chat="generate" in entry.roles,
+        by_type={"q4_k": int(layer * shape.layers * rearranged)} if rearranged else {},
+    )
+
+
+def _typical(parameters: float) -> Shape:
+    """A shape for a model whose makers' numbers are not in the catalogue: on the large side of its size."""
+    layers = 28 if parameters < 3.5 else 36 if parameters < 10 else 48
+    width = max(512, round((parameters * 1e9 / 12 / layers) ** 0.5 / 128) * 128)
+    return Shape(
+        layers=layers,
+        embedding=width,
+        feed_forward=width * 4,
+        heads=max(4, width // 128),
+        kv_width=2048 if parameters > 3.5 else 1024,
+        vocabulary=151_936,
+    )
 
 
 def short(model_id: str) -> str:

@@ -3,7 +3,7 @@
 Bytes come from the file itself. What llama.cpp 0.3.36 allocates beside the weights was found by loading files with many plans and reading its log;
 tests compare the sums with measured resident memory.
 
-    main memory   weights of the layers left to the CPU, embeddings, a rearranged copy of some of them, their KV cache, vocabulary, activations
+    main memory   weights of the layers left to the CPU, embeddings, their KV cache, vocabulary, activations; a rearranged copy of some weights
     GPU           weights of its layers (the last ones first, after the output head), their KV cache, activations
 """
 
@@ -90,8 +90,13 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def memory(self) -> int:
-        """Of main memory."""
-        return self.weights + self.rearranged + self.kv + self.compute + self.overhead
+        """Of main memory, what has to stay there. Where weights were rearranged, the system may drop the file's own pages again."""
+        return self.weights + self.kv + self.compute + self.overhead
+
+    @property
+    def resident(self) -> int:
+        """Of main memory, as programs that watch processes show it while nothing had to be dropped."""
+        return self.memory + self.rearranged
 
     @property
     def gpu(self) -> int:

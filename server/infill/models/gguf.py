@@ -125,7 +125,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     vocabulary: int
     context: int
     """The longest that it was trained for."""
-    experts: int = 0
+    active_share: float = 1.0
+    """Of the weights, what works on one token: less than all in a mixture of experts."""
     fim: bool = False
     """Its vocabulary has fill-in-the-middle tokens."""
     chat: bool = False
@@ -305,7 +306,7 @@ def _facts(path: Path, metadata: dict[str, Any], tensors: list[Tensor], file_byt
         kv_widths=_kv_widths(of, layers),
         vocabulary=count,
         context=int(of("context_length")),
-        experts=int(of("expert_count")),
+        active_share=_active_share(tensors, int(of("expert_count")), int(of("expert_used_count"))),
         fim=all(part in named or any(f"tokenizer.ggml.{key}" in metadata for key in keys) for part, keys in _FIM_KEYS.items()),
         chat="tokenizer.chat_template" in metadata,
         shifts=not architecture.startswith(RECURRENT) and not any(".ssm." in key for key in metadata),
@@ -327,6 +328,14 @@ def _sorted(tensors: list[Tensor], layers: int) -> tuple[list[int], dict[str, in
         else:
             rest[tensor.name] = tensor.size
     return by_layer, rest, by_type
+
+
+def _active_share(tensors: list[Tensor], experts: int, used: int) -> float:
+    if not experts or not used:
+        return 1.0
+    total = sum(tensor.size for tensor in tensors)
+    expert = sum(tensor.size for tensor in tensors if "_exps." in tensor.name)
+    return (total - expert + expert * used / experts) / total
 
 
 def _largest(value: Any) -> int:

@@ -116,10 +116,18 @@ def sync_folders(folders: Sequence[str]) -> list[str]:
     for path, found in there.items():
         if path not in known or known[path].size != found.size:
             try:
-                adopt(found)
+                adopt(_with_free_id(found))
             except InfillError as exc:
                 problems.append(f"{path}: {exc.message}")
     return problems
+
+
+def _with_free_id(found: Found) -> Found:
+    """Two folders may hold files of one name: the second is called after its folder too."""
+    taken = store.installed_as(found.id)
+    if taken is None or taken.path == found.path:
+        return found
+    return msgspec.structs.replace(found, id=catalog.make_id(f"{found.path.parent.name}-{found.path.name}"))
 
 
 def ollama() -> list[Found]:

@@ -28,6 +28,8 @@ class Nvidia(msgspec.Struct, frozen=True, kw_only=True):
     driver: str = ""
     compute_capability: str = ""
     """Such as `8.9`."""
+    bytes_per_second: float = 0.0
+    """Nominal speed of its memory; 0: not told."""
 
 
 class Cpu(msgspec.Struct, frozen=True, kw_only=True):

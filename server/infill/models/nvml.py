@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 LIBRARIES = ("nvml.dll", "C:/Windows/System32/nvml.dll") if sys.platform == "win32" else ("libnvidia-ml.so.1", "libnvidia-ml.so")
+MEMORY_CLOCK = 2
 TEXT = 96
 """Room for a name."""
 
@@ -44,12 +45,17 @@ def _card(library: Any, index: int, driver: str) -> dict[str, Any] | None:
     handle, memory, major, minor = ctypes.c_void_p(), Memory(), ctypes.c_int(), ctypes.c_int()
     if library.nvmlDeviceGetHandleByIndex_v2(index, ctypes.byref(handle)) != 0 or library.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)) != 0:
         return None
+    clock, width = ctypes.c_uint(), ctypes.c_uint()
+    told = library.nvmlDeviceGetMaxClockInfo(handle, MEMORY_CLOCK, ctypes.byref(clock)) == 0
+    told = told and library.nvmlDeviceGetMemoryBusWidth(handle, ctypes.byref(width)) == 0
     known = library.nvmlDeviceGetCudaComputeCapability(handle, ctypes.byref(major), ctypes.byref(minor)) == 0
     return {
         "title": _text(lambda buffer: library.nvmlDeviceGetName(handle, buffer, TEXT)),
         "total": memory.total,
         "free": memory.free,
         "driver": driver,
+        # two transfers a clock, over a bus that is told in bits
+        "bytes_per_second": clock.value * 1e6 * 2 * width.value / 8 if told else 0.0,
         "compute_capability": f"{major.value}.{minor.value}" if known else "",
     }
 

@@ -1,0 +1,117 @@
+"""A throw-away process that measures how fast a model runs here: for recommendations and for tuning.
+
+    python -m infill.engine.measure quick BUNDLED.gguf THREADS      one line of JSON: tokens a second, and bytes a second of memory
+    python -m infill.engine.measure plans MODEL.gguf                plans as JSON lines on standard input, a result for each on standard output
+
+Ends when its input does: nobody is left behind who keeps a processor busy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from infill.engine.llama import Context, Model
+from infill.errors import InfillError
+from infill.models.fit import Plan
+
+EVALUATED, GENERATED = 256, 24
+"""Tokens of one measurement."""
+QUICK_GENERATED = 400
+COPY_BYTES = 128 * 1024 * 1024
+COPIES = 5
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """One plan's speeds, or why there are none."""
+
+    evaluate_per_second: float = 0.0
+    generate_per_second: float = 0.0
+    load_seconds: float = 0.0
+    error: str = ""
+
+
+def measure(path: Path, plan: Plan, evaluated: int = EVALUATED, generated: int = GENERATED) -> Result:
+    """Load by that plan, evaluate, generate, and give everything back."""
+    began = time.perf_counter()
+    try:
+        model = Model(path, plan, lambda _: True)
+    except InfillError as exc:
+        return Result(error=exc.message)
+    try:
+        context = Context(model, plan, 2)
+    except InfillError as exc:
+        model.close()
+        return Result(error=exc.message)
+    loaded = time.perf_counter() - began
+    try:
+        evaluated = min(evaluated, context.size // 2)
+        words = [100 + number * 37 % (model.vocabulary - 200) for number in range(evaluated)]
+        context.decode(words[:8], 0, 0, outputs=1)  # whatever the first batch sets up is not counted
+        context.logits(-1)
+        context.remove(0)
+        return Result(
+            evaluate_per_second=_evaluate(context, words), generate_per_second=_generate(context, evaluated, generated), load_seconds=loaded
+        )
+    except InfillError as exc:
+        return Result(error=exc.message)
+    finally:
+        context.close()
+        model.close()
+
+
+def _evaluate(context: Context, words: list[int]) -> float:
+    began = time.perf_counter()
+    for start in range(0, len(words), context.largest_batch):
+        context.decode(words[start : start + context.largest_batch], start, 0, outputs=1)
+    context.logits(-1)
+    return len(words) / (time.perf_counter() - began)
+
+
+def _generate(context: Context, start: int, count: int) -> float:
+    began = time.perf_counter()
+    for position in range(start, start + count):
+        context.decode([int(context.logits(-1).argmax())], position, 0, outputs=1)
+    context.logits(-1)
+    return count / (time.perf_counter() - began)
+
+
+def copied_per_second() -> float:
+    """How fast this machine copies memory that no cache holds."""
+    source, target = ctypes.create_string_buffer(COPY_BYTES), ctypes.create_string_buffer(COPY_BYTES)
+    fastest = float("inf")
+    for _ in range(COPIES):
+        began = time.perf_counter()
+        ctypes.memmove(target, source, COPY_BYTES)
+        fastest = min(fastest, time.perf_counter() - began)
+    return COPY_BYTES / fastest
+
+
+def main(arguments: list[str]) -> int:
+    out = os.dup(1)
+    os.dup2(2, 1)
+    path = Path(arguments[1])
+    if arguments[0] == "quick":
+        threads = int(arguments[2])
+        # its own context is short, and what counts is the fastest of a few tries: others use this machine too
+        plan = Plan(context=1024, threads=threads, threads_batch=threads)
+        tries = [measure(path, plan, 64, QUICK_GENERATED) for _ in range(3)]
+        if error := tries[0].error:
+            sys.stderr.write(error)
+            return 1
+        best = max(each.generate_per_second for each in tries)
+        os.write(out, msgspec.json.encode({"bundled_per_second": best, "copied_per_second": copied_per_second()}) + b"\n")
+        return 0
+    for line in sys.stdin.buffer:
+        result = measure(path, msgspec.json.decode(line, type=Plan))
+        os.write(out, msgspec.json.encode(result) + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

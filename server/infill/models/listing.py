@@ -1,0 +1,203 @@
+"""Everything to choose from on this machine, each with whether it fits and what is known of it: what `infill models list` and `infill.models` show.
+
+Reads files and asks the machine; starts nothing, fetches nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Literal
+
+import msgspec
+
+from infill import state
+from infill.errors import InfillError, ModelError
+from infill.models import catalog, fit, gguf, hardware, importing, planning, recommend, store
+from infill.models.catalog import Entry
+from infill.models.fit import Fit, Judgement
+from infill.models.machine import Machine
+from infill.models.store import Manifest, Source, Storage
+from infill.settings import Engine, Settings
+from infill.state import Role
+
+State = Literal["installed", "available", "broken"]
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """One model that could be used."""
+
+    id: str
+    """With the provider: `local:...`."""
+    title: str
+    state: State
+    source: Source | Literal["catalogue"] = "catalogue"
+    provider: str = "local"
+    parameters: float = 0.0
+    """In billions; 0: not known."""
+    quantization: str = ""
+    size: int = 0
+    """Bytes of its files."""
+    licence: str = ""
+    licence_url: str = ""
+    commercial: bool = True
+    context: int = 0
+    roles: tuple[Role, ...] = ()
+    languages: tuple[str, ...] = ()
+    fit: Judgement | Literal["unknown"] = "unknown"
+    why: str = ""
+    """The arithmetic in one sentence, or what is wrong with its file."""
+    tokens_per_second: float = 0.0
+    """Expected or measured here; 0: not known."""
+    active: tuple[Role, ...] = ()
+    """The roles that it is chosen for."""
+    incoming: int = 0
+    """Bytes that arrived of an unfinished download."""
+    notes: str = ""
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """All of them."""
+
+    choices: tuple[Choice, ...]
+    active: dict[Role, str]
+    scope: Literal["workspace", "global", "settings"]
+    """Where the choice for completions was made; the nearest wins."""
+    storage: Storage
+    problems: tuple[str, ...] = ()
+    """Entries of catalogues and files of watched folders that cannot be used."""
+
+
+def listing(settings: Settings, workspace: str | None = None, machine: Machine | None = None) -> Listing:
+    """Everything to choose from: installed first, then what the catalogue has, then what other programs have. Never raises for one bad file."""
+    known, problems = catalog.load(), importing.sync_folders(settings.models.folders)
+    here = machine or hardware.machine()
+    active = chosen(settings, workspace)
+    speeds = recommend.remembered(here)
+    installed = store.installed()
+    choices = [_installed(each, settings.engine, here, speeds) for each in installed]
+    taken = {each.id for each in installed}
+    choices += [_entry(entry, settings.engine, here, speeds) for entry in known.entries.values() if entry.id not in taken and not entry.path]
+    choices += [_elsewhere(found, settings.engine, here) for found in importing.elsewhere() if found.id not in taken]
+    return Listing(
+        choices=tuple(msgspec.structs.replace(each, active=tuple(role for role, model in active.items() if model == each.id)) for each in choices),
+        active=active,
+        scope=_scope(settings, workspace),
+        storage=store.storage(),
+        problems=(*known.problems, *problems),
+    )
+
+
+def chosen(settings: Settings, workspace: str | None = None) -> dict[Role, str]:
+    """The model for each role, as settings and state say."""
+    complete = settings.models.complete or state.chosen_model("complete", workspace)
+    return {"complete": complete, "generate": settings.models.generate or state.chosen_model("generate", workspace)}
+
+
+def use(model_id: str, role: Role = "complete", workspace: str | None = None) -> str:
+    """Remember a choice, for the user or for one workspace; returns the full id. Nothing is loaded.
+
+    Raises UnknownModel, ModelMissing or ModelError.
+    """
+    full_id = model_id if ":" in model_id else catalog.PREFIX + model_id
+    if full_id.startswith(catalog.PREFIX):
+        full_id = _must_be_able(full_id, role)
+    known = state.load()
+    if workspace:
+        known.workspaces.setdefault(workspace, {})[role] = full_id
+    else:
+        known.models[role] = full_id
+    state.save(known)
+    return full_id
+
+
+def _must_be_able(full_id: str, role: Role) -> str:
+    facts = gguf.facts(store.locate(full_id).path)
+    if role == "complete" and not facts.fim:
+        raise ModelError(f"{full_id} has no fill-in-the-middle tokens: it cannot complete.", "It may do for generating code: --role generate.")
+    if role == "generate" and not facts.chat:
+        raise ModelError(f"{full_id} follows no instructions: it has no chat template.", "Choose an instruct model for generating code.")
+    return catalog.PREFIX + catalog.short(full_id)
+
+
+def _scope(settings: Settings, workspace: str | None) -> Literal["workspace", "global", "settings"]:
+    if settings.models.complete:
+        return "settings"
+    return "workspace" if workspace and "complete" in state.load().workspaces.get(workspace, {}) else "global"
+
+
+def _installed(manifest: Manifest, engine: Engine, machine: Machine, speeds: recommend.Speeds | None) -> Choice:
+    entry = catalog.load().entries.get(manifest.id)
+    described = Choice(
+        id=manifest.full_id,
+        title=manifest.title,
+        state="installed",
+        source=manifest.source,
+        quantization=manifest.quantization,
+        size=manifest.size,
+        licence=manifest.licence,
+        licence_url=entry.licence_url if entry else "",
+        commercial=manifest.commercial,
+        context=manifest.context,
+        roles=manifest.roles,
+        languages=entry.languages if entry else (),
+        notes=entry.notes if entry else "",
+    )
+    try:
+        file = store.locate(manifest.full_id)
+        facts, found = gguf.facts(file.path), planning.fit_of(file, engine, machine)
+    except InfillError as exc:
+        return msgspec.structs.replace(described, state="broken", why=str(exc))
+    kept = planning.tuned(manifest.full_id, machine)
+    speed = kept.generate_per_second if kept else recommend.expected_speed(facts, found, machine, speeds)
+    return msgspec.structs.replace(
+        described, parameters=facts.parameters / 1e9, fit=found.judgement, why=found.sentence, tokens_per_second=speed, context=facts.context
+    )
+
+
+def _entry(entry: Entry, engine: Engine, machine: Machine, speeds: recommend.Speeds | None) -> Choice:
+    facts = catalog.expected(entry)
+    found = fit.plan(facts, machine, engine) if facts else None
+    return Choice(
+        id=entry.full_id,
+        title=entry.title,
+        state="available",
+        parameters=entry.parameters,
+        quantization=entry.quantization,
+        size=entry.size or (facts.file_bytes if facts else 0),
+        licence=entry.licence,
+        licence_url=entry.licence_url,
+        commercial=entry.commercial,
+        context=entry.context,
+        roles=entry.roles,
+        languages=entry.languages,
+        fit=found.judgement if found else "unknown",
+        why=found.sentence if found else "Its size is not known before the hub is asked.",
+        tokens_per_second=recommend.expected_speed(facts, found, machine, speeds) if facts and found else 0.0,
+        incoming=_arrived(entry.id),
+        notes=entry.notes,
+    )
+
+
+def _elsewhere(found: importing.Found, engine: Engine, machine: Machine) -> Choice:
+    described = Choice(id=found.full_id, title=found.title, state="available", source=found.source, size=found.size)
+    with contextlib.suppress(InfillError):
+        facts = gguf.facts(found.path)
+        fits: Fit = fit.plan(facts, machine, engine)
+        return msgspec.structs.replace(
+            described,
+            parameters=facts.parameters / 1e9,
+            quantization=facts.quantization,
+            context=facts.context,
+            roles=store.roles_of(facts),
+            fit=fits.judgement,
+            why=fits.sentence,
+            notes=f"In {found.source} already: nothing to download.",
+        )
+    return msgspec.structs.replace(described, state="broken", why="Its file cannot be read.")
+
+
+def _arrived(short: str) -> int:
+    with contextlib.suppress(OSError):
+        return sum(entry.stat().st_size for entry in os.scandir(store.incoming_directory(short)) if entry.is_file())
+    return 0

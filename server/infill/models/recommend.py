@@ -1,0 +1,184 @@
+"""Which model is best on this machine: the best that fits beside the user's other programs and is fast enough, after a short measurement.
+
+Generating a token reads all active weights once, so its time grows with their bytes. What is measured is how many bytes a second this machine reads:
+by the bundled model, and by copying memory, for the bundled model fits into a processor's caches and real ones do not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from infill import paths, state
+from infill.errors import ModelError
+from infill.models import catalog, fit, gguf, hardware, library, planning, store
+from infill.models.catalog import Entry
+from infill.models.fit import Fit, amount
+from infill.models.gguf import Facts
+from infill.models.machine import Machine
+from infill.settings import Engine
+from infill.state import write_atomically
+
+FAST_ENOUGH: dict[state.Role, float] = {"complete": 20.0, "generate": 8.0}
+"""Tokens a second below which a model is no pleasure: half a line in a third of a second; a page in a minute."""
+READ_OF_COPY = 1.0
+"""Weights are read about as fast as memory is copied: a copy moves twice the bytes, but does not compute."""
+GPU_BYTES_PER_SECOND = 150e9
+"""Of a GPU whose memory speed nobody told: what the slower ones of today reach."""
+GPU_SHARE = 0.6
+"""Of its nominal memory speed that a GPU reaches with llama.cpp."""
+PER_TOKEN_SECONDS = 0.0005
+"""What a token costs beside the weights."""
+MEASURE_SECONDS = 60
+VALID_SECONDS = 30 * 24 * 3600
+
+
+class Speeds(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured of this machine."""
+
+    machine: str
+    """`planning.fingerprint`."""
+    bundled_per_second: float
+    """Tokens a second of the bundled model."""
+    copied_per_second: float
+    """Bytes of main memory."""
+    gpu_bytes_per_second: float = 0.0
+    measured: float = 0.0
+
+
+class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
+    """One model, and why."""
+
+    id: str
+    title: str
+    role: state.Role
+    size: int
+    tokens_per_second: float
+    reason: str
+    installed: bool
+    licence: str = ""
+
+
+def recommend(
+    engine: Engine = Engine(),  # noqa: B008 - a frozen value
+    role: state.Role = "complete",
+    machine: Machine | None = None,
+    speeds: Speeds | None = None,
+) -> Recommendation:
+    """The best model for a role here. Measures this machine for some seconds, once a month. Raises ModelError where nothing of the catalogue fits."""
+    here = machine or hardware.machine()
+    known = speeds or remembered(here) or measure(here)
+    return best(list(catalog.load().entries.values()), here, known, engine, role)
+
+
+def best(entries: Sequence[Entry], machine: Machine, speeds: Speeds, engine: Engine, role: state.Role) -> Recommendation:
+    """The pure part: the highest quality among those that fit and are fast enough; else the fastest that fits. Raises ModelError."""
+    candidates = []
+    for entry in entries:
+        facts = catalog.expected(entry)
+        if facts and role in entry.roles and entry.commercial and entry.quality:
+            found = fit.plan(facts, machine, engine)
+            if found.judgement == "fits":
+                candidates.append((entry, found, expected_speed(facts, found, machine, speeds)))
+    if not candidates:
+        memory = f"{amount(machine.memory_free)} of {amount(machine.memory_total)} memory are free"
+        raise ModelError(f"No model of the catalogue fits beside what runs here now: {memory}.", "Close other programs, or use a remote provider.")
+    quick = [each for each in candidates if each[2] >= FAST_ENOUGH[role]]
+    if quick:
+        entry, found, speed = max(quick, key=lambda each: (each[0].quality, each[2]))
+        reason = _reason(entry, found, speed, machine, candidates, role)
+    else:
+        entry, found, speed = max(candidates, key=lambda each: (each[2], each[0].quality))
+        reason = (
+            f"None is faster than {FAST_ENOUGH[role]:.0f} tokens/s here; this is the fastest, at about {speed:.0f}. {found.sentence.capitalize()}"
+        )
+    return Recommendation(
+        id=entry.full_id,
+        title=entry.title,
+        role=role,
+        size=found.need.weights + found.need.gpu_weights if not entry.size else entry.size,
+        tokens_per_second=round(speed, 1),
+        reason=reason,
+        installed=store.installed_as(entry.id) is not None,
+        licence=entry.licence,
+    )
+
+
+def expected_speed(facts: Facts, found: Fit, machine: Machine, speeds: Speeds | None) -> float:
+    """Tokens a second that a model will generate here, roughly; 0 where this machine was not measured."""
+    if speeds is None:
+        return 0.0
+    need, unified = found.need, any(card.unified for card in machine.gpus)
+    reading = speeds.copied_per_second * READ_OF_COPY
+    cpu = reading if unified else min(reading, speeds.bundled_per_second * _bundled_bytes())
+    gpu = reading if unified else (speeds.gpu_bytes_per_second * GPU_SHARE or GPU_BYTES_PER_SECOND)
+    # of the embeddings a token reads one row; where they are the output head too, all of them
+    looked_up = facts.input_bytes if need.gpu_weights or not facts.tied else 0
+    seconds = ((need.weights - looked_up) / cpu + need.gpu_weights / gpu) * facts.active_share + PER_TOKEN_SECONDS
+    return round(1 / seconds, 1)
+
+
+def remembered(machine: Machine) -> Speeds | None:
+    """What was measured earlier, if it is of this machine and not too old."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        known = msgspec.json.decode(_file().read_bytes(), type=Speeds)
+        if known.machine == planning.fingerprint(machine) and 0 <= time.time() - known.measured < VALID_SECONDS:
+            return known
+    return None
+
+
+def measure(machine: Machine) -> Speeds:
+    """Measure now, in a process of its own, and remember it. Raises ModelError where llama.cpp does not run."""
+    threads = str(fit.default_plan(Engine(), machine.cpu.useful, has_gpu=False).threads)
+    command = [sys.executable, "-m", "infill.engine.measure", "quick", str(paths.bundled_model()), threads]
+    hidden = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            timeout=MEASURE_SECONDS,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            env=library.environment(),
+            creationflags=hidden,
+        )
+        answer = msgspec.json.decode(done.stdout.splitlines()[-1], type=dict[str, float])
+    except (OSError, subprocess.SubprocessError, IndexError, msgspec.MsgspecError) as exc:
+        raise ModelError("This machine could not be measured: llama.cpp does not run.", "`infill doctor` says more.") from exc
+    gpu = max((card.bytes_per_second for card in machine.nvidia), default=0.0)
+    found = Speeds(
+        machine=planning.fingerprint(machine),
+        bundled_per_second=answer["bundled_per_second"],
+        copied_per_second=answer["copied_per_second"],
+        gpu_bytes_per_second=gpu,
+        measured=time.time(),
+    )
+    with contextlib.suppress(OSError):
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(_file(), msgspec.json.encode(found))
+    return found
+
+
+def _reason(entry: Entry, found: Fit, speed: float, machine: Machine, candidates: list[tuple[Entry, Fit, float]], role: state.Role) -> str:
+    where = f"on {machine.gpus[0].title or machine.gpus[0].name}" if found.need.gpu_weights else "on the processor"
+    said = f"The best that fits and is quick enough here: about {speed:.0f} tokens/s {where}. {found.sentence.capitalize()}"
+    better = [each for each in candidates if each[0].quality > entry.quality]
+    if better:
+        next_one = min(better, key=lambda each: each[0].quality)
+        said += f" {next_one[0].title} ({next_one[0].quantization}) would fit too, but only reach about {next_one[2]:.0f}."
+    return said
+
+
+def _bundled_bytes() -> int:
+    size = gguf.facts(paths.bundled_model())
+    return sum(size.layer_bytes) + size.output_bytes
+
+
+def _file() -> Path:
+    return paths.state_directory() / "speeds.json"
