@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +49,25 @@ class Shell(msgspec.Struct, frozen=True):
         )
         return Ran(done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8"))
 
-    def start(self, *words: str, **streams: Any) -> subprocess.Popen[bytes]:
-        given = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
-        return subprocess.Popen(self.command(*words), cwd=self.folder, env=self.environment(), **given)
+    @contextlib.contextmanager
+    def start(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A command that goes on running; ended with the block, whatever happens in it."""
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            # where tests run in the background, Ctrl-C is ignored, and that is inherited
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
+        )
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def on_a_terminal(self, *words: str) -> Ran:
         """The same with a real pseudo terminal for both outputs."""
