@@ -95,9 +95,7 @@ def best(entries: Sequence[Entry], machine: Machine, speeds: Speeds, engine: Eng
         reason = _reason(entry, found, speed, machine, candidates, role)
     else:
         entry, found, speed = max(candidates, key=lambda each: (each[2], each[0].quality))
-        reason = (
-            f"None is faster than {FAST_ENOUGH[role]:.0f} tokens/s here; this is the fastest, at about {speed:.0f}. {found.sentence.capitalize()}"
-        )
+        reason = f"None is faster than {FAST_ENOUGH[role]:.0f} tokens/s here; this is the fastest, at about {speed:.0f}. {_capital(found.sentence)}"
     return Recommendation(
         id=entry.full_id,
         title=entry.title,
@@ -167,12 +165,16 @@ def measure(machine: Machine) -> Speeds:
 
 def _reason(entry: Entry, found: Fit, speed: float, machine: Machine, candidates: list[tuple[Entry, Fit, float]], role: state.Role) -> str:
     where = f"on {machine.gpus[0].title or machine.gpus[0].name}" if found.need.gpu_weights else "on the processor"
-    said = f"The best that fits and is quick enough here: about {speed:.0f} tokens/s {where}. {found.sentence.capitalize()}"
+    said = f"The best that fits and is quick enough here: about {speed:.0f} tokens/s {where}. {_capital(found.sentence)}"
     better = [each for each in candidates if each[0].quality > entry.quality]
     if better:
         next_one = min(better, key=lambda each: each[0].quality)
         said += f" {next_one[0].title} ({next_one[0].quantization}) would fit too, but only reach about {next_one[2]:.0f}."
     return said
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _bundled_bytes() -> int:

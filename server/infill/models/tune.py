@@ -1,0 +1,246 @@
+"""Measure how a model is best loaded on this machine: threads, batch, flash attention, KV type, layers on the GPU; one after the other.
+
+Each plan is measured twice, alone and with the other cores busy: a plan that is fastest on an idle machine can be the slowest beside a compiler.
+The measuring is done by `infill.engine.measure`, a process of its own; the engine is not touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from infill.errors import ModelError
+from infill.models import fit, gguf, hardware, library, planning, store
+from infill.models.fit import Plan
+from infill.models.gguf import Facts
+from infill.models.machine import Machine
+from infill.models.planning import Tuned
+from infill.settings import Engine
+
+EVALUATED, GENERATED = 48, 24
+"""Tokens of the completion that plans are judged by: what a person typed since the last one, and a line of answer."""
+WORTH = 1.05
+"""A plan must be faster than the one so far by this factor: smaller differences are noise."""
+WORTH_OF_QUALITY = 1.15
+"""The same where the answer gets slightly worse (a coarser KV cache)."""
+QUICK_SECONDS = 3.0
+"""A measurement this short is made twice and the better one counts: whatever else the machine does disturbs short ones most."""
+PATIENCE_SECONDS = 300
+"""For one measurement: slow machines with large models take long."""
+BUSY = "import os, threading; threading.Thread(target=lambda: (__import__('sys').stdin.read(), os._exit(0)), daemon=True).start()\nwhile True: pass"
+
+
+class Speed(msgspec.Struct, frozen=True, kw_only=True):
+    """What one measurement says; mirrors `engine.measure.Result`."""
+
+    evaluate_per_second: float = 0.0
+    generate_per_second: float = 0.0
+    load_seconds: float = 0.0
+    error: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """What a completion takes."""
+        if self.error or not self.evaluate_per_second or not self.generate_per_second:
+            return float("inf")
+        return EVALUATED / self.evaluate_per_second + GENERATED / self.generate_per_second
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One plan and its speeds."""
+
+    what: str
+    """What sets it apart."""
+    plan: Plan
+    alone: Speed
+    beside: Speed
+    """With the other cores busy."""
+    best: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """What plans are compared by: half the time somebody else works too."""
+        return (self.alone.seconds + self.beside.seconds) / 2
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """All measurements, and the plan that is kept."""
+
+    model: str
+    plan: Plan
+    table: tuple[Row, ...]
+    message: str
+
+
+Measure = Callable[[Plan, bool], Speed]
+"""A plan, and whether the other cores are busy."""
+
+
+def tune(
+    model_id: str,
+    engine: Engine = Engine(),  # noqa: B008 - a frozen value
+    progress: Callable[[float, str], None] = lambda share, what: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Outcome | None:
+    """Measure and keep the best plan for a model on this machine; None when it was cancelled. Takes a minute or more; run it in a thread.
+
+    Raises UnknownModel, ModelMissing, BadModelFile, DoesNotFit, or ModelError where llama.cpp does not run.
+    """
+    file = store.locate(model_id)
+    machine = hardware.machine()
+    planning.forget(file.id)
+    start = planning.plan_for(file, engine).plan or Plan()
+    facts = gguf.facts(file.path)
+    with _measuring(str(file.path), machine, cancelled) as measure:
+        rows = search(start, choices(start, facts, machine, engine), measure, progress)
+    if rows is None or cancelled():
+        return None
+    best = next(row for row in rows if row.best)
+    if best.alone.error:
+        raise ModelError(f"{file.title} could not be measured: {best.alone.error}", "`infill doctor` says more.")
+    kept = Tuned(
+        machine=planning.fingerprint(machine),
+        plan=best.plan,
+        evaluate_per_second=best.alone.evaluate_per_second,
+        generate_per_second=best.alone.generate_per_second,
+        measured=time.time(),
+    )
+    planning.keep(file.id, kept)
+    gain = rows[0].seconds / best.seconds
+    message = f"{fit.describe(best.plan, facts)}: {best.alone.generate_per_second:.0f} tokens/s, evaluation {best.alone.evaluate_per_second:.0f}"
+    return Outcome(
+        model=file.id, plan=best.plan, table=tuple(rows), message=f"{message}; {gain:.1f} times as fast as before." if gain > 1 else f"{message}."
+    )
+
+
+def choices(start: Plan, facts: Facts, machine: Machine, engine: Engine) -> list[list[tuple[str, dict[str, object]]]]:
+    """What is tried, group by group: what the user set is not. Each entry is a name and what it changes."""
+    cores = machine.cpu.useful
+    groups: list[list[tuple[str, dict[str, object]]]] = []
+    if engine.threads is None:
+        counts = sorted({1, max(1, cores // 2), max(1, cores - 2), max(1, cores - 1), cores})
+        groups.append([(f"{count} threads", {"threads": count, "threads_batch": count}) for count in counts])
+        groups.append([(f"{count} threads for evaluation", {"threads_batch": count}) for count in counts])
+    if engine.batch_size is None:
+        groups.append([(f"micro-batch {size}", {"batch": max(size, start.batch), "micro_batch": size}) for size in (128, 256, 1024)])
+    if engine.flash_attention is None:
+        groups.append([("without flash attention", {"flash_attention": False})])
+    if engine.kv_type is None:
+        groups.append([("KV cache in q8_0", {"kv_type": "q8_0"})])
+    if machine.gpus and engine.gpu_layers is None:
+        half = (facts.layers + 1) // 2
+        groups.append([("on the CPU only", {"gpu_layers": 0}), (f"{half} layers on the GPU", {"gpu_layers": half})])
+    return groups
+
+
+def search(
+    start: Plan, groups: Sequence[Sequence[tuple[str, dict[str, object]]]], measure: Measure, progress: Callable[[float, str], None]
+) -> list[Row] | None:
+    """Change one thing at a time and keep what is faster. The first row is the start; one is marked best. None when it was cancelled."""
+    total, done = 1 + sum(len(group) for group in groups), 0
+    rows: list[Row] = []
+
+    def add(what: str, plan: Plan) -> Row | None:
+        nonlocal done
+        progress(done / total, what)
+        done += 1
+        try:
+            row = Row(what=what, plan=plan, alone=measure(plan, False), beside=measure(plan, True))
+        except InterruptedError:
+            return None
+        rows.append(row)
+        return row
+
+    best = add("as planned", start)
+    for group in groups:
+        for what, change in group:
+            if best is None:
+                return None
+            plan = msgspec.structs.replace(best.plan, **change)
+            if any(row.plan == plan for row in rows):
+                done += 1
+                continue
+            row = add(what, plan)
+            if row is None:
+                return None
+            worth = WORTH_OF_QUALITY if "kv_type" in change else WORTH
+            if row.seconds * worth < best.seconds:
+                best = row
+    progress(1.0, "done")
+    return [msgspec.structs.replace(row, best=row is best) for row in rows]
+
+
+@contextlib.contextmanager
+def _measuring(path: str, machine: Machine, cancelled: Callable[[], bool]) -> Iterator[Measure]:
+    """The measuring process, and what makes the other cores busy. Leaving the block ends them."""
+    hidden = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW
+    command = [sys.executable, "-m", "infill.engine.measure", "plans", path]
+    pipe = subprocess.PIPE
+    child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=library.environment(), creationflags=hidden)
+    lines: queue.Queue[bytes] = queue.Queue()
+    reader = threading.Thread(target=_read, args=(child, lines), daemon=True)
+    reader.start()
+
+    def measure(plan: Plan, busy: bool) -> Speed:
+        with _neighbours(max(1, machine.cpu.useful - 1) if busy else 0):
+            began = time.monotonic()
+            first = _ask(child, lines, plan, cancelled)
+            if time.monotonic() - began > QUICK_SECONDS:
+                return first
+            return min(first, _ask(child, lines, plan, cancelled), key=lambda speed: speed.seconds)
+
+    try:
+        yield measure
+    finally:
+        child.kill()
+        child.wait()
+        reader.join()
+        for stream in (child.stdin, child.stdout):
+            if stream:
+                stream.close()
+
+
+def _read(child: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> None:
+    for line in child.stdout or ():
+        lines.put(line)
+    lines.put(b"")
+
+
+def _ask(child: subprocess.Popen[bytes], lines: queue.Queue[bytes], plan: Plan, cancelled: Callable[[], bool]) -> Speed:
+    """Raises InterruptedError when cancelled, ModelError where the process died."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with contextlib.suppress(OSError):
+        child.stdin.write(msgspec.json.encode(plan) + b"\n")  # type: ignore[union-attr]
+        child.stdin.flush()  # type: ignore[union-attr]
+    while time.monotonic() < deadline:
+        if cancelled():
+            raise InterruptedError
+        try:
+            line = lines.get(timeout=0.1)
+        except queue.Empty:
+            continue
+        if not line:
+            raise ModelError("llama.cpp crashed while a plan was measured.", "`infill doctor` says more.")
+        return msgspec.json.decode(line, type=Speed)
+    return Speed(error=f"it took longer than {PATIENCE_SECONDS} s")
+
+
+@contextlib.contextmanager
+def _neighbours(count: int) -> Iterator[None]:
+    """Processes that do nothing but work, as a compiler does; they end by themselves when we do."""
+    others = [subprocess.Popen([sys.executable, "-c", BUSY], stdin=subprocess.PIPE) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+            if other.stdin:
+                other.stdin.close()
