@@ -18,11 +18,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 import msgspec
 from msgspec.structs import replace
 
-from infill.ask import Delta, Event, Instruction, Prompt, Report
+from infill.ask import Delta, Event, Instruction, Prompt, Report, Snippet
 from infill.engine import launch
 from infill.engine.client import EngineClient
 from infill.engine.protocol import Changed, Complete, Done, Generate, Status, Text, Warm
 from infill.errors import EngineCrashed, InfillError, ProviderError, ProviderUnavailable
+from infill.privacy.text import clean
 from infill.providers.base import Limits
 from infill.settings import Settings
 
@@ -71,7 +72,7 @@ class LocalProvider:
             prefix=_clean(prompt.prefix),
             suffix=_clean(prompt.suffix),
             path=_clean(prompt.path),
-            snippets=tuple(replace(snippet, path=_clean(snippet.path), text=_clean(snippet.text)) for snippet in prompt.snippets),
+            snippets=_clean_snippets(prompt.snippets),
             candidates=prompt.candidates,
             sampling=prompt.sampling,
             stop=prompt.stop,
@@ -93,7 +94,15 @@ class LocalProvider:
         client = self._client
         if client is None or client.ended is not None or not self._settings.engine.warm:
             return
-        ask = Warm(id=0, model=self._model(), slot=prompt.slot, prefix=_clean(prompt.prefix), suffix=_clean(prompt.suffix), path=_clean(prompt.path))
+        ask = Warm(
+            id=0,
+            model=self._model(),
+            slot=prompt.slot,
+            prefix=_clean(prompt.prefix),
+            suffix=_clean(prompt.suffix),
+            path=_clean(prompt.path),
+            snippets=_clean_snippets(prompt.snippets),  # they come first: a prompt without them would be another one
+        )
         with contextlib.suppress(InfillError):  # what is wrong is told when somebody asks
             self._learn(await client.warm(ask))
 
@@ -226,7 +235,7 @@ class LocalProvider:
 
     def _events(self, frame: Text | Done) -> list[Event]:
         if isinstance(frame, Text):
-            return [Delta(frame.text, frame.candidate)]
+            return [Delta(clean(frame.text), frame.candidate)]
         self._learn(frame)
         return [*frame.finishes, Report(provider=self.name, model=frame.model, timings=frame.timings, notes=frame.notes)]
 
@@ -234,6 +243,10 @@ class LocalProvider:
         """The engine knows best what prompts it takes."""
         known = msgspec.structs.asdict(self._limits)
         self._limits = replace(self._limits, **{name: type(known[name])(value) for name, value in done.limits.items() if name in known})
+
+
+def _clean_snippets(snippets: tuple[Snippet, ...]) -> tuple[Snippet, ...]:
+    return tuple(replace(snippet, path=_clean(snippet.path), text=_clean(snippet.text)) for snippet in snippets)
 
 
 def _clean(text: str) -> str:
