@@ -47,6 +47,10 @@ class Rhythm:
         """Typical time between two keys of a burst."""
         return statistics.median(self._intervals) if len(self._intervals) >= 4 else TYPICAL_INTERVAL_MS
 
+    def over_ms(self) -> float:
+        """Time without a key after which a burst is probably over."""
+        return self.interval_ms() * OVER
+
     def since_key_ms(self, now: float) -> float:
         return (now - self._last) * 1000 if self._last is not None else 0.0
 

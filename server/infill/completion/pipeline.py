@@ -265,7 +265,8 @@ class Completer:
             if not trigger.refuses(then, self._settings) and self._cache.find(then) is None:
                 self._begin(then, None, parent=hit.answer)
 
-        self._scheduler.after(question.uri, hit.answer, begin)
+        # in a burst of keys it would be stopped at once, and stopping takes the model a token's time
+        self._scheduler.after(question.uri, hit.answer, self._rhythm.over_ms() / 1000, begin)
 
     def _ended(self, answer: Answer) -> None:
         """An answer will grow no more: what is of no use is thrown away, and everything when another model begins to answer."""

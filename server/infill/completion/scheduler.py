@@ -177,19 +177,21 @@ class Scheduler:
             lane.holds = True
             if lane.linger and not lane.linger.done():
                 self._linger(lane, RESCUE_S)
-        if lane.ahead and not (agrees(lane.ahead.answer) or (lane.ahead.parent and agrees(lane.ahead.parent))):
+        if lane.planned and not (agrees(lane.planned) or (lane.ahead and agrees(lane.ahead.answer))):
+            _cancel(lane.plan)
             _stop(lane.ahead, "the document changed")
             lane.ahead = lane.planned = None
 
-    def after(self, uri: str, answer: Answer, begin: Callable[[], None]) -> None:
-        """Call `begin` once `answer` is complete, unless something else is planned meanwhile."""
+    def after(self, uri: str, answer: Answer, pause: float, begin: Callable[[], None]) -> None:
+        """Call `begin` once `answer` is complete, and `pause` seconds have passed in which nothing else was planned."""
         lane = self._lane(uri)
-        if lane.planned is not answer:
+        if lane.planned is not answer or not (lane.plan and lane.plan.done()):
             _cancel(lane.plan)
             lane.planned = answer
-            lane.plan = self._spawn(self._begin_after(answer, begin))
+            lane.plan = self._spawn(self._begin_after(answer, pause, begin))
 
-    async def _begin_after(self, answer: Answer, begin: Callable[[], None]) -> None:
+    async def _begin_after(self, answer: Answer, pause: float, begin: Callable[[], None]) -> None:
+        await self._sleep(pause)
         while not answer.complete:
             await answer.grown()
         if not (answer.stopped or answer.error):

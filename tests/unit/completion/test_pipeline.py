@@ -210,24 +210,35 @@ async def test_the_selected_popup_item_is_extended_or_nothing_is_said(completer:
     assert texts(outcome) == [] and outcome.reason == "the model had nothing to add"
 
 
-async def test_what_follows_an_accepted_suggestion_is_there_already(completer: Make) -> None:
+async def test_what_follows_an_accepted_suggestion_is_there_already(completer: Make, time: Time) -> None:
     provider = Fake(lambda prompt: ["\n    b = 2"] if prompt.priority == "background" else ["    a = 1"])
     one = completer(provider, Settings(engine=Engine(warm=False)))
     await one.complete(at("def f():\n    █\n"))
-    await settle()
+    await time.pass_(0.3)
     one.accepted("file:///a.py", "a = 1")
     outcome = await one.complete(at("def f():\n    a = 1█\n"))
     assert texts(outcome) == ["\n    b = 2"]
     assert outcome.source == "prefetch"
-    await settle()
+    await time.pass_(0.3)
     assert [prompt.priority for prompt in provider.asked] == ["automatic", "background", "background"]
 
 
-async def test_drafting_ahead_can_be_switched_off(completer: Make) -> None:
+async def test_drafting_ahead_can_be_switched_off(completer: Make, time: Time) -> None:
     provider = Fake(["a = 1"])
     await completer(provider, QUIET).complete(at("def f():\n    █\n"))
-    await settle()
+    await time.pass_(1)
     assert len(provider.asked) == 1
+
+
+async def test_nothing_is_drafted_ahead_in_a_burst_of_keys(completer: Make, time: Time) -> None:
+    provider = Fake(["total = 1"])
+    one = completer(provider, Settings(engine=Engine(warm=False)))
+    for typed in range(6):
+        await one.complete(at(f"x\n{'total'[:typed]}█\n"))
+        await time.pass_(0.1)
+    assert len(provider.asked) == 1
+    await time.pass_(0.2)
+    assert [prompt.priority for prompt in provider.asked] == ["automatic", "background"]
 
 
 async def test_a_document_is_evaluated_ahead_when_opened_and_after_a_pause(completer: Make, time: Time) -> None:
@@ -327,11 +338,11 @@ async def test_two_documents_do_not_disturb_each_other(completer: Make) -> None:
     assert texts(await first) == ["one"]
 
 
-async def test_drafting_ahead_stops_when_something_else_is_typed(completer: Make) -> None:
+async def test_drafting_ahead_stops_when_something_else_is_typed(completer: Make, time: Time) -> None:
     provider = Fake(lambda prompt: [asyncio.Event()] if prompt.priority == "background" else ["a = 1"])
     one = completer(provider, Settings(engine=Engine(warm=False)))
     await one.complete(at("x\n█\n"))
-    await settle()
+    await time.pass_(0.3)
     one.changed(at("x\na█\n"), typed=True)
     await settle()
     assert not provider.stopped
@@ -340,12 +351,12 @@ async def test_drafting_ahead_stops_when_something_else_is_typed(completer: Make
     assert [prompt.priority for prompt in provider.stopped] == ["background"]
 
 
-async def test_accepting_while_what_follows_is_still_being_drafted_joins_it(completer: Make) -> None:
+async def test_accepting_while_what_follows_is_still_being_drafted_joins_it(completer: Make, time: Time) -> None:
     more = asyncio.Event()
     provider = Fake(lambda prompt: ["\nb", more, " = 2\n"] if prompt.priority == "background" else ["a = 1"])
     one = completer(provider, Settings(engine=Engine(warm=False)))
     await one.complete(at("x\n█\n"))
-    await settle()
+    await time.pass_(0.3)
     one.changed(at("x\na = 1█\n"), typed=False)
     task = asyncio.ensure_future(one.complete(at("x\na = 1█\n")))
     await settle()
