@@ -104,7 +104,9 @@ def _changed(window: str, number: int) -> float:
 def imports() -> None:
     for module in ("infill.providers.setup", "infill.privacy.secrets; infill.privacy.secrets.prepare()", "httpx2", "keyring"):
         first = module.partition(";")[0]
-        code = "\n".join(["import time", "began = time.perf_counter()", f"import {first}", module.partition("; ")[2], "print(time.perf_counter() - began)"])
+        code = "\n".join(
+            ["import time", "began = time.perf_counter()", f"import {first}", module.partition("; ")[2], "print(time.perf_counter() - began)"]
+        )
         taken = [float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(5)]
         show(f"import {module}", taken)
 

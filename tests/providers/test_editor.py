@@ -112,3 +112,17 @@ async def test_in_a_file_with_secrets_nobody_remote_is_asked(file: Path) -> None
         await editor.leave()
     assert not peer.requests
     assert "stays on this machine" in str(explained)
+
+
+async def test_the_editor_can_try_a_provider_and_see_what_left(file: Path) -> None:
+    async with Peer(LlamaServer()) as peer:
+        editor = await session(file, options_for("llamacpp", peer.url))
+        nothing = await editor.command("infill.showLastRequest")
+        await editor.complete(file, 1, 11)
+        shown = await editor.command("infill.showLastRequest")
+        tried = await editor.command("infill.testProvider", {"provider": "llamacpp:lab"})
+        await editor.leave()
+    assert nothing["message"].startswith("Nothing has left")
+    assert shown["url"] == f"{peer.url}/infill"
+    assert shown["body"]["input_prefix"].startswith("def add(a, b)")
+    assert [(one["provider"], one["ok"]) for one in tried["results"]] == [("llamacpp:lab", True)]

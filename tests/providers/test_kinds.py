@@ -183,6 +183,30 @@ async def test_cancelling_closes_the_connection_over_there() -> None:
         await chain.aclose()
 
 
+async def test_what_is_being_answered_ends_properly_when_another_provider_is_chosen() -> None:
+    half, rest = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: Request, answer: Answer) -> None:
+        await answer.head(kind="text/event-stream")
+        await answer.chunk(b'data: {"content": "a", "stop": false}\n\n')
+        half.set()
+        await rest.wait()
+        await answer.chunk(b'data: {"content": " + b", "stop": true}\n\n')
+        await answer.end()
+
+    async with Peer(slow) as peer:
+        chain = chain_of("llamacpp", peer.url)
+        answering = asyncio.ensure_future(gather(chain.complete(prompt())))
+        await asyncio.wait_for(half.wait(), 5)
+        leaving = asyncio.ensure_future(chain.aclose())
+        await asyncio.sleep(0)
+        assert not leaving.done()
+        rest.set()
+        text, _, _ = await answering
+        await asyncio.wait_for(leaving, 5)
+    assert text == "a + b"
+
+
 async def test_connections_are_kept_alive_between_requests() -> None:
     async with Peer(LlamaServer()) as peer:
         chain = chain_of("llamacpp", peer.url)

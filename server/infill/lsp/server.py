@@ -39,6 +39,7 @@ from infill.lsp.messages import Messages
 from infill.lsp.popup import Popup
 from infill.lsp.progress import Progress
 from infill.lsp.provision import Provision
+from infill.lsp.remote import ProviderArgument, ProviderCommands
 from infill.lsp.rules import Rules
 from infill.lsp.snapshot import Snapshots
 from infill.lsp.status import Status
@@ -125,6 +126,9 @@ class Server(LanguageServer):
         self.commands.add("infill.explain", Nothing, self._explain)
         self.commands.add("infill.generate", GenerateArgument, self.generate.run)
         self.commands.add("infill.loadModel", ModelArgument, engine.load)
+        providers = ProviderCommands(self.provision, self.configuration)
+        self.commands.add("infill.showLastRequest", Nothing, providers.last_request)
+        self.commands.add("infill.testProvider", ProviderArgument, providers.test)
         self.commands.add("infill.stats", ResetArgument, self.acceptance.stats)
         self.commands.add("infill.status", Nothing, engine.status)
         self.commands.add("infill.toggle", ToggleArgument, self._toggle)
@@ -215,7 +219,8 @@ class Server(LanguageServer):
     # ---- commands that concern the whole
 
     async def _explain(self, argument: Nothing) -> dict[str, object]:
-        return self.completer.explain()
+        explained = self.completer.explain()
+        return explained | {"model": explained.get("model") or self.provision.model()}
 
     async def _toggle(self, argument: ToggleArgument) -> dict[str, bool]:
         return {"enabled": self.configuration.toggle(enabled=argument.enabled, language=argument.language)}

@@ -11,7 +11,7 @@ import collections
 import contextlib
 import statistics
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -32,6 +32,8 @@ GENERATION_SECONDS = 60.0
 """Longest silence before the first word of generated code."""
 LINGER = 0.02
 """Seconds that a finished answer's connection is given to end: with its last bytes read, it is there for the next request."""
+LAST_WORDS_SECONDS = 30.0
+"""Longest wait, when a provider is given up, for what it is answering."""
 SPREAD = 0.4
 """Temperature of all candidates but the first, at least: without it they would all be the same."""
 
@@ -47,6 +49,9 @@ class Remote:
         self._facts: Facts | None = None
         self._cannot: CannotFill | None = None
         self._turn = asyncio.Lock()
+        self._answering = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._times: collections.deque[float] = collections.deque(maxlen=REMEMBERED_TIMES)
         self._asked: collections.deque[float] = collections.deque()
 
@@ -62,7 +67,21 @@ class Remote:
         """Nothing is kept here."""
 
     async def aclose(self) -> None:
+        """Close the connections once what is being answered has been: whoever asked may still be reading when another provider is chosen."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), LAST_WORDS_SECONDS)
         await self.line.aclose()
+
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        self._answering += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._answering -= 1
+            if not self._answering:
+                self._idle.set()
 
     async def complete(self, prompt: Prompt) -> AsyncGenerator[Event, None]:
         """Fill in the middle over there."""
@@ -191,19 +210,20 @@ class Remote:
         """What the server says, message by message, up to the one that ends it."""
         started = ended = False
         patience = deadline.at_most(deadline.seconds)
-        async with contextlib.aclosing(self.line.lines(call.path, call.body, patience)) as lines:
-            async for line in lines:
-                message = self._message(line)
-                if message is None or ended:
-                    continue
-                piece = self._read(message)
-                if piece.trouble:
-                    raise self.line.complaint(piece.trouble)
-                started = started or bool(piece.text)
-                yield piece
-                if piece.why:  # what is left is the stream's own end: with it read, the connection can be used again
-                    ended = True
-                    patience.shorten(LINGER)
+        with self._at_work():
+            async with contextlib.aclosing(self.line.lines(call.path, call.body, patience)) as lines:
+                async for line in lines:
+                    message = self._message(line)
+                    if message is None or ended:
+                        continue
+                    piece = self._read(message)
+                    if piece.trouble:
+                        raise self.line.complaint(piece.trouble)
+                    started = started or bool(piece.text)
+                    yield piece
+                    if piece.why:  # what is left is the stream's own end: with it read, the connection can be used again
+                        ended = True
+                        patience.shorten(LINGER)
         if ended:
             return
         raise ProviderUnavailable(f"{self.name} {'broke off its answer' if started else 'ended without an answer'}.")
