@@ -11,7 +11,7 @@ import sys
 from infill import __version__
 from infill.cli import output
 
-VERBS = ("lsp", "complete", "generate", "engine", "providers", "doctor", "bench")
+VERBS = ("lsp", "complete", "generate", "models", "engine", "providers", "doctor", "tune", "bench")
 """In the order of `infill --help`."""
 
 

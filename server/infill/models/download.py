@@ -21,7 +21,7 @@ import msgspec
 
 from infill import errors
 from infill.errors import BadModelFile, DownloadFailed, InfillError, ModelError
-from infill.models import catalog, gguf, store
+from infill.models import catalog, gguf, importing, store
 from infill.models.fit import amount
 from infill.models.store import Manifest, StoredFile
 from infill.models.transfer import Event, Found, Job, Step, Trouble, local_name
@@ -75,11 +75,16 @@ def fetch(
     again: bool = False,
     offline: bool = False,
 ) -> Manifest | None:
-    """Have a model of the catalogue, or `owner/repository:file`, on this machine; None when it was cancelled (what has arrived is kept).
+    """Have a model of the catalogue, `owner/repository:file`, or what another program has, on this machine; None when it was cancelled (what has
+    arrived is kept).
 
     Blocks; call it in a thread where that matters. `progress` is called on the calling thread. Raises UnknownModel, DownloadFailed, ChecksumMismatch,
     BadModelFile, or InfillError where the directory cannot be written.
     """
+    if (known := store.installed_as(catalog.short(name))) and not again:
+        return known
+    if found := importing.find(name):
+        return importing.adopt(found)
     entry = catalog.find(name)
     if (here := store.installed_as(entry.id)) and not again:
         return here

@@ -20,6 +20,7 @@ import psutil
 
 from infill import paths
 from infill.models import library
+from infill.models.fit import amount
 from infill.models.machine import Cpu, Disk, Gpu, Machine, Nvidia
 
 PROBE_SECONDS = 30
@@ -67,6 +68,18 @@ def machine(fresh: bool = False) -> Machine:
         built_for=probed.built_for,
         problems=(probed.problem,) if probed.problem else (),
     )
+
+
+def summary(found: Machine) -> str:
+    """A machine in one line, such as: 8 cores (AVX2), 16.0 GB memory (9.1 GB free), NVIDIA RTX 4050 (5.6 of 6.0 GB free)."""
+    features = f" ({', '.join(found.cpu.features)})" if found.cpu.features else ""
+    parts = [f"{found.cpu.title or found.architecture}, {found.cpu.physical} cores{features}"]
+    parts.append(f"{amount(found.memory_total)} memory ({amount(found.memory_free)} free)")
+    parts += [f"{card.title or card.name} ({amount(card.free)} of {amount(card.total)} free)" for card in found.gpus]
+    unused = [card.title for card in found.nvidia] if not found.gpus else []
+    parts += [f"{title} (not used: this llama.cpp was not built for it, see `infill build`)" for title in unused]
+    parts += [f"{name} (not used)" for name in found.npus]
+    return ", ".join(parts)
 
 
 def probe(fresh: bool = False) -> Probed:

@@ -48,6 +48,8 @@ def elsewhere() -> list[Found]:
 def find(name: str) -> Found | None:
     """One of them by its id here, or by its name there (`ollama:qwen2.5-coder:1.5b-base`)."""
     wanted = catalog.short(name)
+    if not wanted.startswith(("ollama", "lmstudio", "cached-", "huggingface:")):  # all are named so: nobody's folders are searched for other names
+        return None
     return next((found for found in elsewhere() if wanted in (found.id, f"{found.source}:{found.title}")), None)
 
 

@@ -36,7 +36,7 @@ GPU_SHARE = 0.6
 PER_TOKEN_SECONDS = 0.0005
 """What a token costs beside the weights."""
 MEASURE_SECONDS = 60
-VALID_SECONDS = 30 * 24 * 3600
+VALID_SECONDS = 7 * 24 * 3600
 
 
 class Speeds(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +71,7 @@ def recommend(
     machine: Machine | None = None,
     speeds: Speeds | None = None,
 ) -> Recommendation:
-    """The best model for a role here. Measures this machine for some seconds, once a month. Raises ModelError where nothing of the catalogue fits."""
+    """The best model for a role here. Measures this machine for some seconds, once a week. Raises ModelError where nothing of the catalogue fits."""
     here = machine or hardware.machine()
     known = speeds or remembered(here) or measure(here)
     return best(list(catalog.load().entries.values()), here, known, engine, role)
@@ -149,11 +149,13 @@ def measure(machine: Machine) -> Speeds:
         answer = msgspec.json.decode(done.stdout.splitlines()[-1], type=dict[str, float])
     except (OSError, subprocess.SubprocessError, IndexError, msgspec.MsgspecError) as exc:
         raise ModelError("This machine could not be measured: llama.cpp does not run.", "`infill doctor` says more.") from exc
+    before = remembered(machine)
     gpu = max((card.bytes_per_second for card in machine.nvidia), default=0.0)
     found = Speeds(
         machine=planning.fingerprint(machine),
-        bundled_per_second=answer["bundled_per_second"],
-        copied_per_second=answer["copied_per_second"],
+        # other programs only ever make it look slower
+        bundled_per_second=max(answer["bundled_per_second"], before.bundled_per_second if before else 0.0),
+        copied_per_second=max(answer["copied_per_second"], before.copied_per_second if before else 0.0),
         gpu_bytes_per_second=gpu,
         measured=time.time(),
     )
