@@ -115,7 +115,9 @@ class Answers:
     async def _answer(self, request: CompletionRequest) -> Outcome:
         self._completer.provider = self._provision.current()
         try:
-            return await self._completer.complete(request)
+            outcome = await self._completer.complete(request)
+            # an answer that is shown by its first line has not said yet who it is from
+            return outcome if outcome.model else msgspec.structs.replace(outcome, model=self._provision.model())
         except (ProviderError, ModelError) as exc:
             logger.info("no answer: %s", exc)
             self._status.failed(exc)

@@ -73,7 +73,7 @@ class Popup:
             label=_label(text),
             kind=types.CompletionItemKind.Text,
             detail=f"infill {answer.outcome.model}".strip(),
-            documentation=types.MarkupContent(kind=types.MarkupKind.Markdown, value=_fenced(text, answer.request.language)),
+            documentation=self._documentation(text, answer.request.language),
             filter_text=text.partition("\n")[0] or word,
             sort_text="\0",
             insert_text_format=types.InsertTextFormat.PlainText,
@@ -81,6 +81,12 @@ class Popup:
             text_edit=types.TextEdit(range=answer.span((answer.line, answer.index - len(word)), suggestion), new_text=text),
             command=self._answers.give(answer, suggestion),
         )
+
+    def _documentation(self, text: str, language: str) -> types.MarkupContent | str:
+        formats = get_capability(self._server.client_capabilities, "text_document.completion.completion_item.documentation_format", [])
+        if types.MarkupKind.Markdown in formats:
+            return types.MarkupContent(kind=types.MarkupKind.Markdown, value=_fenced(text, language))
+        return text
 
     async def _register(self) -> None:
         wish = types.Registration(id=REGISTRATION, method=types.TEXT_DOCUMENT_COMPLETION, register_options={"documentSelector": None})

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import GHOST, Editor, NewEditor
+from scripted_editor import GHOST, Editor, NewEditor
 
 from infill.ask import Prompt
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import GHOST, Editor, NewEditor
+from scripted_editor import GHOST, Editor, NewEditor
 
 from infill.lsp.popup import _fenced, _label
 
-PLAIN: dict[str, Any] = {"textDocument": {"completion": {}}}
+PLAIN: dict[str, Any] = {"textDocument": {"completion": {"completionItem": {"documentationFormat": ["markdown", "plaintext"]}}}}
 
 
 async def items(editor: Editor, line: int, character: int) -> list[dict[str, Any]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import GHOST, Editor, NewEditor
+from scripted_editor import GHOST, Editor, NewEditor
 
 from infill import paths
 from infill.engine.protocol import Changed
@@ -29,7 +30,7 @@ async def test_the_status_is_told_at_the_start_and_only_when_it_changes(editor: 
     await editor.ghosts(0, 4)
     lines = editor.said("infill/status")
     assert lines[0].keys() == {"kind", "message", "provider", "model", "busy"}
-    assert all(one != other for one, other in zip(lines, lines[1:]))
+    assert all(one != other for one, other in itertools.pairwise(lines))
     assert lines[-1] == {"kind": "ready", "message": "Ready", "provider": "fake", "model": "fake", "busy": False}
 
 
@@ -73,7 +74,7 @@ async def test_loading_shows_a_bar_and_ends_it(new_editor: NewEditor, monkeypatc
     assert [value["kind"] for value in values] == ["begin", "report", "end"]
     assert values[1]["percentage"] == 50
     assert "local:big" in values[0]["title"]
-    assert ["loading", "loading", "ready"] == kinds(editor)[-3:]
+    assert kinds(editor)[-3:] == ["loading", "loading", "ready"]
 
 
 async def test_a_model_that_loads_for_ever_is_not_busy_for_ever(editor: Editor, monkeypatch: pytest.MonkeyPatch) -> None:

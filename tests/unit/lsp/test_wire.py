@@ -6,7 +6,7 @@ import io
 import json
 
 import pytest
-from conftest import Editor, NewEditor
+from scripted_editor import Editor, NewEditor
 
 from infill.lsp.stream import frames
 

@@ -1,0 +1,63 @@
+"""The real server, with the real engine and the bundled model; whatever was started is ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_lsp import LanguageClient, make_test_lsp_client
+from real_editor import Editor, NewEditor
+
+from infill.engine import transport
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A short path: a socket's name must not be long."""
+    directory = Path(tempfile.mkdtemp(prefix="inf-", dir="/tmp"))
+    monkeypatch.setenv("INFILL_HOME", str(directory))
+    yield directory
+    if (status := transport.read_status(transport.place())) is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(status.pid, signal.SIGKILL)
+    for path in directory.rglob("*"):
+        with contextlib.suppress(OSError):
+            path.chmod(0o700)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+async def new_editor(home: Path) -> AsyncIterator[NewEditor]:
+    """Starts a server; with `start=False` nothing has been said to it yet."""
+    clients: list[LanguageClient] = []
+
+    async def make(*, start: bool = True, environment: dict[str, str] | None = None, **initialize: Any) -> Editor:
+        client = make_test_lsp_client()
+        clients.append(client)
+        await client.start_io(sys.executable, "-m", "infill", "lsp", env=dict(os.environ) | (environment or {}))
+        editor = Editor(client, home)
+        if start:
+            await editor.start(**initialize)
+        return editor
+
+    yield make
+    for client in clients:
+        with contextlib.suppress(Exception):  # a server that a test has killed cannot be asked to leave
+            await asyncio.wait_for(client.shutdown_session(), 5)
+        if client._server is not None and client._server.returncode is None:
+            client._server.kill()
+        await client.stop()
+
+
+@pytest.fixture
+async def editor(new_editor: NewEditor) -> Editor:
+    return await new_editor()
