@@ -43,6 +43,9 @@ def chain(
     an entry of `providers.order` that means nothing is told and left out.
     """
     members: list[Member] = []
+    if problem := uninvited(settings, model):
+        tell(problem)
+        model = ""
     for name in ordered(settings, model):
         if name == LOCAL:
             members += [Member(local, clock=clock)] if local is not None else []
@@ -84,6 +87,16 @@ def remote_model(model: str, name: str) -> str:
         return model[len(name) + 1 :]
     kind, _, rest = model.partition(":")
     return rest if kind == name.partition(":")[0] and f"{kind}:{rest}" != name else ""
+
+
+def uninvited(settings: Settings, model: str) -> SettingsError | None:
+    """The error for a model that a setting chose, of a provider that is not in the order: a workspace may set the one and not the other."""
+    first = provider_of(model, settings)
+    if model != settings.models.complete or first in {LOCAL, *settings.providers.order}:
+        return None
+    return SettingsError(
+        f"infill.models.complete is {model}, of a provider that is not in providers.order.", "Add the provider there, in your own settings."
+    )
 
 
 def unknown(name: str, settings: Settings) -> SettingsError | None:
