@@ -125,3 +125,16 @@ async def test_a_file_with_secrets_is_not_shown_to_a_remote_provider(tmp_path: P
     assert "stays on this machine" in out + err
     assert "Traceback" not in err
     assert code in {0, 1}
+
+
+async def test_the_doctor_tries_the_remote_providers_of_the_order(tmp_path: Path) -> None:
+    async with Peer(LlamaServer()) as peer:
+        remote = (
+            f'[providers.remote.lab]\nkind = "llamacpp"\nurl = "{peer.url}"\n[providers.remote.gone]\nkind = "llamacpp"\nurl = "http://127.0.0.1:9"\n'
+        )
+        write_settings(tmp_path / "home", f'[providers]\norder = ["local", "llamacpp:lab", "llamacpp:gone"]\n{remote}')
+        code, out, _ = await run("doctor", "--json")
+    findings = {one["about"]: one for one in json.loads(out)["findings"]}
+    assert findings["llamacpp:lab"]["verdict"] == "ok"
+    assert "not reachable" in findings["llamacpp:gone"]["detail"]
+    assert code == 1

@@ -166,6 +166,15 @@ async def _ask_engine() -> Status | None:
         await client.aclose()
 
 
+def _providers(settings: Settings) -> Iterator[Finding]:
+    """Every remote provider of the order, asked one real completion; none is set up on most machines."""
+    from infill.providers import check, setup
+
+    remote = [name for name in settings.providers.order if name != setup.LOCAL]
+    for one in asyncio.run(check.try_all(settings, None, remote)) if remote else ():
+        yield Finding(about=one.provider, verdict="ok" if one.ok else "problem", detail=one.message, next="" if one.ok else "docs/providers.md")
+
+
 def _settings(problems: list[str]) -> list[Finding]:
     file = settings_file.location()
     if not problems:
@@ -175,5 +184,5 @@ def _settings(problems: list[str]) -> list[Finding]:
     ]
 
 
-CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_python, _llama, _paths, _engine)
+CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_python, _llama, _paths, _engine, _providers)
 """In the order in which people look."""
