@@ -34,12 +34,12 @@ export async function until(condition, sentence, seconds = 20) {
 }
 
 export class VSCode {
-  /** home: a fresh folder for everything; files: name -> text of the workspace; settings: more user settings. */
+  /** home: a fresh folder for everything; files: name -> text of the workspace; settings: the machine's. */
   static async start(home, files, settings = {}) {
     const editor = new VSCode();
     editor.home = home;
     editor.workspace = path.join(home, 'workspace');
-    for (const folder of ['data/User', 'extensions', 'workspace', 'home']) fs.mkdirSync(path.join(home, folder), { recursive: true });
+    for (const folder of ['data/User', 'data/Machine', 'extensions', 'workspace', 'home']) fs.mkdirSync(path.join(home, folder), { recursive: true });
     for (const [name, text] of Object.entries(files)) {
       fs.mkdirSync(path.dirname(path.join(editor.workspace, name)), { recursive: true });
       fs.writeFileSync(path.join(editor.workspace, name), text);
@@ -51,8 +51,9 @@ export class VSCode {
       'workbench.startupEditor': 'none', 'workbench.tips.enabled': false, 'workbench.enableExperiments': false,
       'workbench.secondarySideBar.defaultVisibility': 'hidden', 'security.workspace.trust.enabled': false, 'telemetry.telemetryLevel': 'off',
       'update.mode': 'none', 'extensions.autoCheckUpdates': false, 'extensions.autoUpdate': false, 'chat.disableAIFeatures': true, 'git.enabled': false,
-      ...settings,
     }));
+    // code-server is a remote window: machine-scoped settings are taken from the remote machine's file alone
+    fs.writeFileSync(path.join(home, 'data/Machine/settings.json'), JSON.stringify(settings));
     await editor.#launch();
     return editor;
   }

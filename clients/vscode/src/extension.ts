@@ -17,7 +17,7 @@ const enabled = (): boolean => vscode.workspace.getConfiguration('infill').get('
 /** Start the server that is found; where there is none, offer to install it. */
 async function start(context: vscode.ExtensionContext, server: Server, log: vscode.LogOutputChannel): Promise<void> {
   if (!enabled() || server.running) return;
-  const found = await findServer(context);
+  const found = await findServer(context, log);
   if (found) {
     await server.start(found, await environment(context));
     return;

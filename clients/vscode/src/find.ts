@@ -46,22 +46,24 @@ async function candidates(context: vscode.ExtensionContext): Promise<string[][]>
   ];
 }
 
-/** Ask a program for its version; undefined where it isn't there, fails, or takes over ten seconds. */
-export async function versionOf(command: string[]): Promise<string | undefined> {
+/** Ask a program for its version; undefined where it isn't there, fails, or takes over ten seconds. The log says which. */
+export async function versionOf(command: string[], log: vscode.LogOutputChannel): Promise<string | undefined> {
   const [program, ...args] = command;
   if (program === undefined) return undefined;
   try {
     const { stdout } = await run(program, [...args, '--version'], { timeout: 10_000 });
     const version = versionIn(stdout);
+    log.info(`${command.join(' ')}: ${version ? version.join('.') : 'says no version'}`);
     return version && isAtLeast(version, OLDEST) ? version.join('.') : undefined;
-  } catch {
+  } catch (error) {
+    log.info(`${command.join(' ')}: ${error instanceof Error ? error.message : String(error)}`);
     return undefined;
   }
 }
 
-export async function findServer(context: vscode.ExtensionContext): Promise<Found | undefined> {
+export async function findServer(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<Found | undefined> {
   for (const command of await candidates(context)) {
-    const version = await versionOf(command);
+    const version = await versionOf(command, log);
     if (version !== undefined) return { command, version };
   }
   return undefined;

@@ -52,7 +52,7 @@ async function install(context: vscode.ExtensionContext, log: vscode.LogOutputCh
     await run(await python(), ['-m', 'venv', '--clear', environment], log, token);
     const installer = scriptIn(environment).replace(/infill(\.exe)?$/, 'python$1');
     await run(installer, ['-m', 'pip', 'install', '--disable-pip-version-check', source === '' ? `infill>=${OLDEST.join('.')}` : source], log, token);
-    if ((await versionOf([scriptIn(environment)])) === undefined) throw new Error(vscode.l10n.t('the installed server does not start'));
+    if ((await versionOf([scriptIn(environment)], log)) === undefined) throw new Error(vscode.l10n.t('the installed server does not start'));
   } catch (error) {
     await fs.rm(environment, { recursive: true, force: true });
     throw error;
