@@ -56,7 +56,8 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def line_after(self) -> str:
         """The cursor's line from the cursor on, without its newline."""
-        return self.suffix.partition("\n")[0]
+        end = self.suffix.find("\n")  # partition would copy the rest of the document at each key
+        return self.suffix if end < 0 else self.suffix[:end]
 
 
 class Suggestion(msgspec.Struct, frozen=True):

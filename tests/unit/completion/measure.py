@@ -60,10 +60,23 @@ async def main() -> None:
     await measure("complete(): type-through, from the cache", hit)
     await measure("complete(): miss, a provider that answers at once", lambda n: completer.complete(at(text, middle, f"    y{n} = ")))
 
-    async def changed(number: int) -> None:
-        completer.changed(requests[number], typed=True)
+    busy = Completer(Fake(["    total", asyncio.Event()], limits=Limits(typical_ms=5)), Settings())
+    waiting = asyncio.ensure_future(busy.complete(at(text, middle, "    ")))
+    await asyncio.sleep(0)
 
-    await measure("changed()", changed)
+    async def changed(number: int) -> None:
+        busy.changed(at(text, middle, "    total"[: 4 + number % 6]), typed=True)
+
+    await measure("changed(): a running answer that still agrees", changed)
+    await busy.aclose()
+    await waiting
+    idle = Completer(Fake(), Settings())
+
+    async def warmed(number: int) -> None:
+        idle.changed(requests[number], typed=True)
+
+    await measure("changed(): to be evaluated ahead after a pause", warmed)
+    await idle.aclose()
 
     async def refused(number: int) -> None:
         trigger.refuses(requests[number], settings)
