@@ -15,7 +15,7 @@ ONLY = [
     ("llama_cpp", ("infill.engine.llama", "infill.engine.runtime", "infill.engine.sampling", "infill.engine.probe", "infill.models.quantize")),
     ("pygls", ("infill.lsp",)),
     ("lsprotocol", ("infill.lsp",)),
-    ("rich", ("infill.cli.output",)),
+    ("rich", ("infill.cli.output", "infill.cli.bar")),
     ("click", ()),
     *((library, ("infill.providers", "infill.models.download", "infill.models.transfer")) for library in HTTP),
 ]
