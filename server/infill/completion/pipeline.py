@@ -56,6 +56,7 @@ class Completer:
         """Answer one request. Raises ProviderError or ModelError; being overtaken or too late is an outcome."""
         trace = self._last = Trace(request=request, asked=self._clock())
         if reason := trigger.refuses(request, self._settings):
+            trace.refused = reason
             self._scheduler.overtake(request.uri)
             return self._end(trace, Outcome(reason=reason))
         question = _with_selected(request)

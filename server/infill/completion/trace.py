@@ -19,6 +19,15 @@ _DROPPED = {
 }
 
 
+_CACHE: dict[Source, str] = {
+    "cache": "hit",
+    "prefetch": "drafted ahead",
+    "running": "joined a running answer",
+    "model": "miss",
+    "none": "not looked at",
+}
+
+
 class Trace:
     """What happened to one request."""
 
@@ -27,6 +36,8 @@ class Trace:
         self.asked = asked
         self.begun = asked
         self.waited_ms = 0.0
+        self.refused = ""
+        """Why nothing was asked."""
         self.source: Source = "none"
         self.prompt: Prompt | None = None
         self.answer: Answer | None = None
@@ -42,17 +53,17 @@ class Trace:
         outcome = self.outcome or Outcome(reason="not answered yet")
         return {
             "request": _request(self.request),
+            "trigger": self.refused or ("automatic" if self.request.automatic else "asked for by key"),
             "reason": outcome.reason,
             "suggestions": len(outcome.suggestions),
             "source": outcome.source,
-            "cache": {"cache": "hit", "prefetch": "computed ahead", "running": "joined a running answer"}.get(self.source, "miss"),
+            "cache": _CACHE[self.source],
             "provider": outcome.provider,
             "model": outcome.model,
-            "waitedMs": round(self.waited_ms, 1),
+            "timings": {"totalMs": round(outcome.timings.total_ms, 2), "waitedMs": round(self.waited_ms, 1)},
             "prompt": _prompt(self.prompt),
             "answer": _answer(self.answer),
-            "steps": list(dict.fromkeys((self.answer.steps if self.answer else ()) + self.steps)),
-            "totalMs": round(outcome.timings.total_ms, 2),
+            "filter": list(dict.fromkeys((self.answer.steps if self.answer else ()) + self.steps)),
             "notes": list(outcome.notes),
             "acceptedCharacters": self.accepted,
             **more,

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from conftest_completion import Time, at, settle
 
-from infill.ask import Delta, Finish, Report
+from infill.ask import Delta, Finish, Report, Timings
 from infill.completion.pipeline import Completer
 from infill.completion.types import Neighbour
 from infill.errors import ProviderUnavailable
@@ -475,3 +475,18 @@ async def test_nothing_is_left_running_after_the_end(completer: Make) -> None:
     await task
     assert len(before) > 1 and asyncio.all_tasks() == {asyncio.current_task()}
     assert len(provider.stopped) == 1
+
+
+async def test_explain_has_every_station_of_the_way_and_none_of_the_code(completer: Make) -> None:
+    one = completer(
+        Fake(["secret_name + 1", Finish(), Report(provider="fake", model="m", timings=Timings(tokens_kept=7, tokens_evaluated=3))]), QUIET
+    )
+    assert one.explain()["reason"] == "nothing was asked yet"
+    await one.complete(at("secret_name = █\n"))
+    await settle()
+    told = one.explain()
+    assert (told["trigger"], told["cache"], told["filter"], told["provider"], told["model"]) == ("automatic", "miss", [], "fake", "m")
+    assert told["answer"]["tokensKept"] == 7 and told["answer"]["tokensEvaluated"] == 3  # type: ignore[index]
+    assert "secret_name" not in msgspec.json.encode(told).decode()
+    await one.complete(at("mid█dle\n"))
+    assert one.explain()["trigger"] == "in the middle of a word" and one.explain()["cache"] == "not looked at"
