@@ -1,50 +1,22 @@
-"""The commands about the provider: `infill.status`, `infill.loadModel`, `infill.unloadModel`. Starts an engine only to load a model."""
+"""The engine's account of itself as JSON for editors, a part of `infill.status`. Asks the engine that is there, and starts none."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from infill.engine.protocol import ModelStatus
-from infill.engine.protocol import Status as EngineStatus
 from infill.errors import InfillError
-from infill.lsp.status import Status
 from infill.providers.local import LocalProvider
 
 
-class ModelArgument(msgspec.Struct, frozen=True):
-    """A model; empty: the one in use."""
-
-    model: str = ""
-
-
-class EngineCommands:
-    """What can be asked of the engine."""
-
-    def __init__(self, local: LocalProvider, status: Status) -> None:
-        self._local = local
-        self._status = status
-
-    async def status(self, argument: Any) -> dict[str, Any]:
-        """The line of `infill/status`, and the engine's own account of itself (null while there is none)."""
-        try:
-            engine = await self._local.status()
-        except InfillError:
-            engine = None
-        return {**msgspec.structs.asdict(self._status.line), "engine": _account(engine) if engine is not None else None}
-
-    async def load(self, argument: ModelArgument) -> dict[str, str]:
-        await self._local.load(argument.model)
-        return {"model": argument.model, "message": "The model is in memory."}
-
-    async def unload(self, argument: ModelArgument) -> dict[str, str]:
-        await self._local.unload(argument.model)
-        return {"model": argument.model, "message": "The memory was given back."}
-
-
-def _account(engine: EngineStatus) -> dict[str, Any]:
-    """The engine as JSON for editors: every field, also those that are empty."""
+async def account(local: LocalProvider) -> dict[str, Any] | None:
+    """Every field, also those that are empty; None while there is no engine."""
+    try:
+        engine = await local.status()
+    except InfillError:
+        return None
+    if engine is None:
+        return None
     return {
         "pid": engine.pid,
         "version": engine.version,

@@ -21,6 +21,7 @@ from pygls.uris import to_fs_path
 
 from infill import __version__
 from infill.completion.pipeline import Completer
+from infill.completion.types import Outcome
 from infill.errors import InfillError
 from infill.generation.choice import chosen
 from infill.generation.writer import Answerer
@@ -32,10 +33,12 @@ from infill.lsp.commands import Commands, Nothing
 from infill.lsp.configuration import Configuration
 from infill.lsp.convert import Encoding
 from infill.lsp.documents import Documents
-from infill.lsp.engine import EngineCommands, ModelArgument
+from infill.lsp.engine import account
+from infill.lsp.first_run import FirstRun
 from infill.lsp.generate import Generate, GenerateArgument
 from infill.lsp.inline_completion import InlineCompletion
 from infill.lsp.messages import Messages
+from infill.lsp.models import Argument, ModelCommands, OptionalArgument, SwitchArgument
 from infill.lsp.popup import Popup
 from infill.lsp.progress import Progress
 from infill.lsp.provision import Provision
@@ -46,6 +49,7 @@ from infill.lsp.status import Status
 from infill.lsp.stream import Writer, read_in_thread
 from infill.lsp.sync import Sync
 from infill.lsp.wire import Wire, converter
+from infill.lsp.work import LongWork
 from infill.settings import Settings
 from infill.stats import Statistics
 
@@ -99,7 +103,6 @@ class Server(LanguageServer):
         self.sync = Sync(self.documents, self.rules, self.snapshots, self.completer, self.background)
         self.statistics = Statistics()
         self.acceptance = Acceptance(self.answers, self.completer, self.statistics, self.background)
-        self.answers.on_answered = self.acceptance.answered
         self.generate = Generate(
             self.protocol.notify,
             self.workspace_apply_edit_async,
@@ -110,6 +113,18 @@ class Server(LanguageServer):
             self._writing,
         )
         self.code_actions = CodeActions(self.generate, self.documents)
+        self.work = LongWork(self.bars)
+        self.models = ModelCommands(
+            provision=self.provision,
+            configuration=self.configuration,
+            messages=self.messages,
+            work=self.work,
+            background=self.background,
+            folder=self._folder,
+            chosen=self._chosen,
+        )
+        self.first_run = FirstRun(self, self.configuration, self.messages, self.models, self.background)
+        self.answers.on_answered = self._answered
         self.commands = Commands()
         self._offer_commands()
         self._take_messages()
@@ -121,18 +136,26 @@ class Server(LanguageServer):
         return cast("Answerer", self.completer.provider), *chosen(self.configuration.settings.models, folder)
 
     def _offer_commands(self) -> None:
-        engine = EngineCommands(self.provision.local, self.status)
-        self.commands.add("infill.didAccept", str, self.acceptance.did_accept)
-        self.commands.add("infill.explain", Nothing, self._explain)
-        self.commands.add("infill.generate", GenerateArgument, self.generate.run)
-        self.commands.add("infill.loadModel", ModelArgument, engine.load)
-        providers = ProviderCommands(self.provision, self.configuration)
-        self.commands.add("infill.showLastRequest", Nothing, providers.last_request)
-        self.commands.add("infill.testProvider", ProviderArgument, providers.test)
-        self.commands.add("infill.stats", ResetArgument, self.acceptance.stats)
-        self.commands.add("infill.status", Nothing, engine.status)
-        self.commands.add("infill.toggle", ToggleArgument, self._toggle)
-        self.commands.add("infill.unloadModel", ModelArgument, engine.unload)
+        models, providers = self.models, ProviderCommands(self.provision, self.configuration)
+        add = self.commands.add
+        add("infill.didAccept", str, self.acceptance.did_accept)
+        add("infill.downloadModel", Argument, models.download)
+        add("infill.explain", Nothing, self._explain)
+        add("infill.generate", GenerateArgument, self.generate.run)
+        add("infill.hardware", Nothing, models.hardware)
+        add("infill.loadModel", OptionalArgument, models.load)
+        add("infill.models", Nothing, models.models)
+        add("infill.recommend", Nothing, models.recommend)
+        add("infill.removeModel", Argument, models.remove)
+        add("infill.showLastRequest", Nothing, providers.last_request)
+        add("infill.stats", ResetArgument, self.acceptance.stats)
+        add("infill.status", Nothing, self._status)
+        add("infill.switchModel", SwitchArgument, models.switch)
+        add("infill.testProvider", ProviderArgument, providers.test)
+        add("infill.toggle", ToggleArgument, self._toggle)
+        add("infill.tune", OptionalArgument, models.tune)
+        add("infill.unloadModel", OptionalArgument, models.unload)
+        add("infill.verifyModel", Argument, models.verify)
         # pygls tells the editor the names that stand here
         self.protocol.fm.commands.update(dict.fromkeys(self.commands.names, self.commands.on_execute))
 
@@ -203,6 +226,17 @@ class Server(LanguageServer):
     def _folder(self) -> Path | None:
         return self.documents.folders[0] if self.documents.folders else None
 
+    def _chosen(self) -> None:
+        """Another model was chosen."""
+        self.provision.chosen()
+        self.status.forgive()
+        self.completer.provider = self.provision.current()
+        self._say_who_answers()
+
+    def _answered(self, outcome: Outcome, language: str) -> None:
+        self.acceptance.answered(outcome, language)
+        self.first_run.answered(outcome.model)
+
     def _trouble(self, error: InfillError) -> None:
         self.status.failed(error)
         self.messages.trouble(error)
@@ -217,6 +251,9 @@ class Server(LanguageServer):
                 self.status.failed(exc)
 
     # ---- commands that concern the whole
+
+    async def _status(self, argument: Nothing) -> dict[str, Any]:
+        return {**msgspec.structs.asdict(self.status.line), "engine": await account(self.provision.local)}
 
     async def _explain(self, argument: Nothing) -> dict[str, object]:
         explained = self.completer.explain()
@@ -252,6 +289,7 @@ class Server(LanguageServer):
             await asyncio.wait_for(self._end_parts(), FAREWELL_SECONDS)
 
     async def _end_parts(self) -> None:
+        self.work.stop_all()
         await self.completer.aclose()
         await self.background.aclose()
         await self.provision.aclose()

@@ -1,0 +1,103 @@
+"""The one question that a new user is asked, once: whether to get the best model that this machine can run.
+
+Asked after the first answer of the bundled model, in an editor that can ask, if nothing else was chosen or is installed; never offline, never again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from lsprotocol import types
+from pygls.capabilities import get_capability
+
+from infill import state
+from infill.errors import InfillError
+from infill.lsp.background import Background
+from infill.lsp.configuration import Configuration
+from infill.lsp.messages import Messages
+from infill.lsp.models import Argument, ModelCommands, SwitchArgument
+from infill.privacy import network
+
+if TYPE_CHECKING:
+    from pygls.lsp.server import LanguageServer
+
+    from infill.models.recommend import Recommendation
+
+QUIET_SECONDS = 10.0
+"""After the first answer: first let people see that it works."""
+DOWNLOAD, CHOOSE, NOT_NOW = "Download", "Choose", "Not now"
+
+logger = logging.getLogger(__name__)
+
+
+class FirstRun:
+    """Asks once."""
+
+    def __init__(
+        self, server: LanguageServer, configuration: Configuration, messages: Messages, models: ModelCommands, background: Background
+    ) -> None:
+        self._server = server
+        self._configuration = configuration
+        self._messages = messages
+        self._models = models
+        self._background = background
+        self._begun = False
+
+    def answered(self, model: str) -> None:
+        """A completion was answered by `model`."""
+        if not self._begun and model == state.BUNDLED and self._can_ask():
+            self._begun = True
+            self._background.start(self._ask_later(), "asking for a better model")
+
+    def _can_ask(self) -> bool:
+        offline = network.is_offline(self._configuration.settings.privacy.offline)
+        return not offline and get_capability(self._server.client_capabilities, "window.show_message.message_action_item", None) is not None
+
+    async def _ask_later(self) -> None:
+        if await asyncio.to_thread(_is_settled):
+            return
+        await asyncio.sleep(QUIET_SECONDS)
+        try:
+            found = await asyncio.to_thread(self._recommended)
+            if found is not None:
+                await self._ask(found)
+        except InfillError as exc:
+            logger.info("no model was recommended: %s", exc)
+
+    def _recommended(self) -> Recommendation | None:
+        """The recommendation, unless somebody was asked meanwhile, or there is nothing better than what is here."""
+        from infill.models import recommend
+
+        found = recommend.recommend(self._configuration.settings.engine)
+        known = state.load()
+        if known.asked_first_run or found.installed:
+            return None
+        known.asked_first_run = True
+        state.save(known)
+        return found
+
+    async def _ask(self, found: Recommendation) -> None:
+        question = (
+            f"This machine can run {found.title} at about {found.tokens_per_second:.0f} tokens/s, {found.size / 1e9:.1f} GB to download. "
+            "The small model that came with infill answers meanwhile."
+        )
+        answer = await self._messages.ask(question, [DOWNLOAD, CHOOSE, NOT_NOW])
+        if answer == DOWNLOAD:
+            try:
+                await self._models.download(Argument(model=found.id))
+                told = await self._models.switch(SwitchArgument(model=found.id))
+                self._messages.say(told["message"])
+            except InfillError as exc:
+                self._messages.say(str(exc), types.MessageType.Warning)
+        elif answer == CHOOSE:
+            self._messages.say("Models are listed by your editor's infill menu, and by `infill models available`.")
+
+
+def _is_settled() -> bool:
+    """Whether there is nothing to ask: somebody was asked, has chosen, or has installed something."""
+    from infill.models import store
+
+    known = state.load()
+    return known.asked_first_run or bool(known.models) or bool(known.workspaces) or any(one.full_id != state.BUNDLED for one in store.installed())

@@ -1,0 +1,267 @@
+"""The commands about models: everything to choose from, choose, get, check, remove, recommend, measure. What they do is the room `models`' business.
+
+Whatever reads files or asks drivers runs in a thread; whatever takes long has a progress bar and can be cancelled. A choice is remembered once the
+new model has answered, so that until then, and when it fails, the old one goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from infill import state
+from infill.errors import ChecksumMismatch, InfillError, ModelMissing, RequestError
+from infill.lsp.background import Background
+from infill.lsp.configuration import Configuration
+from infill.lsp.messages import Messages
+from infill.lsp.offer import choices
+from infill.lsp.provision import LOCAL, Provision
+from infill.lsp.work import Cancelled, LongWork, Report
+
+if TYPE_CHECKING:
+    from infill.models.store import Manifest
+
+LEAVE_OLD_SECONDS = 15.0
+"""How long requests under way may keep a model that is no longer chosen."""
+
+
+class Argument(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=False):
+    """A model, by its id."""
+
+    model: str
+    force: bool = False
+    """Of `removeModel`: also the chosen one."""
+    agreed: bool = False
+    """Of `downloadModel`: the licence was agreed to already."""
+
+
+class SwitchArgument(msgspec.Struct, frozen=True):
+    """What `infill.switchModel` takes."""
+
+    model: str
+    provider: str = ""
+    """Where the id names none."""
+    role: state.Role = "complete"
+    scope: Literal["global", "workspace"] = "global"
+
+
+class OptionalArgument(msgspec.Struct, frozen=True):
+    """A model; empty: the one in use."""
+
+    model: str = ""
+    reset: bool = False
+    """Of `tune`: forget what was measured."""
+
+
+class ModelCommands:
+    """What can be done about models."""
+
+    def __init__(
+        self,
+        *,
+        provision: Provision,
+        configuration: Configuration,
+        messages: Messages,
+        work: LongWork,
+        background: Background,
+        folder: Callable[[], Path | None],
+        chosen: Callable[[], None],
+    ) -> None:
+        self._provision = provision
+        self._configuration = configuration
+        self._messages = messages
+        self._work = work
+        self._background = background
+        self._folder = folder
+        self._chosen = chosen
+        """Called when another model was chosen."""
+        self._downloading: dict[str, float] = {}
+
+    @property
+    def _workspace(self) -> str | None:
+        folder = self._folder()
+        return str(folder) if folder else None
+
+    async def models(self, argument: Any) -> dict[str, Any]:
+        """Everything to choose from, of every provider that is set up."""
+        offer = await choices(self._configuration.settings, self._workspace, await self._loaded(), self._downloading)
+        return msgspec.structs.asdict(offer)
+
+    async def switch(self, argument: SwitchArgument) -> dict[str, str]:
+        """Choose a model. A local one is loaded at once where one is in memory already; until it has answered the old one does."""
+        model = argument.model if ":" in argument.model else f"{argument.provider or LOCAL}:{argument.model}"
+        workspace = self._workspace_for(argument.scope)
+        before = self._provision.model()
+        loaded = await self._loaded()
+        if argument.role == "complete":
+            await self._get_ready(model, loaded)
+        model = await asyncio.to_thread(self._remember, model, argument.role, workspace)
+        self._chosen()
+        if argument.role == "complete" and before != model and before in loaded:
+            self._background.start(self._leave(before), "giving back a model's memory")
+        return {"model": model, "message": self._told(model, argument)}
+
+    async def download(self, argument: Argument) -> dict[str, str]:
+        """Get a model. Raises RequestError when it was cancelled: what has arrived is kept."""
+        from infill.models import catalog
+
+        entry = await asyncio.to_thread(catalog.find, argument.model)
+        if not entry.commercial and not argument.agreed:
+            licence = f"{entry.title} may not be used commercially: its licence is {entry.licence} ({entry.licence_url})."
+            if await self._messages.ask(f"{licence} Download it?", ["Download", "No"]) != "Download":
+                raise RequestError(licence, "It is downloaded only where somebody agrees to that.")
+        manifest = await self._fetch(argument.model)
+        if manifest is None:
+            raise RequestError(f"The download of {entry.title} was cancelled.", "What has arrived is kept: the next one continues.")
+        return {"model": manifest.full_id, "path": str(manifest.path)}
+
+    async def remove(self, argument: Argument) -> dict[str, int]:
+        from infill.models import store
+
+        await self._unload(argument.model)
+        manifest = await asyncio.to_thread(store.remove, argument.model, argument.force)
+        return {"freed": 0 if all(file.link for file in manifest.files) else manifest.size}
+
+    async def verify(self, argument: Argument) -> dict[str, Any]:
+        from infill.models import store
+
+        def work(report: Report, cancelled: Cancelled) -> Manifest:
+            return store.verify(argument.model, lambda done, total: report(done / max(1, total), ""))
+
+        try:
+            manifest = await self._work.run(f"infill: checking {argument.model}", work)
+        except ChecksumMismatch as exc:
+            return {"model": argument.model, "ok": False, "message": str(exc)}
+        return {"model": manifest.full_id, "ok": True, "message": f"{manifest.full_id} is whole."}
+
+    async def load(self, argument: OptionalArgument) -> dict[str, str]:
+        model = argument.model or self._provision.local_model()
+        await self._provision.local.load(model)
+        return {"model": model, "message": f"{model} is in memory."}
+
+    async def unload(self, argument: OptionalArgument) -> dict[str, str]:
+        await self._provision.local.unload(argument.model)
+        return {"model": argument.model, "message": "The memory was given back."}
+
+    async def recommend(self, argument: Any) -> dict[str, Any]:
+        """The best model for this machine, which is measured for some seconds if it was not lately."""
+        from infill.models import recommend
+
+        engine = self._configuration.settings.engine
+        found = await self._work.run("infill: measuring this machine", lambda report, cancelled: recommend.recommend(engine))
+        offered = (await choices(self._configuration.settings, self._workspace, [], self._downloading)).models
+        model = next((one for one in offered if one.id == found.id), None)
+        return {"model": model, "reason": found.reason, "tokensPerSecond": found.tokens_per_second}
+
+    async def hardware(self, argument: Any) -> dict[str, Any]:
+        from infill.models import hardware
+
+        machine = await asyncio.to_thread(hardware.machine, fresh=True)
+        facts: dict[str, Any] = msgspec.to_builtins(machine)
+        memory = {"total": machine.memory_total, "free": machine.memory_free}
+        return facts | {"memory": memory, "summary": hardware.summary(machine)}
+
+    async def tune(self, argument: OptionalArgument) -> dict[str, Any]:
+        """Measure how a model is best loaded here, and keep that; with `reset`, forget it."""
+        from infill.models import planning, tune
+
+        model = argument.model or self._provision.local_model()
+        if argument.reset:
+            forgotten = await asyncio.to_thread(planning.forget, model)
+            return {
+                "plan": None,
+                "table": [],
+                "message": f"What was measured of {model} is forgotten." if forgotten else f"{model} was not measured.",
+            }
+        engine = self._configuration.settings.engine
+
+        def work(report: Report, cancelled: Cancelled) -> tune.Outcome | None:
+            return tune.tune(model, engine, report, cancelled)
+
+        outcome = await self._work.run(f"infill: measuring {model}", work)
+        if outcome is None:
+            raise RequestError("The measuring was cancelled.")
+        facts: dict[str, Any] = msgspec.to_builtins(outcome)
+        return facts
+
+    # ---- how
+
+    async def _loaded(self) -> list[str]:
+        try:
+            engine = await self._provision.local.status()
+        except InfillError:
+            return []
+        return [model.model for model in engine.models] if engine is not None else []
+
+    async def _get_ready(self, model: str, loaded: list[str]) -> None:
+        """Where a model is in memory, the new one is put there before it is chosen; else choosing loads nothing. Raises ModelError."""
+        if not model.startswith(f"{LOCAL}:"):
+            return
+        if loaded or self._configuration.settings.engine.preload:
+            await self._provision.local.load(model)
+
+    def _remember(self, model: str, role: state.Role, workspace: str | None) -> str:
+        from infill.models import listing
+        from infill.providers import setup
+
+        if not model.startswith(f"{LOCAL}:") and not setup.provider_of(model, self._configuration.settings):
+            raise ModelMissing(f"{model} names no provider that is set up.", "The setting providers.remote holds the remote ones.")
+        return listing.use(model, role, workspace)
+
+    async def _leave(self, model: str) -> None:
+        """Give a model's memory back once nothing is under way, unless another window may be using it."""
+        local = self._provision.local
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + LEAVE_OLD_SECONDS
+        while (engine := await local.status()) is not None and loop.time() < deadline:
+            if len(engine.clients) > 1:
+                return  # the engine itself gives back what nobody has used for a while
+            if engine.state != "generating" and not engine.waiting:
+                break
+            await asyncio.sleep(0.05)
+        await local.unload(model)
+
+    async def _unload(self, model: str) -> None:
+        full_id = model if model.startswith(f"{LOCAL}:") else f"{LOCAL}:{model}"
+        with contextlib.suppress(InfillError):
+            if full_id in await self._loaded():
+                await self._provision.local.unload(full_id)
+
+    async def _fetch(self, model: str) -> Manifest | None:
+        from infill.models import download
+        from infill.privacy import network
+
+        offline = network.is_offline(self._configuration.settings.privacy.offline)
+
+        def work(report: Report, cancelled: Cancelled) -> Manifest | None:
+            def progress(now: download.Progress) -> None:
+                self._downloading[model] = now.share
+                report(now.share, now.sentence)
+
+            return download.fetch(model, progress, cancelled, offline=offline)
+
+        self._downloading[model] = 0.0
+        try:
+            return await self._work.run(f"infill: downloading {model.partition(':')[2] or model}", work)
+        finally:
+            self._downloading.pop(model, None)
+
+    def _workspace_for(self, scope: str) -> str | None:
+        if scope == "global":
+            return None
+        if self._workspace is None:
+            raise RequestError("No folder is open, for which a model could be chosen.", 'Use the scope "global".')
+        return self._workspace
+
+    def _told(self, model: str, argument: SwitchArgument) -> str:
+        models = self._configuration.settings.models
+        setting = models.complete if argument.role == "complete" else models.generate
+        if setting and setting != model:
+            return f"{model} is remembered, but the setting models.{argument.role} names {setting}, and settings win."
+        where = "in this workspace" if argument.scope == "workspace" else "everywhere"
+        return f"{model} is chosen {where}."
