@@ -35,11 +35,11 @@ def test_the_doctor_finds_everything_and_starts_nothing(fresh: Shell) -> None:
     ran = fresh.run("doctor", "--json")
     about = {finding["about"]: finding for finding in ran.facts["findings"]}
     assert ran.code == 0
-    assert {"Python", "llama.cpp", "model", "engine", "settings", "disk"} <= set(about)
+    assert {"Python", "llama.cpp", "machine", "model", "fit", "engine", "settings", "disk"} <= set(about)
     assert {finding["verdict"] for finding in about.values()} <= {"ok", "warning"}
     assert about["model"]["verdict"] == "warning"
     assert "infill models" in about["model"]["next"]
-    assert not fresh.home.exists()
+    assert {made.name for made in fresh.home.iterdir()} <= {"cache"}
 
 
 def test_the_doctor_names_a_wrong_setting_and_where_it_stands(fresh: Shell) -> None:

@@ -1,6 +1,6 @@
 """`infill doctor`: is everything here that a completion needs? Each finding is ok, a warning or a problem, and says the next step.
 
-Looks without changing anything: no engine is started and no directory made. llama.cpp is asked in a process that may crash.
+Looks without changing anything but caches: no engine is started and nothing is loaded. llama.cpp is asked in a process that may crash.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from infill.cli import output
 from infill.engine import launch
 from infill.engine.protocol import Status
 from infill.errors import InfillError
-from infill.models import store
+from infill.models import gguf, hardware, library, planning, store
+from infill.models.fit import amount
 from infill.settings import Settings
 
 app = typer.Typer()
 
+Verdict = Literal["ok", "warning", "problem"]
 PROBE_SECONDS = 60.0
 """A driver that hangs must not hang this."""
 LEAST_FREE_BYTES = 1_000_000_000
@@ -37,7 +39,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was looked at."""
 
     about: str
-    verdict: Literal["ok", "warning", "problem"] = "ok"
+    verdict: Verdict = "ok"
     detail: str
     next: str = ""
     """What to do about it; empty where nothing has to be done."""
@@ -62,58 +64,71 @@ def _python(settings: Settings) -> Iterator[Finding]:
 
 
 def _llama(settings: Settings) -> Iterator[Finding]:
-    """llama.cpp, its devices and the chosen model, from one throw-away process."""
-    model = settings.models.complete or state.chosen_model("complete", str(Path.cwd()))
+    """llama.cpp in a process that may crash; what that one said last is the best hint that there is."""
+    again = f"`{sys.executable} -m pip install --force-reinstall --no-cache-dir llama-cpp-python` builds it anew."
     try:
-        file = store.locate(model) if model.startswith("local:") else None
-    except InfillError as exc:
-        yield Finding(about="model", verdict="problem", detail=exc.message, next=exc.hint)
-        file = None
-    try:
-        command = [sys.executable, "-m", "infill.engine.probe", *([str(file.path)] if file else [])]
-        run = subprocess.run(command, check=False, capture_output=True, timeout=PROBE_SECONDS, cwd=Path(sys.executable).parent)
-        report = msgspec.json.decode(run.stdout)
-    except (OSError, subprocess.TimeoutExpired, msgspec.DecodeError) as exc:
-        words = run.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2] if isinstance(exc, msgspec.DecodeError) else str(exc)
-        again = f"`{sys.executable} -m pip install --force-reinstall --no-cache-dir llama-cpp-python` builds it anew."
-        yield Finding(about="llama.cpp", verdict="problem", detail=f"It does not run: {words}", next=again)
-        return
-    features = " ".join(part.replace(" = 1", "") for part in report["system"].removeprefix("CPU : ").split(" | ") if part.endswith("= 1"))
-    yield Finding(about="llama.cpp", detail=f"llama-cpp-python {report['llama_cpp']}: {features}")
-    yield from _devices(report)
-    if file is not None:
-        yield _model(file, report)
-
-
-def _devices(report: dict[str, object]) -> Iterator[Finding]:
-    devices = report["devices"]
-    assert isinstance(devices, list)
-    for device in devices:
-        free, total = device["free_bytes"] / 1e9, device["total_bytes"] / 1e9
-        yield Finding(about=f"device {device['name']}", detail=f"{device['description'].strip()}, {free:.1f} of {total:.1f} GB free")
-    if shutil.which("nvidia-smi") and not report["gpu_offload"]:
-        yield Finding(
-            about="GPU",
-            verdict="warning",
-            detail="There is an NVIDIA driver, but this llama.cpp was built without it: everything runs on the CPU.",
-            next="Rebuild it for the GPU: docs/install.md says how.",
+        run = subprocess.run(
+            [sys.executable, "-m", "infill.engine.probe"],
+            check=False,
+            capture_output=True,
+            timeout=PROBE_SECONDS,
+            cwd=Path(sys.executable).parent,
+            env=library.environment(),
         )
+        report = msgspec.json.decode(run.stdout)
+    except msgspec.DecodeError:
+        words = run.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2] or f"it ended with code {run.returncode}"
+        yield Finding(about="llama.cpp", verdict="problem", detail=f"It does not run: {words}", next=again)
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        yield Finding(about="llama.cpp", verdict="problem", detail=f"It does not run: {exc}", next=again)
+    else:
+        features = " ".join(part.replace(" = 1", "") for part in report["system"].removeprefix("CPU : ").split(" | ") if part.endswith("= 1"))
+        made = library.current()
+        where = f", built here in {made.directory}" if made else ""
+        yield Finding(about="llama.cpp", detail=f"llama-cpp-python {report['llama_cpp']}{where}: {features}")
 
 
-def _model(file: store.ModelFile, report: dict[str, object]) -> Finding:
-    facts = report["model"]
-    if not isinstance(facts, dict):
-        return Finding(about="model", verdict="problem", detail=str(report["error"]), next="`infill models list` shows the others.")
-    size, context = facts["file_bytes"] / 1e6, facts["trained_context"]
-    detail = f"{file.id}: {facts['parameters'] / 1e6:.0f} M parameters, {size:.0f} MB, context {context}"
-    if not facts["fim"]:
-        return Finding(
+def _machine(settings: Settings) -> Iterator[Finding]:
+    found = hardware.machine(fresh=True)
+    yield Finding(about="machine", detail=hardware.summary(found))
+    for card in found.gpus:
+        yield Finding(about=f"device {card.name}", detail=f"{card.title}, {amount(card.free)} of {amount(card.total)} free")
+    if found.nvidia and not found.gpus:
+        names = ", ".join(card.title for card in found.nvidia)
+        detail = f"{names}: not used, this llama.cpp was built without it."
+        yield Finding(about="GPU", verdict="warning", detail=detail, next="`infill build` makes one that uses it.")
+    for name in found.npus:
+        yield Finding(about="NPU", detail=f"{name}: there, and not used")
+    for problem in found.problems:
+        yield Finding(about="devices", verdict="warning", detail=problem, next="Look at the lines about llama.cpp here.")
+
+
+def _model(settings: Settings) -> Iterator[Finding]:
+    """The chosen model: is it here, whole, of the right kind, and does it fit?"""
+    model = settings.models.complete or state.chosen_model("complete", str(Path.cwd()))
+    if not model.startswith("local:"):
+        yield Finding(about="model", detail=f"{model}, which a remote provider has")
+        return
+    try:
+        file = store.locate(model)
+        facts = gguf.facts(file.path)
+        fitting = planning.fit_of(file, settings.engine, hardware.machine())
+    except InfillError as exc:
+        yield Finding(about="model", verdict="problem", detail=exc.message, next=exc.hint or "`infill models list` shows the others.")
+        return
+    detail = f"{file.id}: {facts.parameters / 1e6:.0f} M parameters, {amount(facts.file_bytes)}, context {facts.context}"
+    if not facts.fim:
+        yield Finding(
             about="model", verdict="problem", detail=f"{detail}. It cannot fill in the middle.", next="Choose another: `infill models list`."
         )
-    if file.id == state.BUNDLED:
-        hint = "For real work: `infill models recommend` and `infill models download`."
-        return Finding(about="model", verdict="warning", detail=f"{detail}; the small one that ships with infill, Python only.", next=hint)
-    return Finding(about="model", detail=detail)
+    elif file.id == state.BUNDLED:
+        hint = "For real work: `infill models recommend`, then `infill models download`."
+        yield Finding(about="model", verdict="warning", detail=f"{detail}; the small one that ships with infill, Python only.", next=hint)
+    else:
+        yield Finding(about="model", detail=detail)
+    verdict: Verdict = "problem" if fitting.plan is None else "warning" if fitting.judgement == "tight" else "ok"
+    hint = "" if verdict == "ok" else "`infill models recommend` names one that fits better."
+    yield Finding(about="fit", verdict=verdict, detail=fitting.sentence, next=hint)
 
 
 def _paths(settings: Settings) -> Iterator[Finding]:
@@ -184,5 +199,5 @@ def _settings(problems: list[str]) -> list[Finding]:
     ]
 
 
-CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_python, _llama, _paths, _engine, _providers)
+CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_python, _llama, _machine, _model, _paths, _engine, _providers)
 """In the order in which people look."""
