@@ -30,6 +30,8 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     """One more batch."""
     shift: float = 8.0
     """Applying shifts, however many."""
+    inexact: float = 8.0
+    """Keeping anything behind a change: it was evaluated behind something else, and is only nearly right. Worth it where it saves more than this."""
     block: int = 12
     """Tokens in a row that must agree before a piece inside the changed part counts as moved: shorter ones agree by chance."""
 
@@ -110,7 +112,8 @@ def _price(blocks: Sequence[Block], wanted: int, costs: Costs) -> float:
         gaps += block.target > position
         position = block.target + block.length
     evaluated = wanted - sum(block.length for block in blocks)
-    return evaluated + costs.call * (gaps + 1) + costs.shift * any(block.by for block in blocks)
+    behind_a_change = any(block.source or block.target for block in blocks)
+    return evaluated + costs.call * (gaps + 1) + costs.shift * any(block.by for block in blocks) + costs.inexact * behind_a_change
 
 
 def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:

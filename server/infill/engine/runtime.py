@@ -144,8 +144,8 @@ class Runtime:
             self._leave(slot, prompt, run)
 
     def idle_work(self) -> Iterator[None] | None:
-        """Evaluate anew what was moved many times; None: there is nothing of the kind."""
-        slot = self._slots.worn()
+        """Evaluate anew what was moved, if that happened many times or is quickly done; None: there is nothing of the kind."""
+        slot = self._slots.worn(self._speed.soon)
         return None if slot is None else self._refresh(slot)
 
     def abort(self) -> None:
@@ -237,10 +237,11 @@ class Runtime:
         slot.suffix = prompt.suffix
         if slot.logits is not None and known_serves and slot.tokens == prompt.tokens:
             run.kept = len(prompt.tokens)
+            self._slots.cut(slot, run.kept)  # somebody from whom the slot was taken may have generated beyond the prompt
             run.notes.append(f"cache: all {run.kept} tokens kept")
             return
         self._context.rearm()
-        can_shift, costs = self._context.can_shift, self._speed.costs
+        can_shift, costs = self._context.can_shift, self._speed.costs(self.target_ms)
         if borrowed := self._slots.borrow(slot, prompt.tokens, can_shift, costs):
             run.notes.append(f"cache: {borrowed}")
         layout = kv.arrange(slot.tokens, prompt.tokens, can_shift, costs)

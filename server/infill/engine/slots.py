@@ -281,12 +281,15 @@ class Slots:
 
     # -- evaluating anew
 
-    def worn(self) -> Slot | None:
-        """A slot that is worth evaluating anew, if there is room beside it."""
+    def worn(self, quick: int) -> Slot | None:
+        """A slot that is worth evaluating anew, if there is room beside it: moved MANY times, or at most `quick` tokens."""
         free = self._context.size - sum(len(slot.tokens) for slot in self._slots)
-        able = [
-            slot for slot in self if slot.moved >= MANY_MOVES and not slot.closed and slot.owner is None and len(slot.tokens) - slot.exact <= free
-        ]
+        able = []
+        for slot in self:
+            inexact = len(slot.tokens) - slot.exact
+            wanted = slot.moved >= MANY_MOVES or 0 < inexact <= quick
+            if wanted and inexact <= free and not slot.closed and slot.owner is None:
+                able.append(slot)
         return max(able, key=lambda slot: slot.used, default=None)
 
     def refresh(self, slot: Slot) -> Iterator[None]:

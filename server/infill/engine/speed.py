@@ -14,6 +14,10 @@ WINDOW_TARGETS = 20
 FIRST_WINDOW = 1536
 """Tokens, while nothing has been measured."""
 SMALLEST_WINDOW = 512
+PATIENCE = 0.1
+"""Share of the target that is rather spent on evaluating than saved by moving what is then only nearly right."""
+SOON = 0.5
+"""Seconds of work in an idle moment that are not worth waiting for a better one."""
 MEMORY = 2000
 """Tokens after which an old measurement weighs less than half."""
 
@@ -62,13 +66,18 @@ class Speed:
         """Running median from request to first complete line; 0 while unknown."""
         return statistics.median(self._lines) if self._lines else 0.0
 
-    @property
-    def costs(self) -> Costs:
+    def costs(self, target_ms: float) -> Costs:
         """What plans for the cache cost here."""
         if not (self.evaluate and self.generate):
             return Costs()
         call = max(0.0, self.evaluate / self.generate - 1)
-        return Costs(call=call, shift=self.shift * self.evaluate if self.shift else Costs().shift)
+        shift = self.shift * self.evaluate if self.shift else Costs().shift
+        return Costs(call=call, shift=shift, inexact=self.evaluate * target_ms / 1000 * PATIENCE)
+
+    @property
+    def soon(self) -> int:
+        """Tokens that are evaluated before anybody would notice."""
+        return int(self.evaluate * SOON)
 
     def window(self, room: int, target_ms: float) -> int:
         """Tokens of a prompt: as many as can be evaluated in WINDOW_TARGETS times the target, in steps that are rarely taken."""

@@ -1,0 +1,69 @@
+"""From measured speed to the window of code."""
+
+from __future__ import annotations
+
+from infill.engine.speed import FIRST_WINDOW, SMALLEST_WINDOW, Speed
+
+
+def measured(evaluate: float, generate: float = 30.0) -> Speed:
+    speed = Speed()
+    for _ in range(10):
+        speed.evaluated(512, 512 / evaluate)
+        speed.generated(20, 20 / generate)
+    return speed
+
+
+def test_an_unmeasured_machine_gets_an_ordinary_window() -> None:
+    assert Speed().window(8192, 400) == FIRST_WINDOW
+
+
+def test_a_slow_machine_gets_a_small_window_and_a_fast_one_a_large_one() -> None:
+    windows = [measured(rate).window(16384, 400) for rate in (20, 200, 2000)]
+    assert windows[0] == SMALLEST_WINDOW
+    assert windows[0] < windows[1] < windows[2]
+
+
+def test_a_higher_target_allows_a_larger_window() -> None:
+    assert measured(200).window(16384, 800) > measured(200).window(16384, 400)
+
+
+def test_no_window_is_larger_than_the_room() -> None:
+    assert measured(50_000).window(700, 400) <= 700
+    assert measured(50_000).window(300, 400) == 300
+
+
+def test_a_window_stands_still_while_the_speed_wavers() -> None:
+    speed = measured(200)
+    window = speed.window(16384, 400)
+    for rate in (180, 230, 160, 240):
+        speed.evaluated(64, 64 / rate)
+        assert speed.window(16384, 400) == window
+
+
+def test_small_batches_say_nothing_about_evaluation() -> None:
+    speed = measured(200)
+    speed.evaluated(2, 1.0)
+    assert round(speed.evaluate) == 200
+
+
+def test_prices_are_in_tokens_of_this_machine() -> None:
+    costs = measured(200, 40).costs(400)
+    assert round(costs.call, 1) == 4.0
+    assert round(costs.inexact, 1) == 8.0
+    assert measured(5000, 2000).costs(400).inexact > 100
+
+
+def test_the_typical_answer_is_the_median() -> None:
+    speed = Speed()
+    assert speed.typical_ms == 0
+    for milliseconds in (100, 5000, 120, 110, 130):
+        speed.answered(milliseconds)
+    assert speed.typical_ms == 120
+
+
+def test_characters_per_token_are_learned_from_real_text() -> None:
+    speed = Speed()
+    speed.read(10, 1)
+    assert speed.chars_per_token == 0
+    speed.read(3500, 1000)
+    assert speed.chars_per_token == 3.5
