@@ -81,7 +81,8 @@ async def chains() -> None:
 
 def masking(text: str) -> None:
     began = time.perf_counter()
-    secrets.prepare()
+    secrets._shapes()
+    secrets._named(bare=False)
     print(f"{'import of the rules, in this process':62} {(time.perf_counter() - began) * 1e3:.0f} ms")
     window = text[:8000]
     show(f"masking {len(window)} characters, {window.count(chr(10))} lines, never seen", [_fresh(window) for _ in range(30)])
@@ -102,7 +103,7 @@ def _changed(window: str, number: int) -> float:
 
 
 def imports() -> None:
-    for module in ("infill.providers.setup", "infill.privacy.secrets; infill.privacy.secrets.prepare()", "httpx2", "keyring"):
+    for module in ("infill.providers.setup", "infill.privacy.secrets; infill.privacy.secrets._shapes()", "httpx2", "keyring"):
         first = module.partition(";")[0]
         code = "\n".join(
             ["import time", "began = time.perf_counter()", f"import {first}", module.partition("; ")[2], "print(time.perf_counter() - began)"]

@@ -31,6 +31,9 @@ class Editor:
         document = {"uri": file.as_uri(), "languageId": "python", "version": 1, "text": file.read_text()}
         self.tell("textDocument/didOpen", {"textDocument": document})
 
+    def change(self, file: Path, version: int, text: str) -> None:
+        self.tell("textDocument/didChange", {"textDocument": {"uri": file.as_uri(), "version": version}, "contentChanges": [{"text": text}]})
+
     async def complete(self, file: Path, line: int, character: int) -> Any:
         place = {"textDocument": {"uri": file.as_uri()}, "position": {"line": line, "character": character}, "context": {"triggerKind": 1}}
         return await self.ask("textDocument/inlineCompletion", place)

@@ -126,3 +126,20 @@ async def test_the_editor_can_try_a_provider_and_see_what_left(file: Path) -> No
     assert shown["url"] == f"{peer.url}/infill"
     assert shown["body"]["input_prefix"].startswith("def add(a, b)")
     assert [(one["provider"], one["ok"]) for one in tried["results"]] == [("llamacpp:lab", True)]
+
+
+async def test_what_follows_an_accepted_suggestion_is_asked_for_and_nothing_before_it_is(file: Path) -> None:
+    """Drafting ahead is for the local model: a remote one is asked when somebody wants to know, and then it answers."""
+    async with Peer(LlamaServer()) as peer:
+        editor = await session(file, options_for("llamacpp", peer.url))
+        await editor.complete(file, 1, 11)
+        asked = len(peer.requests)
+        editor.change(file, 2, "def add(a, b):\n    return a + b\n")
+        answer = await editor.complete(file, 1, 16)
+        prefixes = [request.json["input_prefix"] for request in peer.requests]
+        await editor.leave()
+    assert all(prefix.endswith("return ") for prefix in prefixes[:asked])
+    assert all(prefix.endswith("return a + b") for prefix in prefixes[asked:])
+    assert len(prefixes) > asked
+    assert texts(answer) == ["a + b"]
+    assert not [message for message in editor.told if message["method"] == "window/showMessage"]

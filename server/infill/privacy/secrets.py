@@ -171,9 +171,3 @@ def _named(bare: bool) -> tuple[Callable[[str], Iterator[str]], ...]:
 
     quoted = keyword.KeywordDetector().analyze_string
     return (quoted, functools.partial(quoted, denylist_regex_to_group=keyword.CONFIG_DENYLIST_REGEX_TO_GROUP)) if bare else (quoted,)
-
-
-def prepare() -> None:
-    """Import the rules now: for a thread, while the first request is still being put together."""
-    _shapes()
-    _named(bare=False)

@@ -14,7 +14,7 @@ FAILURES = 3
 """In a row, until it opens: one lost connection is no dead server."""
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 120.0
 """Seconds that it stays open, doubled with each probe that fails."""
-REFUSED_PAUSE = 300.0
+REFUSED_PAUSE = 60.0
 """Seconds after a refusal that will not heal by itself: a wrong key, an unknown model."""
 
 

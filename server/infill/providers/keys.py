@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import stat
-import sys
 from pathlib import Path
 
 import msgspec
@@ -156,8 +155,3 @@ def source(name: str, endpoint: Endpoint) -> str:
     if endpoint.key_file:
         return f"file {endpoint.key_file}"
     return "keyring" if name in logins() else "none"
-
-
-def is_interactive() -> bool:
-    """Whether a key can be typed unseen."""
-    return sys.stdin.isatty()

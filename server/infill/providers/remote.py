@@ -16,9 +16,9 @@ from typing import Any
 
 import msgspec
 
-from infill.ask import Delta, Event, Finish, Instruction, Prompt, Report, Snippet, Stop, Timings
+from infill.ask import Delta, Event, Finish, Instruction, Prompt, Report, Stop, Timings
 from infill.errors import ProviderUnavailable
-from infill.privacy import secrets
+from infill.providers import outgoing
 from infill.providers.base import Limits
 from infill.providers.cut import Cutter
 from infill.providers.dialect import Call, Dialect, Facts, Piece, RemoteModel
@@ -28,14 +28,10 @@ from infill.providers.trouble import CannotFill, NotAsked
 
 REMEMBERED_TIMES = 15
 """Answers whose median is `typical_ms`."""
-GENERATION_SECONDS = 60.0
-"""Longest silence before the first word of generated code."""
 LINGER = 0.02
 """Seconds that a finished answer's connection is given to end: with its last bytes read, it is there for the next request."""
 LAST_WORDS_SECONDS = 30.0
 """Longest wait, when a provider is given up, for what it is answering."""
-SPREAD = 0.4
-"""Temperature of all candidates but the first, at least: without it they would all be the same."""
 
 
 class Remote:
@@ -90,10 +86,10 @@ class Remote:
             raise NotAsked(f"{self.name} is not asked ahead of time.")
         self._may_ask(prompt.remote_allowed)
         async with self._my_turn(deadline):
-            masked, found = await asyncio.to_thread(presentable, prompt, self.dialect.limits)
+            masked, found = await asyncio.to_thread(outgoing.presentable, prompt, self.dialect.limits)
             facts = await self.look(deadline)
-            notes = (f"{found} secret{'s' if found > 1 else ''} masked",) if found else ()
-            calls = [self.dialect.completion(candidate, facts) for candidate in _candidates(masked)]
+            notes = outgoing.note(found)
+            calls = [self.dialect.completion(candidate, facts) for candidate in outgoing.candidates(masked)]
             answer = self._answer(calls[0], masked.stop, facts.model, deadline, notes)
             if len(calls) > 1:
                 answer = self._several(calls, masked.stop, facts.model, deadline, notes)
@@ -105,13 +101,10 @@ class Remote:
         """Answer an instruction over there."""
         deadline = Deadline(instruction.stop.deadline_ms / 1000, self._clock)
         self._may_ask(instruction.remote_allowed)
-        await asyncio.to_thread(secrets.prepare)
-        found = [secrets.mask(turn.content) for turn in instruction.messages]
-        turns = tuple(msgspec.structs.replace(turn, content=text) for turn, (text, _) in zip(instruction.messages, found, strict=True))
+        turns, found = await asyncio.to_thread(outgoing.masked, instruction.messages)
         asked = msgspec.structs.replace(instruction, messages=turns)
         model = model or await self.dialect.model(self.line, deadline)
-        count = sum(number for _, number in found)
-        notes = (f"{count} secret{'s' if count > 1 else ''} masked",) if count else ()
+        notes = outgoing.note(found)
         async with contextlib.aclosing(self._answer(self.dialect.generation(asked, model), asked.stop, model, deadline, notes)) as events:
             async for event in events:
                 yield event
@@ -249,23 +242,6 @@ class Remote:
             raise self.line.garbled(msgspec.json.encode(message)) from exc
 
 
-def presentable(prompt: Prompt, limits: Limits) -> tuple[Prompt, int]:
-    """The prompt as it may leave: cut to what a server takes, and without secrets (whose number is told)."""
-    prefix = _tail(prompt.prefix, int(limits.prefix_tokens * limits.chars_per_token))
-    suffix = prompt.suffix[: int(limits.suffix_tokens * limits.chars_per_token)]
-    prefix, suffix, found = secrets.mask_around(prefix, suffix, prompt.path)
-    room = int(limits.snippet_tokens * limits.chars_per_token)
-    snippets: list[Snippet] = []
-    for piece in prompt.snippets:
-        room -= len(piece.text)
-        if room < 0:
-            break
-        text, number = secrets.mask(piece.text, piece.path)
-        found += number
-        snippets.append(Snippet(piece.path, text))
-    return msgspec.structs.replace(prompt, prefix=prefix, suffix=suffix, snippets=tuple(snippets)), found
-
-
 def _decoded(line: bytes) -> Any:
     """A line's JSON; halves of a character that were escaped apart come through, to be joined later."""
     import json
@@ -274,25 +250,6 @@ def _decoded(line: bytes) -> Any:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
-
-
-def _candidates(prompt: Prompt) -> list[Prompt]:
-    """The prompt as often as candidates are wanted, all but the first made to differ."""
-    first = prompt.sampling
-    others = (
-        msgspec.structs.replace(prompt, sampling=msgspec.structs.replace(first, temperature=max(first.temperature, SPREAD), seed=first.seed + number))
-        for number in range(1, prompt.candidates)
-    )
-    return [prompt, *others]
-
-
-def _tail(text: str, size: int) -> str:
-    """The last characters of a text, from the beginning of a line on where one is in reach."""
-    if len(text) <= size:
-        return text
-    cut = text[-size:]
-    newline = cut.find("\n")
-    return cut[newline + 1 :] if 0 <= newline < len(cut) // 2 else cut
 
 
 def _later(last: Piece, piece: Piece) -> Piece:
