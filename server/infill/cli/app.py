@@ -26,7 +26,9 @@ class LazyVerbs(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in VERBS:
             return None
-        command = get_command(importlib.import_module(f"infill.cli.{cmd_name}").app)
+        verb: typer.Typer = importlib.import_module(f"infill.cli.{cmd_name}").app
+        verb.rich_markup_mode, verb._add_completion = app.rich_markup_mode, app._add_completion  # noqa: SLF001 - what is said once, holds for all
+        command = get_command(verb)
         command.name = cmd_name
         return command
 
