@@ -250,6 +250,17 @@ async def test_status_without_an_engine_starts_none(provider):
     assert launch.running() is None
 
 
+async def test_loading_and_unloading_over_and_over_keeps_no_memory(provider):
+    sizes = []
+    for _ in range(8):
+        await answer(provider)
+        await provider.unload()
+        status = await provider.status()
+        assert status.models == ()
+        sizes.append(status.resident_bytes)
+    assert sizes[-1] <= sizes[1] * 1.05
+
+
 # ---- stopping
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import faulthandler
 import logging
 import os
@@ -39,6 +40,9 @@ LOCK_PATIENCE = 5.0
 STDERR_BYTES = 1024 * 1024
 """Most that the file of last words may hold."""
 HUNG_EXIT = 70
+M_MMAP_THRESHOLD = -3
+"""Of glibc's malloc.h."""
+LARGE_BYTES = 1024 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +59,7 @@ def main() -> int:
             log.warning("Another engine is running.")
             return transport.ALREADY_RUNNING
         _prefer_to_die_first()
+        _return_large_blocks()
         asyncio.run(_serve(where))
     except (InfillError, OSError) as exc:
         log.critical("The engine cannot run: %s", exc)
@@ -128,6 +133,12 @@ def _prefer_to_die_first() -> None:
     """Where memory runs out, let the kernel end this process rather than the editor: it is started again in a moment."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def _return_large_blocks() -> None:
+    """Have the C library give every large block back as it is freed. By itself it learns to keep them, and a switch of models leaves holes behind."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # it is glibc alone that has it
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def _import_llama() -> None:

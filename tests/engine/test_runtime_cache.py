@@ -1,0 +1,294 @@
+"""The KV cache under the real bundled model: what is kept, moved, taken over, evaluated anew and saved, against fresh evaluations."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import pytest
+
+from infill.ask import Stop
+from infill.engine import decoding
+from infill.engine.protocol import Complete, Done, Text, Warm
+from infill.engine.runtime import Runtime
+from infill.models.fit import Plan
+from infill.models.store import locate
+
+SOURCE = (Path(__file__).parents[2] / "server" / "infill" / "paths.py").read_text("utf-8")
+LINE = Stop(single_line=True, max_tokens=16)
+
+
+class Answer(NamedTuple):
+    text: str
+    done: Done
+    logprobs: np.ndarray
+    """Of the first token, over the whole vocabulary."""
+
+
+class Asker:
+    """A runtime, and what its model thought of the first token."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, order: str, context: int = 4096) -> None:
+        self.runtime = Runtime.load(locate("local:bundled"), Plan(context=context), lambda done: True)
+        self.runtime._fim = msgspec.structs.replace(self.runtime._fim_tokens(), order=order)
+        self._logits = np.zeros(1)
+        start = decoding.Generation._start
+
+        def listen(generation: decoding.Generation, *values: object) -> None:
+            if generation._context is self.runtime._context:
+                known = generation._known
+                self._logits = (generation._context.logits(-1) if known is None else known).astype(np.float64)
+            start(generation, *values)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(decoding.Generation, "_start", listen)
+
+    def __call__(self, prefix: str, suffix: str, slot: str = "a.py", stop: Stop = LINE) -> Answer:
+        text = ""
+        for event in self.runtime.complete(Complete(id=1, model="m", slot=slot, prefix=prefix, suffix=suffix, stop=stop)):
+            if isinstance(event, Text):
+                text += event.text
+            elif event is not None:
+                shifted = self._logits - self._logits.max()
+                return Answer(text, event, shifted - np.log(np.exp(shifted).sum()))
+        raise AssertionError("no end")
+
+    def warm(self, prefix: str, suffix: str, slot: str = "a.py") -> None:
+        for _ in self.runtime.warm(Warm(id=1, model="m", slot=slot, prefix=prefix, suffix=suffix)):
+            pass
+
+    def rest(self) -> int:
+        """Do what is done while nobody asks; returns how many slots were evaluated anew."""
+        count = 0
+        while (work := self.runtime.idle_work()) is not None:
+            count += 1
+            for _ in work:
+                pass
+        return count
+
+    def empty(self) -> Asker:
+        for slot in self.runtime._slots._slots:
+            self.runtime._slots._empty(slot)
+        return self
+
+    def moved(self, slot: str = "a.py") -> int:
+        return next(status.moved for status in self.runtime.status().slots if status.slot == slot)
+
+
+@pytest.fixture
+def spm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asker]:
+    asker = Asker(monkeypatch, "spm")
+    yield asker
+    asker.runtime.close()
+
+
+@pytest.fixture
+def psm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asker]:
+    asker = Asker(monkeypatch, "psm")
+    yield asker
+    asker.runtime.close()
+
+
+def divergence(want: Answer, got: Answer) -> float:
+    """Kullback-Leibler, in nats."""
+    return float((np.exp(want.logprobs) * (want.logprobs - got.logprobs)).sum())
+
+
+def edited(text: str, cursor: int, rng: random.Random) -> tuple[str, int]:
+    """One edit as people make them: mostly typing, some deleting, some jumps."""
+    kind = rng.random()
+    if kind < 0.6:
+        start = rng.randrange(len(text) - 12)
+        piece = text[start : start + rng.randrange(1, 12)]
+        return text[:cursor] + piece + text[cursor:], cursor + len(piece)
+    if kind < 0.75:
+        back = min(cursor, rng.randrange(1, 10))
+        return text[: cursor - back] + text[cursor:], cursor - back
+    if kind < 0.85:
+        return text, max(0, min(len(text), cursor + rng.randrange(-300, 300)))
+    if kind < 0.92:
+        return text[:cursor] + text[cursor + rng.randrange(1, 40) :], cursor
+    place = text.find("\n", rng.randrange(len(text) // 2)) + 1
+    return text[:place] + "\n" + text[place:], cursor + (place <= cursor)
+
+
+def compare(asker: Asker, monkeypatch: pytest.MonkeyPatch, order: str, edits: int) -> tuple[list[float], list[bool]]:
+    """Divergence and agreement of the greedy choice, after each of many edits, with a pause now and then."""
+    fresh = Asker(monkeypatch, order, context=2048)
+    rng, divergences, agreement = random.Random(7), [], []
+    text, cursor = SOURCE[:1500], 700
+    for step in range(edits):
+        text, cursor = edited(text, cursor, rng)
+        if step % 8 == 0:
+            asker.rest()
+        got, want = asker(text[:cursor], text[cursor:]), fresh.empty()(text[:cursor], text[cursor:])
+        divergences.append(divergence(want, got))
+        agreement.append(int(got.logprobs.argmax()) == int(want.logprobs.argmax()))
+    fresh.runtime.close()
+    return divergences, agreement
+
+
+def test_after_long_edits_the_bundled_model_chooses_as_after_a_fresh_evaluation(spm: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    divergences, agreement = compare(spm, monkeypatch, "spm", 60)
+    assert np.mean(agreement) >= 0.98
+    assert np.mean(divergences) < 0.002
+    assert max(divergences) < 0.05
+
+
+def test_after_long_edits_a_prefix_first_model_chooses_nearly_as_after_a_fresh_evaluation(psm: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    divergences, agreement = compare(psm, monkeypatch, "psm", 60)
+    assert np.mean(agreement) >= 0.95
+    assert np.mean(divergences) < 0.005
+    assert max(divergences) < 0.1
+
+
+def test_prefix_first_typing_moves_the_suffix_instead_of_evaluating_it(psm: Asker) -> None:
+    psm.runtime._speed.costs = lambda target: decoding_prices()  # type: ignore[method-assign]
+    psm(SOURCE[:700], SOURCE[700:1400])
+    evaluated = []
+    for end in range(701, 730):
+        answer = psm(SOURCE[:end], SOURCE[730:1400] if end > 720 else SOURCE[700:1400])
+        evaluated.append(answer.done.timings.tokens_evaluated)
+    assert sorted(evaluated)[len(evaluated) // 2] <= 8
+
+
+def decoding_prices() -> object:
+    """Of a machine so slow that whatever can be kept is kept."""
+    from infill.engine.kv import Costs
+
+    return Costs(call=1, shift=1, inexact=1)
+
+
+def test_how_the_cache_was_used_is_told(psm: Asker) -> None:
+    psm.runtime._speed.costs = lambda target: decoding_prices()  # type: ignore[method-assign]
+    psm(SOURCE[:700], SOURCE[700:1400])
+    notes = psm(SOURCE[:705], SOURCE[700:1400]).done.notes
+    assert any("moved" in note and "evaluated" in note for note in notes)
+
+
+def test_a_memory_that_cannot_be_moved_keeps_the_common_start_and_says_so(psm: Asker) -> None:
+    psm.runtime._context.can_shift = False
+    psm(SOURCE[:700], SOURCE[700:1400])
+    answer = psm(SOURCE[:705], SOURCE[700:1400])
+    assert answer.done.timings.tokens_kept > 150
+    assert answer.done.timings.tokens_evaluated > 150
+    assert any("cannot be moved" in note for note in answer.done.notes)
+
+
+def test_the_same_question_again_is_answered_without_any_evaluation(spm: Asker) -> None:
+    first = spm(SOURCE[:700], SOURCE[700:1200])
+    again = spm(SOURCE[:700], SOURCE[700:1200])
+    assert (again.text, again.done.timings.tokens_evaluated) == (first.text, 1)
+    spm.warm(SOURCE[:710], SOURCE[700:1200])
+    assert spm(SOURCE[:710], SOURCE[700:1200]).done.timings.tokens_evaluated == 0
+
+
+def test_a_second_window_on_the_same_file_starts_from_the_first_ones_evaluation(spm: Asker) -> None:
+    first = spm(SOURCE[:700], SOURCE[700:1200], slot="window 1")
+    second = spm(SOURCE[:700], SOURCE[700:1200], slot="window 2")
+    assert second.done.timings.tokens_evaluated == 1
+    assert any("copied" in note for note in second.done.notes)
+    assert second.text == first.text
+    spm(SOURCE[:720], SOURCE[700:1200], slot="window 1")
+    assert spm(SOURCE[:700], SOURCE[700:1200], slot="window 2").text == first.text
+
+
+def test_a_file_closed_in_one_editor_and_opened_in_another_is_not_evaluated_again(spm: Asker) -> None:
+    first = spm(SOURCE[:700], SOURCE[700:1200], slot="vim a.py")
+    spm.runtime.forget("vim a.py")
+    second = spm(SOURCE[:700], SOURCE[700:1200], slot="code a.py")
+    assert second.done.timings.tokens_evaluated == 1
+    assert any("taken over" in note for note in second.done.notes)
+    assert second.text == first.text
+    assert [status.slot for status in spm.runtime.status().slots] == ["code a.py"]
+
+
+def test_going_from_tab_to_tab_and_back_evaluates_nothing_anew(spm: Asker) -> None:
+    texts = [SOURCE[:1000], SOURCE[1000:2000], SOURCE[-1000:]]
+    for slot, text in enumerate(texts):
+        spm(text, "", slot=f"tab {slot}")
+    for slot, text in enumerate(texts):
+        assert spm(text + "x", "", slot=f"tab {slot}").done.timings.tokens_evaluated <= 3
+
+
+def test_what_was_moved_is_evaluated_anew_when_nobody_asks(psm: Asker) -> None:
+    psm.runtime._speed.costs = lambda target: decoding_prices()  # type: ignore[method-assign]
+    psm(SOURCE[:600], SOURCE[700:1200])
+    for end in range(605, 700, 5):
+        moved = psm(SOURCE[:end], SOURCE[700:1200])
+    assert psm.moved() > 10
+    assert psm.rest() == 1
+    assert psm.moved() == 0
+    rested = psm(SOURCE[:695], SOURCE[700:1200])
+    fresh = psm.empty()(SOURCE[:695], SOURCE[700:1200])
+    assert divergence(fresh, rested) < 1e-5 < divergence(fresh, moved)
+
+
+def test_a_question_in_the_middle_of_a_refresh_finds_the_slot_as_it_was(psm: Asker) -> None:
+    psm.runtime._speed.costs = lambda target: decoding_prices()  # type: ignore[method-assign]
+    psm(SOURCE[:600], SOURCE[700:1600])
+    for end in range(605, 700, 5):
+        psm(SOURCE[:end], SOURCE[700:1600])
+    work = psm.runtime.idle_work()
+    assert work is not None
+    next(work)
+    answer = psm(SOURCE[:700], SOURCE[700:1600])
+    assert answer.done.timings.tokens_evaluated <= 8
+    assert list(work) == []
+
+
+def test_evaluated_documents_come_back_from_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spm: Asker) -> None:
+    first = spm(SOURCE[:900], SOURCE[900:1400], slot="kept.py")
+    spm.runtime.save_slots(tmp_path / "slots")
+    later = Asker(monkeypatch, "spm")
+    later.runtime.restore_slots(tmp_path / "slots")
+    again = later(SOURCE[:900], SOURCE[900:1400], slot="kept.py")
+    later.runtime.close()
+    assert again.done.timings.tokens_evaluated == 1
+    assert again.text == first.text
+
+
+def test_saved_documents_that_are_damaged_or_of_another_model_are_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spm: Asker) -> None:
+    spm(SOURCE[:900], SOURCE[900:1400])
+    spm.runtime.save_slots(tmp_path)
+    file = next(tmp_path.glob("*.slot"))
+    whole = file.read_bytes()
+    for content in (b"", whole[: len(whole) // 2], whole[:-100] + bytes(100), whole.replace(b"local:bundled", b"local:another")):
+        file.write_bytes(content)
+        later = Asker(monkeypatch, "spm")
+        later.runtime.restore_slots(tmp_path)
+        assert later.runtime.status().slots == ()
+        later.runtime.close()
+
+
+def test_a_folder_that_cannot_be_written_is_no_trouble(spm: Asker, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    spm(SOURCE[:900], SOURCE[900:1400])
+    spm.runtime.save_slots(tmp_path / "file" / "slots")
+    spm.runtime.restore_slots(tmp_path / "file" / "slots")
+    assert spm(SOURCE[:900], SOURCE[900:1400]).done.finishes
+
+
+def test_drafts_change_nothing_but_the_time(spm: Asker) -> None:
+    text = "".join(f"value_{i} = compute(number, {i})\n" for i in range(24))
+    plain = spm.runtime.complete(Complete(id=1, model="m", slot="plain", prefix=text, suffix="", stop=Stop(max_tokens=40), speculate=False))
+    expected = "".join(event.text for event in plain if isinstance(event, Text))
+    spm.runtime._drafting.length = lambda: 7  # type: ignore[method-assign]
+    answer = spm(text, "", slot="drafts", stop=Stop(max_tokens=40))
+    assert answer.text == expected
+    assert answer.done.timings.tokens_accepted > 5
+    assert spm(text, "", slot="drafts", stop=Stop(max_tokens=40)).text == expected
+
+
+def test_drafts_survive_that_another_document_is_served_in_between(spm: Asker) -> None:
+    text = "".join(f"value_{i} = compute(number, {i})\n" for i in range(24))
+    spm.runtime._drafting.length = lambda: 7  # type: ignore[method-assign]
+    expected = spm(text, "", stop=Stop(max_tokens=40)).text
+    shown = ""
+    for event in spm.runtime.complete(Complete(id=1, model="m", slot="a.py", prefix=text, suffix="", stop=Stop(max_tokens=40))):
+        spm(SOURCE[:300], "", slot="other", stop=Stop(max_tokens=2))
+        shown += event.text if isinstance(event, Text) else ""
+    assert shown == expected
