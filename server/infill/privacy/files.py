@@ -77,6 +77,7 @@ class Guard:
         self._folders = tuple(dict.fromkeys(name for folder in folders for name in (_absolute(folder), Path(os.path.realpath(folder)))))
         self._limit = privacy.max_file_kilobytes * 1024
         self._exclude = _compile(privacy.exclude)
+        self._tops: dict[Path, Path] = {}
         self._ignored: dict[Path, tuple[int, GitIgnoreSpec]] = {}
 
     def refusal(self, path: str | Path, size: int | None = None) -> str:
@@ -97,13 +98,20 @@ class Guard:
         root = next((folder for folder in self._folders if _within(file, folder)), None)
         if self._folders and root is None:
             return "it lies outside the workspace folders"
-        inside = file.relative_to(root or file.anchor)
+        top = self._repository(root or file.parent)
+        inside = file.relative_to(root or top)
         if names_a_secret(file, inside):
             return "its name says that it holds secrets"
         if self._exclude.match_file(inside.as_posix()):
             return "privacy.exclude names it"
-        ignoring = self._ignoring(root or file.parent, file)
+        ignoring = self._ignoring(top, file)
         return f"{ignoring} names it" if ignoring else ""
+
+    def _repository(self, folder: Path) -> Path:
+        """The folder whose ignore files come first: the repository's, where the given one lies in one."""
+        if folder not in self._tops:
+            self._tops[folder] = next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
+        return self._tops[folder]
 
     def _ignoring(self, root: Path, file: Path) -> str:
         """The ignore file that has the last word on `file` and says no: the nearest one, unless a folder above is ignored as a whole."""

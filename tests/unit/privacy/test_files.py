@@ -111,3 +111,12 @@ def test_a_pattern_that_makes_no_sense_is_skipped_as_git_does(tmp_path: Path) ->
 
 def test_an_impossible_path_is_refused(tmp_path: Path) -> None:
     assert Guard([tmp_path], Privacy()).refusal("nul\0byte") != ""
+
+
+def test_the_repositorys_ignore_file_counts_in_a_workspace_that_is_a_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    put(tmp_path / ".gitignore", "/part/hidden.py\n")
+    file = put(tmp_path / "part/hidden.py")
+    assert Guard([tmp_path / "part"], Privacy()).refusal(file) == ".gitignore names it"
+    assert Guard([], Privacy()).refusal(file) == ".gitignore names it"
+    assert Guard([], Privacy()).refusal(put(tmp_path / "part/shown.py")) == ""
