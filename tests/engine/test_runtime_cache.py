@@ -131,15 +131,17 @@ def compare(asker: Asker, monkeypatch: pytest.MonkeyPatch, order: str, edits: in
     return divergences, agreement
 
 
+@pytest.mark.slow
 def test_after_long_edits_the_bundled_model_chooses_as_after_a_fresh_evaluation(spm: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
-    divergences, agreement = compare(spm, monkeypatch, "spm", 60)
+    divergences, agreement = compare(spm, monkeypatch, "spm", 50)
     assert np.mean(agreement) >= 0.98
     assert np.mean(divergences) < 0.002
     assert max(divergences) < 0.05
 
 
+@pytest.mark.slow
 def test_after_long_edits_a_prefix_first_model_chooses_nearly_as_after_a_fresh_evaluation(psm: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
-    divergences, agreement = compare(psm, monkeypatch, "psm", 60)
+    divergences, agreement = compare(psm, monkeypatch, "psm", 50)
     assert np.mean(agreement) >= 0.95
     assert np.mean(divergences) < 0.005
     assert max(divergences) < 0.1
