@@ -58,7 +58,7 @@ class InfillEditor:
         self._shown: dict[str, Any] | None = None
         self._running: tuple[int, asyncio.Future[Any]] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._began = time.perf_counter()
+        self._before, self._began = 0.0, time.perf_counter()
         self.uri = ""
 
     @property
@@ -71,6 +71,11 @@ class InfillEditor:
     def ghost(self) -> str:
         return self._shown["text"] if self._shown else ""
 
+    @property
+    def busy(self) -> bool:
+        """An answer is awaited."""
+        return self._running is not None
+
     async def start(self) -> None:
         """Start the server and shake hands; no document yet."""
         command = [sys.executable, "-m", "infill", "lsp"]
@@ -81,7 +86,7 @@ class InfillEditor:
         await self.start()
         await self.show(document)
         await self._wait_until_loaded(document)
-        self._began = time.perf_counter()
+        self._before, self._began = self.costs().cpu_seconds, time.perf_counter()
 
     async def show(self, document: Document) -> None:
         """Open a document."""
@@ -131,7 +136,7 @@ class InfillEditor:
         processes = {"server": self._client.process.pid if self._client else 0, "engine": engine_pid()}
         found = {name: tree(pid) for name, pid in processes.items() if pid}
         return Costs(
-            cpu_seconds=sum(cpu_seconds(process) for group in found.values() for process in group),
+            cpu_seconds=sum(cpu_seconds(process) for group in found.values() for process in group) - self._before,
             wall_seconds=time.perf_counter() - self._began,
             resident_bytes=sum(resident(process) for group in found.values() for process in group),
             processes={name: sum(resident(process) for process in group) for name, group in found.items()},
@@ -222,10 +227,10 @@ class InfillEditor:
 
 
 def _cost_of(told: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    source = str(told.get("source") or "")
+    source, reason = str(told.get("source") or ""), str(told.get("reason") or "")
     if source in ("cache", "prefetch"):
         # it was paid for when it was asked for the first time
-        return {"source": source}
+        return {"source": source, "text": reason}
     names = {
         "evaluated": "tokensEvaluated",
         "kept": "tokensKept",
@@ -236,6 +241,7 @@ def _cost_of(told: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     times = {"evaluate_ms": "evaluateMs", "generate_ms": "generateMs"}
     return {
         "source": source,
+        "text": reason,
         **{name: int(answer.get(theirs) or 0) for name, theirs in names.items()},
         **{name: float(answer.get(theirs) or 0) for name, theirs in times.items()},
     }

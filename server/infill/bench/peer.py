@@ -96,7 +96,7 @@ class LlamaVim:
         self._job: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._document = Document("", "", "")
-        self._began = time.perf_counter()
+        self._before, self._began = 0.0, time.perf_counter()
         self._last_indent = 0
         self.ghost = ""
 
@@ -109,7 +109,7 @@ class LlamaVim:
     async def open(self, document: Document) -> None:
         self.use(document)
         await self._start()
-        self._began = time.perf_counter()
+        self._before, self._began = self.costs().cpu_seconds, time.perf_counter()
 
     async def edited(self, document: Document, change: Change) -> None:
         self._on_move()
@@ -142,7 +142,7 @@ class LlamaVim:
         process = psutil.Process(self._process.pid)
         size = resident(process)
         wall = time.perf_counter() - self._began
-        return Costs(cpu_seconds=cpu_seconds(process), wall_seconds=wall, resident_bytes=size, processes={"llama-server": size})
+        return Costs(cpu_seconds=cpu_seconds(process) - self._before, wall_seconds=wall, resident_bytes=size, processes={"llama-server": size})
 
     # ---- the server
 

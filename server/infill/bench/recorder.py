@@ -18,7 +18,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Seconds since the start."""
     what: What
     text: str = ""
-    """What was typed, shown, accepted, or why there was nothing."""
+    """What was typed, shown or accepted; with `cost`: why there was nothing."""
     worth: int = 0
     """Characters at the start of what was shown or accepted that the author really typed next."""
     source: str = ""

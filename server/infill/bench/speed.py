@@ -6,6 +6,7 @@ Local models are measured in an engine of their own; other providers as they are
 from __future__ import annotations
 
 import json
+import random
 import re
 import subprocess
 import time
@@ -94,13 +95,12 @@ async def _threads(driven: Driven) -> int:
 
 async def _rounds(driven: Driven, text: str, rounds: int, measured: Weights) -> tuple[list[float], list[float], list[float], int]:
     evaluations, generations, firsts, size = [], [], [], 0
-    long = text * 3
     tokens = min(PROMPT_TOKENS, measured.trained_context * 2 // 3)
-    characters = await _characters_for(driven, long, tokens)
+    characters = await _characters_for(driven, _shuffled(text, -1), tokens)
     for number in range(rounds):
-        # every prompt begins differently, so that nothing of it is in the cache
-        whole = await driven.ask(f"# {number}\n{long[:characters]}", slot=f"whole-{number}", tokens=1)
-        short = await driven.ask(f"# {number} {long[:SHORT_CHARACTERS]}", slot=f"short-{number}", tokens=GENERATED_TOKENS)
+        # the words come in another order each time: the engine finds again whatever it has seen, wherever that stands
+        whole = await driven.ask(_shuffled(text, number)[:characters], slot=f"whole-{number}", tokens=1)
+        short = await driven.ask(_shuffled(text, -2 - number)[:SHORT_CHARACTERS], slot=f"short-{number}", tokens=GENERATED_TOKENS)
         size = max(size, resident(psutil.Process(driven.client.pid)))
         spent, made = whole.done.timings, short.done.timings
         if spent.evaluate_ms and made.generate_ms:
@@ -112,6 +112,12 @@ async def _rounds(driven: Driven, text: str, rounds: int, measured: Weights) -> 
     if not evaluations:
         raise InfillError(f"{measured.name} gave no timings.")
     return evaluations, generations, firsts, size
+
+
+def _shuffled(text: str, seed: int) -> str:
+    words = text.split()
+    random.Random(seed).shuffle(words)
+    return " ".join(words)
 
 
 async def _characters_for(driven: Driven, text: str, tokens: int) -> int:

@@ -1,0 +1,82 @@
+"""The bench on the real server and engine: a few seconds of typing, and one engine driven without an editor."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from infill.bench import metrics, rhythm
+from infill.bench.drive import engine
+from infill.bench.ours import InfillEditor, settings_for
+from infill.bench.quality import quality
+from infill.bench.recorder import Recorder
+from infill.bench.typist import Typist
+from infill.bench.weights import home, prefix_first, weights
+from infill.cli import app
+from infill.engine import launch
+from infill.settings import Engine
+
+SOURCE = "\n".join(f"def function_{number}(argument):\n    value = argument + {number}\n    return value * 2\n" for number in range(40))
+
+
+@pytest.mark.slow
+async def test_a_trace_is_played_to_the_real_server_and_leaves_nothing_behind() -> None:
+    bundled = weights("bundled")
+    with home(bundled) as folder:
+        recorder = Recorder()
+        editor = InfillEditor(folder, settings_for(bundled, None, None), recorder)
+
+        async def until_answered(_: float) -> None:
+            for _ in range(2000):
+                if not editor.busy:
+                    return
+                await asyncio.sleep(0.005)
+            pytest.fail("no answer came")
+
+        typist = Typist(rhythm.make_trace(SOURCE, "a.py", 2, 60), editor, recorder, until_answered)
+        try:
+            await typist.play()
+        finally:
+            costs = await editor.close()
+        assert launch.running() is None
+    found = metrics.figures(recorder.moments)
+    assert typist.document.text == SOURCE
+    assert found.failed == 0
+    assert found.asked == found.keys + found.accepts + len([moment for moment in recorder.moments if moment.what == "undone"])
+    assert found.latency.count > 0
+    assert set(costs.processes) == {"server", "engine"}
+    assert not folder.exists()
+
+
+@pytest.mark.slow
+async def test_an_engine_is_driven_without_an_editor_and_gone_afterwards() -> None:
+    async with engine(weights("bundled"), Engine()) as driven:
+        asked = await driven.ask("def add(one, other):\n    return ", "\n", tokens=8)
+        assert asked.done.timings.tokens_generated == 8
+        pid = driven.client.pid
+    assert pid > 0
+    assert not driven.folder.exists()
+
+
+@pytest.mark.slow
+async def test_quality_is_measured_for_weights_that_are_asked_prefix_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFILL_HOME", str(tmp_path))
+    found = await quality(prefix_first(), "prefix first", [SOURCE], 2, lambda _: None)
+    assert found.positions == 2
+    assert 0 <= found.same <= 2
+    assert found.evaluated_per_key < 100
+
+
+def test_make_trace_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.py").write_text(SOURCE)
+    assert app.run(["bench", "make-trace", str(tmp_path / "a.py"), "--to", str(tmp_path / "t.json"), "--characters", "100"]) == 0
+    assert "characters in" in capsys.readouterr().out
+
+
+def test_without_the_peer_the_next_step_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("INFILL_HOME", str(tmp_path))
+    monkeypatch.delenv("INFILL_BENCH_LLAMA", raising=False)
+    assert app.run(["bench", "typing", "--peer"]) == 1
+    assert "infill bench build-peer" in capsys.readouterr().err
