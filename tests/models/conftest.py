@@ -16,7 +16,10 @@ from infill.models import download
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("INFILL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
     monkeypatch.setenv("NO_PROXY", "*")
+    for name in ("OLLAMA_MODELS", "HF_HUB_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
     for name in (
         "HF_TOKEN",
         "HF_HUB_OFFLINE",

@@ -6,7 +6,6 @@ import contextlib
 import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -23,12 +22,16 @@ WORK = """
 import sys
 from infill.errors import InfillError
 from infill.models import download, store
+say = lambda what: print(what, flush=True)
 try:
-    download.fetch("small", again=sys.argv[1] == "again")
+    say("begin")
+    download.fetch("small", lambda progress: say(progress.phase), again=sys.argv[1] == "again")
+    say("here")
     if sys.argv[1] == "remove":
         store.remove("small", force=True)
+        say("gone")
 except InfillError as exc:
-    print(exc.message)
+    say(exc.message)
 """
 
 
@@ -40,34 +43,46 @@ def whole_or_absent() -> bool:
         return False
     with contextlib.suppress(FileNotFoundError):  # removed between the two looks
         assert found.path.read_bytes() == MODEL
-    assert not list(store.models_directory().glob("*/*.part"))
+    assert not list(store.models_directory().glob("[!.]*/*.part"))
     return True
+
+
+def steps(what: str) -> int:
+    """How many times that work says how far it is, left alone."""
+    done = subprocess.run([sys.executable, "-c", WORK, what], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.count("\n")
+
+
+def interrupt(what: str, after: int, chance: random.Random) -> None:
+    """Start that work and kill it, or the process that transfers for it, once it has said that much."""
+    worker = subprocess.Popen([sys.executable, "-c", WORK, what], stdout=subprocess.PIPE, text=True)
+    assert worker.stdout is not None
+    for _ in range(after):
+        worker.stdout.readline()
+        whole_or_absent()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        children = psutil.Process(worker.pid).children()
+        if children and chance.random() < 0.5:
+            children[0].kill()
+            worker.stdout.readline()
+    worker.kill()
+    worker.communicate()
 
 
 @pytest.mark.slow
 def test_fifty_random_interruptions_leave_no_damaged_file(hub: Hub, home: Path) -> None:
     chance = random.Random(7)
     hub.slow = 2_500_000
-    present = 0
-    for number in range(INTERRUPTIONS):
+    most = steps("remove")
+    present = []
+    for _ in range(INTERRUPTIONS):
         if chance.random() < 0.3:
             hub.fault(chance.choice(["drop", "reset", "short", "corrupt", "whole"]), after=chance.randrange(len(MODEL)))
-        worker = subprocess.Popen([sys.executable, "-c", WORK, chance.choice(["fetch", "again", "remove"])], stdout=subprocess.DEVNULL)
-        moment = time.monotonic() + chance.uniform(0.1, 1.2)
-        while time.monotonic() < moment and worker.poll() is None:
-            whole_or_absent()
-            time.sleep(0.02)
-        with contextlib.suppress(psutil.NoSuchProcess):
-            victims = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children()]
-            chance.choice(victims[number % 2 :] or victims).kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            worker.wait(chance.uniform(0, 0.3))
-        worker.kill()
-        worker.wait()
-        present += whole_or_absent()
+        interrupt(chance.choice(["fetch", "again", "remove"]), chance.randint(0, most + 1), chance)
+        present.append(whole_or_absent())
     hub.slow = 0
     hub.faults.clear()
     assert fetch("small") is not None
     assert whole_or_absent()
     assert store.verify("small").size == len(MODEL)
-    assert 0 < present < INTERRUPTIONS, "some were hit before and some after the model was whole"
+    assert set(present) == {True, False}, "some were hit before and some after the model was whole"

@@ -200,8 +200,8 @@ def short(model_id: str) -> str:
 
 def make_id(text: str) -> str:
     """An id made of a file's name."""
-    words = re.sub(r"[^a-z0-9._-]+", "-", text.lower().removesuffix(".gguf")).strip("-._")
-    cleaned = re.sub(r"-\d{5}-of-\d{5}$", "", words)[:100] or "model"
+    whole = re.sub(r"-\d{5}-of-\d{5}$", "", text.lower().removesuffix(".gguf"))
+    cleaned = re.sub(r"[^a-z0-9._-]+", "-", whole).strip("-._")[:100] or "model"
     return f"{cleaned}-file" if PREFIX + cleaned == BUNDLED else cleaned
 
 

@@ -26,6 +26,7 @@ SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "
 STRING, ARRAY = 8, 9
 MOST_ENTRIES = 1 << 28
 """No honest header counts further; a damaged one does."""
+MOST_LAYERS = 10_000
 
 BLOCKS = {
     0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 40), 10: (256, 84), 11: (256, 110),
@@ -283,7 +284,7 @@ def _facts(path: Path, metadata: dict[str, Any], tensors: list[Tensor], file_byt
         return metadata.get(f"{architecture}.{key}", default)
 
     layers = int(of("block_count"))
-    if not layers or not any(tensor.name.startswith("blk.") for tensor in tensors):
+    if not 0 < layers <= MOST_LAYERS or not any(tensor.name.startswith("blk.") for tensor in tensors):
         raise BadModelFile(f"{path.name} holds no language model.", "Choose another file.")
     by_layer, rest, by_type = _sorted(tensors, layers)
     tied = "output.weight" not in rest
