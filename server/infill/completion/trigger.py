@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from infill.completion.types import CompletionRequest
 from infill.settings import Settings
 
 MAY_FOLLOW = frozenset(")]}\"'`;:,> \t\r")
 """What may stand right of the cursor while typing: what editors close by themselves, and punctuation."""
+CLOSING_TAGS = re.compile(r"\s*(?:</[\w:.-]*>\s*)+[)\]};,]*\s*")
+"""What editors of markup close by themselves."""
 LONGEST_LINE = 2000
 """Characters left of the cursor in its line; more is minified or data, and no model continues that."""
 
@@ -25,7 +29,7 @@ def refuses(request: CompletionRequest, settings: Settings) -> str:
 def _too_early(request: CompletionRequest) -> str:
     """Why an automatic suggestion would be in the way; asking by key is always allowed."""
     before, after = request.line_before[-LONGEST_LINE - 1 :], request.line_after[:LONGEST_LINE]
-    if not MAY_FOLLOW.issuperset(after):
+    if not MAY_FOLLOW.issuperset(after) and not CLOSING_TAGS.fullmatch(after):
         return "in the middle of a word" if _is_word(before[-1:]) and _is_word(after[:1]) else "text follows right of the cursor"
     if len(before) > LONGEST_LINE:
         return "the line is too long"
