@@ -68,7 +68,7 @@ def shape_file(size: str, quantization: str = "q4_k_m", say: Callable[[str], Non
 
 def make(size: str, quantization: str, file: Path, say: Callable[[str], None] = lambda _: None) -> None:
     """Write the file of a shape, whole or not at all."""
-    from infill.models import quantize
+    from infill.models.quantize import quantize
 
     file.parent.mkdir(parents=True, exist_ok=True)
     raw, done = (file.with_name(f".{file.stem}-{os.getpid()}-{step}.gguf") for step in ("f16", "quantized"))
@@ -79,7 +79,7 @@ def make(size: str, quantization: str, file: Path, say: Callable[[str], None] = 
             os.replace(raw, file)
             return
         say(f"Quantizing it to {quantization} ...")
-        quantize.quantize(raw, done, quantization)
+        quantize(raw, done, quantization)
         os.replace(done, file)
     finally:
         raw.unlink(missing_ok=True)
