@@ -5,6 +5,7 @@ The engine that answers is started in an empty home, so that the picture shows w
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -46,7 +47,7 @@ def printed(command: str, home: str) -> str:
 
 def draw(screens: list[tuple[str, str]]) -> str:
     """An SVG of a terminal in which the commands were typed."""
-    console = Console(record=True, width=COLUMNS, file=Path(os.devnull).open("w", encoding="utf-8"), force_terminal=True, color_system="truecolor")
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     for command, output in screens:
         console.print(Text.assemble(("$ ", "dim"), (command, "bold")))
         console.print(Text.from_ansi(output.rstrip("\n")))
