@@ -60,8 +60,7 @@ class CodeActions:
 
     async def on_resolve(self, action: types.CodeAction) -> types.CodeAction:
         """The action was chosen: write, and give it its edit. Raises as `Generate.run`."""
-        result = await self._generate.run(_argument(action.data))
-        action.edit = result["edit"]
+        _, action.edit = await self._generate.written(_argument(action.data), action.title)
         return action
 
     def _action(self, offer: Offer) -> types.CodeAction:

@@ -25,6 +25,7 @@ from infill.lsp.documents import Document, Documents
 from infill.lsp.progress import Bar
 from infill.lsp.progress import Progress as Bars
 from infill.lsp.rules import Rules
+from infill.lsp.status import Status
 
 NOTIFY_EVERY = 0.03
 """Seconds between two notifications: faster than the eye, slower than the wire. The first is sent at once."""
@@ -68,7 +69,9 @@ class Generate:
         documents: Documents,
         rules: Rules,
         bars: Bars,
+        status: Status,
         answering: Answering,
+        to_json: Callable[[Any], Any],
     ) -> None:
         self._notify = notify
         self._apply_edit = apply_edit
@@ -76,7 +79,9 @@ class Generate:
         self._documents = documents
         self._rules = rules
         self._bars = bars
+        self._status = status
         self._answering = answering
+        self._to_json = to_json
         self._numbers = itertools.count(1)
 
     def follows_instructions(self) -> bool:
@@ -85,14 +90,18 @@ class Generate:
 
     async def run(self, argument: GenerateArgument) -> dict[str, Any]:
         """Write, stream, and hand the edit back, or apply it. Raises RequestError, ProviderError, ModelError."""
-        document = await self._find(argument)
-        old = readable(str(document.text))
         number = str(next(self._numbers))
-        last = await self._written(number, document, argument, old)
-        edit = self._edit(document, argument, old, last)
+        last, edit = await self.written(argument, number)
         if argument.apply == "edit" and last.text:
             await self._apply(edit)
-        return {"id": number, "text": last.text, "edit": edit, "model": last.model, "notes": list(last.notes)}
+        return {"id": number, "text": last.text, "edit": self._to_json(edit), "model": last.model, "notes": list(last.notes)}
+
+    async def written(self, argument: GenerateArgument, number: str) -> tuple[Progress, types.WorkspaceEdit]:
+        """Write and stream under this number: what was written, and its edit. Raises as `run`."""
+        document = await self._find(argument)
+        old = readable(str(document.text))
+        last = await self._written(number, document, argument, old)
+        return last, self._edit(document, old, last)
 
     async def _find(self, argument: GenerateArgument) -> Document:
         if not argument.uri:
@@ -110,14 +119,14 @@ class Generate:
         writer = Writer(answerer, self._configuration.settings.generate)
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         bar = self._bars.begin("infill: writing code", functools.partial(_stop, task))
-        last = None
+        last, shown = None, 0.0
         try:
-            async with aclosing(writer.write(request)) as progress:
-                shown = 0.0
-                async for last in progress:
-                    if last.done or time.monotonic() - shown >= NOTIFY_EVERY:
-                        shown = time.monotonic()
-                        self._tell(number, last, bar)
+            with self._status.working(self._configuration.settings.generate.deadline_ms):
+                async with aclosing(writer.write(request)) as progress:
+                    async for last in progress:
+                        if last.done or time.monotonic() - shown >= NOTIFY_EVERY:
+                            shown = time.monotonic()
+                            self._tell(number, last, bar)
         finally:
             bar.end()
         if last is None:
@@ -147,7 +156,7 @@ class Generate:
             remote_allowed=not self._rules.known(document).refused,
         )
 
-    def _edit(self, document: Document, argument: GenerateArgument, old: str, last: Progress) -> types.WorkspaceEdit:
+    def _edit(self, document: Document, old: str, last: Progress) -> types.WorkspaceEdit:
         """The edit against the document as it is now. Raises RequestError where the place is gone."""
         current = self._documents.get(document.uri)
         if current is None and document.version:

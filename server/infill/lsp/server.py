@@ -110,7 +110,9 @@ class Server(LanguageServer):
             self.documents,
             self.rules,
             self.bars,
+            self.status,
             self._writing,
+            self.protocol.to_json,
         )
         self.code_actions = CodeActions(self.generate, self.documents)
         self.work = LongWork(self.bars)
@@ -121,6 +123,7 @@ class Server(LanguageServer):
             work=self.work,
             background=self.background,
             folder=self._folder,
+            settled=self.answers.settled,
             chosen=self._chosen,
         )
         self.first_run = FirstRun(self, self.configuration, self.messages, self.models, self.background)

@@ -69,6 +69,10 @@ class Wire(LanguageServerProtocol):
         for method in OURS:
             del self.fm.builtin_features[method]
 
+    def to_json(self, value: Any) -> Any:
+        """An LSP value as plain JSON, for results of our own commands that hold one."""
+        return self._converter.unstructure(value)
+
     def receive(self, body: bytes) -> None:
         """Take one message from the editor."""
         try:

@@ -1,0 +1,238 @@
+"""Generated code through the real server, the real engine and the bundled model: streamed, placed, applied, refused in words."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+from real_editor import PATIENCE, Editor, NewEditor, until
+
+URI = "file:///project/a.py"
+TEXT = "import os\n\n\n# the size of a file in bytes\ndef file_size(path):\n\n\ndef main():\n    print(file_size('x'))\n"
+RESOLVE = types.TextDocumentClientCapabilities(
+    code_action=types.CodeActionClientCapabilities(resolve_support=types.ClientCodeActionResolveOptions(properties=["edit"]))
+)
+
+
+def _watch(editor: Editor) -> list[Any]:
+    parts: list[Any] = []
+
+    @editor.client.feature("infill/generation")
+    def on_generation(params: Any) -> None:
+        parts.append(params)
+
+    return parts
+
+
+def _take_edits(editor: Editor, *, applied: bool = True) -> list[types.WorkspaceEdit]:
+    edits: list[types.WorkspaceEdit] = []
+
+    @editor.client.feature(types.WORKSPACE_APPLY_EDIT)
+    def on_edit(params: types.ApplyWorkspaceEditParams) -> types.ApplyWorkspaceEditResult:
+        edits.append(params.edit)
+        return types.ApplyWorkspaceEditResult(applied=applied)
+
+    return edits
+
+
+def _asked(line: int, character: int, **more: Any) -> dict[str, Any]:
+    return {"uri": URI, "position": {"line": line, "character": character}} | more
+
+
+def _text_edit(edit: Any) -> Any:
+    (change,) = edit["documentChanges"]
+    (only,) = change["edits"]
+    return only
+
+
+async def test_a_signature_is_implemented_streamed_and_handed_back_as_one_edit(editor: Editor) -> None:
+    parts = _watch(editor)
+    editor.open(TEXT)
+    result = await editor.command("infill.generate", _asked(4, 20))
+    assert result["text"].startswith("\n    ")
+    assert "follows no instructions" in result["notes"][0]
+    edit = _text_edit(result["edit"])
+    assert edit["newText"] == result["text"]
+    assert edit["range"]["start"] == {"line": 4, "character": 20}
+    await until(lambda: parts and parts[-1].done)
+    assert {part.id for part in parts} == {result["id"]}
+    assert parts[-1].text == result["text"]
+    assert parts[-1].tokens > 0
+
+
+async def test_apply_edit_asks_the_editor_for_one_change_of_the_right_version(editor: Editor) -> None:
+    edits = _take_edits(editor)
+    editor.open(TEXT)
+    await editor.command("infill.generate", _asked(4, 20, apply="edit"))
+    (edit,) = edits
+    assert edit.document_changes is not None
+    (change,) = edit.document_changes
+    assert isinstance(change, types.TextDocumentEdit)
+    assert change.text_document.version == 1
+
+
+async def test_an_editor_that_does_not_take_the_edit_is_told_of(editor: Editor) -> None:
+    _take_edits(editor, applied=False)
+    editor.open(TEXT)
+    with pytest.raises(JsonRpcException, match="did not take the edit"):
+        await editor.command("infill.generate", _asked(4, 20, apply="edit"))
+
+
+async def _begun(editor: Editor) -> tuple[asyncio.Future[Any], int]:
+    """A generation that is under way, and the engine's pid; the engine stands still until it is told to go on."""
+    await editor.command("infill.generate", _asked(4, 20))
+    pid = (await editor.engine())["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    asked = asyncio.ensure_future(editor.command("infill.generate", _asked(4, 20)))
+    await until(lambda: editor.kinds[-1] == "generating")
+    return asked, pid
+
+
+async def test_an_edit_elsewhere_while_the_code_is_written_moves_the_place(editor: Editor) -> None:
+    editor.open(TEXT)
+    asked, pid = await _begun(editor)
+    editor.type("# one line more\n", 0, 0)
+    os.kill(pid, signal.SIGCONT)
+    edit = _text_edit((await asked)["edit"])
+    assert edit["range"]["start"] == {"line": 5, "character": 20}
+
+
+async def test_an_edit_of_the_place_itself_is_refused_in_words(editor: Editor) -> None:
+    editor.open(TEXT)
+    asked, pid = await _begun(editor)
+    editor.type("  # mine", 4, 20)
+    os.kill(pid, signal.SIGCONT)
+    with pytest.raises(JsonRpcException, match="place was edited"):
+        await asked
+
+
+async def test_a_document_closed_meanwhile_is_told_of(editor: Editor) -> None:
+    editor.open(TEXT)
+    asked, pid = await _begun(editor)
+    editor.client.text_document_did_close(types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(URI)))
+    os.kill(pid, signal.SIGCONT)
+    with pytest.raises(JsonRpcException, match="was closed"):
+        await asked
+
+
+async def test_a_cancelled_generation_stops_and_the_next_one_works(editor: Editor) -> None:
+    parts = _watch(editor)
+    editor.open(TEXT)
+    params = types.ExecuteCommandParams(command="infill.generate", arguments=[_asked(0, 0, instruction="a table")])
+    future = asyncio.ensure_future(editor.client.protocol.send_request_async("workspace/executeCommand", params, msg_id="away"))
+    await until(lambda: parts)
+    editor.client.cancel_request(types.CancelParams(id="away"))
+    with pytest.raises(JsonRpcException, match="Cancelled"):
+        await asyncio.wait_for(future, PATIENCE)
+    engine = await until_idle(editor)
+    assert engine["waiting"] == 0
+    assert (await editor.command("infill.generate", _asked(4, 20)))["text"]
+
+
+async def until_idle(editor: Editor) -> Any:
+    while True:
+        engine = await editor.engine()
+        if engine["state"] != "generating":
+            return engine
+
+
+async def test_while_a_long_generation_runs_completions_elsewhere_still_answer(editor: Editor) -> None:
+    parts = _watch(editor)
+    editor.open(TEXT)
+    editor.open("def add(a, b):\n    return ", uri="file:///project/b.py")
+    await editor.ghosts(1, 11, uri="file:///project/b.py")
+    asked = asyncio.ensure_future(editor.command("infill.generate", _asked(0, 0, instruction="write every function of a calculator")))
+    await until(lambda: parts)
+    editor.type("a", 1, 11, uri="file:///project/b.py")
+    await editor.ghosts(1, 12, uri="file:///project/b.py")
+    assert await asked
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        pytest.param({}, "needs a document", id="no document"),
+        pytest.param({"uri": URI}, "needs a place", id="no place"),
+        pytest.param(_asked(0, 3), "Nothing here says what to write", id="nothing to infer it from"),
+        pytest.param(_asked(0, 0, instruction="x" * 1_000_000), "20,000 are the most", id="an instruction of a megabyte"),
+        pytest.param({"uri": "file:///nowhere/else.py", "position": {"line": 0, "character": 0}}, "else.py", id="a file that is not there"),
+        pytest.param({"uri": "untitled:gone", "position": {"line": 0, "character": 0}}, "no open document", id="a document nobody opened"),
+        pytest.param(_asked(0, 0, apply="maybe"), "apply", id="a wrong argument"),
+        pytest.param(
+            {"uri": URI, "range": {"start": {"line": 0, "character": 0}, "end": {"line": 1, "character": 0}}}, "rewritten", id="no instruction"
+        ),
+    ],
+)
+async def test_what_cannot_be_done_is_a_sentence_and_the_server_lives(editor: Editor, argument: dict[str, Any], sentence: str) -> None:
+    editor.open(TEXT)
+    with pytest.raises(JsonRpcException, match=sentence):
+        await editor.command("infill.generate", argument)
+    assert (await editor.command("infill.status"))["kind"] in {"ready", "error", "warning"}
+
+
+async def test_a_position_in_the_middle_of_a_character_is_moved_to_its_start(editor: Editor) -> None:
+    editor.open("# 😀 smile\n")
+    result = await editor.command("infill.generate", _asked(0, 3, instruction="say it"))
+    assert _text_edit(result["edit"])["range"]["start"]["line"] == 0
+
+
+async def test_a_read_only_file_is_not_written_to(new_editor: NewEditor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    editor = await new_editor()
+    uri = "git:/project/a.py"
+    editor.open(TEXT, uri=uri)
+    with pytest.raises(JsonRpcException, match="read-only"):
+        await editor.command("infill.generate", {"uri": uri, "position": {"line": 4, "character": 20}})
+
+
+async def _actions(editor: Editor, line: int, character: int, until_line: int | None = None) -> list[types.CodeAction]:
+    start = types.Position(line, character)
+    end = types.Position(until_line, 0) if until_line is not None else start
+    params = types.CodeActionParams(types.TextDocumentIdentifier(URI), types.Range(start, end), types.CodeActionContext([]))
+    found = await asyncio.wait_for(editor.client.text_document_code_action_async(params), PATIENCE)
+    return [action for action in found or () if isinstance(action, types.CodeAction)]
+
+
+async def test_code_actions_are_offered_where_they_make_sense(new_editor: NewEditor) -> None:
+    editor = await new_editor(text_document=RESOLVE)
+    editor.open(TEXT)
+    assert [action.title for action in await _actions(editor, 3, 5)] == ["Generate from this comment"]
+    assert [action.title for action in await _actions(editor, 4, 5)] == ["Implement this function", "Write a docstring"]
+    assert await _actions(editor, 0, 3) == []
+
+
+async def test_what_the_model_cannot_do_is_offered_disabled_with_the_reason(new_editor: NewEditor) -> None:
+    editor = await new_editor(text_document=RESOLVE)
+    editor.open(TEXT)
+    docstring = (await _actions(editor, 4, 5))[1]
+    assert docstring.disabled is not None
+    assert "follows no instructions" in docstring.disabled.reason
+    (rewrite,) = await _actions(editor, 3, 0, until_line=5)
+    assert rewrite.title == "Rewrite selection..."
+    assert rewrite.disabled is not None
+
+
+async def test_an_editor_that_resolves_gets_the_edit_only_when_the_action_is_chosen(new_editor: NewEditor) -> None:
+    editor = await new_editor(text_document=RESOLVE)
+    editor.open(TEXT)
+    action = (await _actions(editor, 4, 5))[0]
+    assert action.edit is None
+    assert action.command is None
+    resolved = await asyncio.wait_for(editor.client.code_action_resolve_async(action), PATIENCE)
+    assert resolved.edit is not None
+    assert resolved.edit.document_changes
+
+
+async def test_an_editor_that_does_not_resolve_gets_a_command(editor: Editor) -> None:
+    editor.open(TEXT)
+    at = types.Position(3, 5)
+    params = types.CodeActionParams(types.TextDocumentIdentifier(URI), types.Range(at, at), types.CodeActionContext([]))
+    found = await asyncio.wait_for(editor.client.text_document_code_action_async(params), PATIENCE)
+    # the client library takes an action that carries a command for the bare command
+    assert [type(action) for action in found or ()] == [types.Command]
+    assert [action.title for action in found or ()] == ["Generate from this comment"]
