@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from pytest_lsp import LanguageClient, make_test_lsp_client
 from real_editor import Editor, NewEditor
 
 from infill.engine import transport
+
+SERVER = (sys.executable, "-m", "infill", "lsp")
 
 
 @pytest.fixture
@@ -40,10 +42,10 @@ async def new_editor(home: Path) -> AsyncIterator[NewEditor]:
     """Starts a server; with `start=False` nothing has been said to it yet."""
     clients: list[LanguageClient] = []
 
-    async def make(*, start: bool = True, environment: dict[str, str] | None = None, **initialize: Any) -> Editor:
+    async def make(*, start: bool = True, command: Sequence[str] = SERVER, **initialize: Any) -> Editor:
         client = make_test_lsp_client()
         clients.append(client)
-        await client.start_io(sys.executable, "-m", "infill", "lsp", env=dict(os.environ) | (environment or {}))
+        await client.start_io(*command, env=dict(os.environ))
         editor = Editor(client, home)
         if start:
             await editor.start(**initialize)

@@ -28,6 +28,15 @@ class Editor:
         self.statuses: list[Any] = []
         self.versions: dict[str, int] = {}
 
+        self.answer = ""
+        """What the user chooses when asked."""
+        self.questions: list[types.ShowMessageRequestParams] = []
+
+        @client.feature(types.WINDOW_SHOW_MESSAGE_REQUEST)
+        def on_question(params: types.ShowMessageRequestParams) -> types.MessageActionItem | None:
+            self.questions.append(params)
+            return types.MessageActionItem(title=self.answer) if self.answer else None
+
         @client.feature("infill/status")
         def on_status(params: Any) -> None:
             self.statuses.append(params)

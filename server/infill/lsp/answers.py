@@ -5,10 +5,13 @@ Trouble becomes status, and a message where the user can do something about it; 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 from lsprotocol import types
@@ -92,6 +95,7 @@ class Answers:
         """Told of every answer that has suggestions, and its language."""
         self._given: OrderedDict[str, Given] = OrderedDict()
         self._numbers = itertools.count(1)
+        self._running: set[asyncio.Task[Any]] = set()
 
     async def ask(self, uri: str, position: types.Position, *, automatic: bool, popup: types.SelectedCompletionInfo | None = None) -> Answer | None:
         """What belongs at `position`; None where the document changed meanwhile. Raises RequestError for a document that is not there."""
@@ -103,7 +107,7 @@ class Answers:
             return None
         at, until, selected = _place(document, position, popup)
         request = self._snapshots.take(document, at, verdict, until=until, automatic=automatic, selected=selected)
-        with self._status.working(self._configuration.settings.completion.deadline_ms):
+        with self._status.working(self._configuration.settings.completion.deadline_ms), self._counted():
             outcome = await self._answer(request)
         self._status.answered(outcome)
         if document.version != version:
@@ -123,6 +127,23 @@ class Answers:
             self._status.failed(exc)
             self._messages.trouble(exc)
             return Outcome(reason=exc.message)
+
+    async def settled(self, seconds: float) -> None:
+        """Wait, so long at most, until all that is being asked now has been answered."""
+        if running := tuple(self._running):
+            await asyncio.wait(running, timeout=seconds)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        task = asyncio.current_task()
+        if task is None:
+            yield
+            return
+        self._running.add(task)
+        try:
+            yield
+        finally:
+            self._running.discard(task)
 
     def give(self, answer: Answer, suggestion: Suggestion) -> types.Command:
         """Remember a suggestion; the command with which the editor says that it was accepted."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -70,6 +70,7 @@ class ModelCommands:
         work: LongWork,
         background: Background,
         folder: Callable[[], Path | None],
+        settled: Callable[[float], Awaitable[None]],
         chosen: Callable[[], None],
     ) -> None:
         self._provision = provision
@@ -78,6 +79,7 @@ class ModelCommands:
         self._work = work
         self._background = background
         self._folder = folder
+        self._settled = settled
         self._chosen = chosen
         """Called when another model was chosen."""
         self._downloading: dict[str, float] = {}
@@ -97,12 +99,11 @@ class ModelCommands:
         model = argument.model if ":" in argument.model else f"{argument.provider or LOCAL}:{argument.model}"
         workspace = self._workspace_for(argument.scope)
         before = self._provision.model()
-        loaded = await self._loaded()
         if argument.role == "complete":
-            await self._get_ready(model, loaded)
+            await self._get_ready(model)
         model = await asyncio.to_thread(self._remember, model, argument.role, workspace)
         self._chosen()
-        if argument.role == "complete" and before != model and before in loaded:
+        if argument.role == "complete" and before != model and before.startswith(f"{LOCAL}:"):
             self._background.start(self._leave(before), "giving back a model's memory")
         return {"model": model, "message": self._told(model, argument)}
 
@@ -198,11 +199,11 @@ class ModelCommands:
             return []
         return [model.model for model in engine.models] if engine is not None else []
 
-    async def _get_ready(self, model: str, loaded: list[str]) -> None:
+    async def _get_ready(self, model: str) -> None:
         """Where a model is in memory, the new one is put there before it is chosen; else choosing loads nothing. Raises ModelError."""
         if not model.startswith(f"{LOCAL}:"):
             return
-        if loaded or self._configuration.settings.engine.preload:
+        if await self._loaded() or self._configuration.settings.engine.preload:
             await self._provision.local.load(model)
 
     def _remember(self, model: str, role: state.Role, workspace: str | None) -> str:
@@ -214,17 +215,12 @@ class ModelCommands:
         return listing.use(model, role, workspace)
 
     async def _leave(self, model: str) -> None:
-        """Give a model's memory back once nothing is under way, unless another window may be using it."""
-        local = self._provision.local
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + LEAVE_OLD_SECONDS
-        while (engine := await local.status()) is not None and loop.time() < deadline:
-            if len(engine.clients) > 1:
-                return  # the engine itself gives back what nobody has used for a while
-            if engine.state != "generating" and not engine.waiting:
-                break
-            await asyncio.sleep(0.05)
-        await local.unload(model)
+        """Give a model's memory back once what it was asked is answered, unless another window may be using it."""
+        await self._settled(LEAVE_OLD_SECONDS)
+        engine = await self._provision.local.status()
+        # with other windows, the engine itself gives back what nobody has used for a while
+        if engine is not None and len(engine.clients) == 1 and model != self._provision.model():
+            await self._provision.local.unload(model)
 
     async def _unload(self, model: str) -> None:
         full_id = model if model.startswith(f"{LOCAL}:") else f"{LOCAL}:{model}"
