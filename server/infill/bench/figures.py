@@ -164,7 +164,9 @@ async def question(editor: InfillEditor, document: Document) -> Question:
     spent = float(account.get("evaluateMs") or 0) + float(account.get("generateMs") or 0)
     ghost = editor.ghost_of(items[0], document) if items else None
     text = str(ghost["text"]) if ghost else ""
-    return Question((at - began) * 1000, str(told.get("source", "")), text, spent, float(told.get("waitedMs") or 0))
+    # an answer of the model of which nothing was worth showing was an answer all the same
+    source = "model" if told.get("cache") == "miss" and account else str(told.get("source", ""))
+    return Question((at - began) * 1000, source, text, spent, float(told.get("waitedMs") or 0))
 
 
 async def _typed_along(editor: InfillEditor, document: Document) -> list[float]:

@@ -96,11 +96,11 @@ async def _threads(driven: Driven) -> int:
 async def _rounds(driven: Driven, text: str, rounds: int, measured: Weights) -> tuple[list[float], list[float], list[float], int]:
     evaluations, generations, firsts, size = [], [], [], 0
     tokens = min(PROMPT_TOKENS, measured.trained_context * 2 // 3)
-    characters = await _characters_for(driven, _shuffled(text, -1), tokens)
+    characters = await _characters_for(driven, shuffled(text, -1), tokens)
     for number in range(rounds):
         # the words come in another order each time: the engine finds again whatever it has seen, wherever that stands
-        whole = await driven.ask(_shuffled(text, number)[:characters], slot=f"whole-{number}", tokens=1)
-        short = await driven.ask(_shuffled(text, -2 - number)[:SHORT_CHARACTERS], slot=f"short-{number}", tokens=GENERATED_TOKENS)
+        whole = await driven.ask(shuffled(text, number)[:characters], slot=f"whole-{number}", tokens=1)
+        short = await driven.ask(shuffled(text, -2 - number)[:SHORT_CHARACTERS], slot=f"short-{number}", tokens=GENERATED_TOKENS)
         size = max(size, resident(psutil.Process(driven.client.pid)))
         spent, made = whole.done.timings, short.done.timings
         if spent.evaluate_ms and made.generate_ms:
@@ -114,7 +114,8 @@ async def _rounds(driven: Driven, text: str, rounds: int, measured: Weights) -> 
     return evaluations, generations, firsts, size
 
 
-def _shuffled(text: str, seed: int) -> str:
+def shuffled(text: str, seed: int) -> str:
+    """Its words in another order: a prompt of which nothing is known."""
     words = text.split()
     random.Random(seed).shuffle(words)
     return " ".join(words)

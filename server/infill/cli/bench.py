@@ -216,3 +216,21 @@ def quality(
         output.json(found)
     else:
         _print_rows(tables.quality_rows(found), False)
+
+
+@app.command(help="Measure how the cost of a key grows with the file, the window, the number of editors and the model.")
+def scaling(
+    model: list[str] = typer.Option(["bundled", "0.5b"], "--model", help=MODELS),
+    as_json: bool = typer.Option(False, "--json", help="Print everything."),
+) -> None:
+    from infill.bench import machine
+    from infill.bench import scaling as bench
+    from infill.bench.weights import weights
+
+    here = machine.machine()
+    costs = asyncio.run(bench.scaling([weights(name, output.note) for name in model], output.note))
+    if as_json:
+        output.json({"machine": here, "costs": costs})
+        return
+    output.note(here.sentence)
+    output.table(bench.COLUMNS, [bench.cells(cost) for cost in costs])
