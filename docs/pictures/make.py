@@ -1,4 +1,4 @@
-"""Makes the README's picture from the real thing: runs the commands in a terminal of their own and draws what they printed. `python docs/pictures/make.py`
+"""Makes the README's picture from the real thing, by `python docs/pictures/make.py`: draws what the commands printed.
 
 The engine that answers is started in an empty home, so that the picture shows what a newcomer sees.
 """
