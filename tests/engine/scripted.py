@@ -47,7 +47,7 @@ class Scripted:
         yield from self._work(ask, ask.stop.max_tokens)
 
     def _work(self, ask: Complete | Warm | Generate, steps: int) -> Iterator[Text | Done | None]:
-        world = self._world
+        world, finished = self._world, False
         world.log.append(f"begin {self.name} {ask.slot}")
         try:
             for number in range(steps):
@@ -57,10 +57,14 @@ class Scripted:
                 world.log.append(f"step {ask.slot}")
                 self._compute(ask.slot)
                 yield Text(id=ask.id, text=f"{self.name}{number}\n")
+            finished = True
             yield Done(id=ask.id, finishes=(Finish(why="length"),))
         except GeneratorExit:
-            world.log.append(f"closed {ask.slot}")
+            if not finished:
+                world.log.append(f"closed {ask.slot}")
             raise
+        finally:
+            world.tidied.append((ask.slot, threading.current_thread().name))
 
     def _compute(self, slot: str) -> None:
         """Wait for the gate, as llama_decode computes: until it is done, or told to stop (unless it hangs)."""
@@ -113,6 +117,8 @@ class World:
         """Model -> what its loading waits for."""
         self.room = 2
         """How many models fit into memory."""
+        self.tidied: list[tuple[str, str]] = []
+        """Slots that were put in order, and by which thread."""
         self.largest_context = 8192
         self.loaded: list[Scripted] = []
         self.hung = asyncio.Event()

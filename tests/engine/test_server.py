@@ -10,6 +10,7 @@ from scripted import A, B, World, answer, ask, begin, serving
 
 from infill.ask import Stop
 from infill.engine import server as engine_server
+from infill.engine import transport
 from infill.engine import worker as engine_worker
 from infill.engine.protocol import Changed, Done, Generate, Text, Warm
 from infill.engine.server import Server
@@ -87,6 +88,20 @@ async def test_what_goes_wrong_in_one_request_ends_that_request_alone(world):
     with pytest.raises(DoesNotFit, match="not enough memory"):
         await answer(client, ask("bad.py"))
     assert (await answer(client, ask()))[0]
+
+
+async def test_the_cache_is_put_in_order_by_the_thread_that_computes_and_by_no_other(world):
+    client = await world.client()
+    await answer(client, ask("whole.py"))
+    world.trouble["bad.py"] = ZeroDivisionError()
+    with pytest.raises(ProviderError):
+        await answer(client, ask("bad.py"))
+    stream = client.complete(ask("stopped.py", tokens=50))
+    await anext(stream)
+    await stream.aclose()
+    await client.status()
+    await world.until(lambda: len(world.tidied) == 3)
+    assert world.tidied == [("whole.py", "inference"), ("bad.py", "inference"), ("stopped.py", "inference")]
 
 
 # ---- turns
@@ -326,3 +341,13 @@ async def test_what_is_asked_while_the_engine_leaves_was_not_heard_and_is_asked_
     with pytest.raises(ProviderUnavailable, match="has left, because it was time"):
         await answer(client, ask())
     assert world.log.count("load local:a") == 1
+
+
+async def test_an_engine_that_nobody_can_find_any_more_leaves(engine):
+    world, server = engine
+    client = await world.client()
+    transport.place().socket.unlink()
+    assert (await answer(client, ask()))[0], "whoever is connected is still served"
+    await client.aclose()
+    await world.until(server._reason.done)
+    assert "removed" in server._reason.result()

@@ -364,6 +364,9 @@ class Server:
         if minutes and left <= 0 and not busy:
             self.leave(f"nobody has asked anything for {minutes:g} minutes")
             return
+        if not self._clients and not self._where.door.exists():
+            self.leave("its directory was removed, so that nobody can find it any more")
+            return
         if minutes:
             self._spawn(self._residents.unload_unused(time.monotonic() - minutes * 60))
         self._alarm = self._loop.call_later(min(60.0, max(0.05, left)) if minutes else 60.0, self._look_at_the_clock)

@@ -55,6 +55,11 @@ class Place(msgspec.Struct, frozen=True):
         return self._named("json")
 
     @property
+    def door(self) -> Path:
+        """The file through which clients find the engine."""
+        return self.socket if self.kind == "unix" else self.status
+
+    @property
     def life_lock(self) -> Path:
         """Held by the engine as long as it lives."""
         return self._named("lock")

@@ -299,6 +299,9 @@ class Worker:
             self._queue.ran(job, self._last - self._since)
             self._current = None
             self._passed(job, piece)
+        if job.last is not None and job.steps is not None:
+            # here and now: left to the garbage collector, a generator would put its cache in order in whatever thread drops it
+            _closing(job.steps)()
 
     def _begun(self, job: Job) -> Steps:
         if job.steps is None:
@@ -326,8 +329,6 @@ class Worker:
             job.last = piece
             self._send(job, [*job.held(self._last), piece])
         elif job.last is not None:
-            if job.steps is not None:
-                self._calls.append(_closing(job.steps))
             self._post(job.deliver, job.last)
         elif piece is not None and (texts := job.saw(piece, self._last)):
             self._send(job, texts)
