@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,14 +16,20 @@ import pytest
 from asking import KEY
 
 from infill import paths
+from infill.engine import launch
 
 
 @pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A home of its own for each test; an engine that was started in it is ended with it."""
     monkeypatch.setenv("INFILL_HOME", str(tmp_path / "home"))
     for name in (*(f"{scheme}_{word}" for scheme in ("HTTP", "HTTPS", "ALL", "NO") for word in ("PROXY",)), "INFILL_OFFLINE", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+    yield
+    if (engine := launch.running()) is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(engine.pid, signal.SIGTERM)
 
 
 @pytest.fixture(scope="session")
