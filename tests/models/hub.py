@@ -96,7 +96,7 @@ class Hub:
         self.release = threading.Event()
         self.sent = 0
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), {"hub": self}))
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -149,155 +149,155 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    """Answers for one hub: `Hub` gives each a subclass of its own."""
 
-        def do_HEAD(self) -> None:
-            self._route()
+    hub: Hub
+    protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:
-            self._route()
+    def do_HEAD(self) -> None:
+        self._route()
 
-        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - named so by the library
-            """Nothing: a test's output is its own."""
+    def do_GET(self) -> None:
+        self._route()
 
-        def _route(self) -> None:
-            path = self.path.partition("?")[0]
-            get = self.headers.get
-            hub.requests.append(Seen(self.command, path, get("Range", ""), get("Authorization", ""), get("Host", "")))
-            try:
-                if found := re.fullmatch(r"/cdn/([^/]+/[^/]+)/(.+)", path):
-                    self._content(*found.groups())
-                elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
-                    self._resolve(*found.groups())
-                elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)", path):
-                    self._tree(*found.groups())
-                elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/([^/]+))?", path):
-                    self._info(found[1], found[2] or "main")
-                else:
-                    self._refuse(404, "RepoNotFound")
-            except (BrokenPipeError, ConnectionResetError):
-                self.close_connection = True
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - named so by the library
+        """Nothing: a test's output is its own."""
 
-        def _refused(self, repository: str, revision: str) -> bool:
-            if fault := hub.next_fault(hub.metadata_faults):
-                self._refuse(fault.status, "", fault.headers)
-            elif refusal := hub.refusals.get(repository):
-                self._refuse(*refusal)
-            elif hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
-                self._refuse(401, "RepoNotFound")
-            elif repository not in hub.revisions:
-                self._refuse(401, "RepoNotFound")  # the real hub does not tell a private repository from a missing one
-            elif revision not in hub.revisions[repository]:
-                self._refuse(404, "RevisionNotFound")
+    def _route(self) -> None:
+        path = self.path.partition("?")[0]
+        get = self.headers.get
+        self.hub.requests.append(Seen(self.command, path, get("Range", ""), get("Authorization", ""), get("Host", "")))
+        try:
+            if found := re.fullmatch(r"/cdn/([^/]+/[^/]+)/(.+)", path):
+                self._content(*found.groups())
+            elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+                self._resolve(*found.groups())
+            elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)", path):
+                self._tree(*found.groups())
+            elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/([^/]+))?", path):
+                self._info(found[1], found[2] or "main")
             else:
-                return False
-            return True
-
-        def _resolve(self, repository: str, revision: str, name: str) -> None:
-            if self._refused(repository, revision):
-                return
-            stored = hub.files.get((repository, name))
-            if stored is None:
-                self._refuse(404, "EntryNotFound", {"X-Repo-Commit": _commit(hub, repository)})
-                return
-            self.send_response(302)
-            self.send_header("X-Repo-Commit", _commit(hub, repository))
-            self.send_header("X-Linked-Etag" if stored.lfs else "ETag", f'"{stored.etag}"')
-            self.send_header("X-Linked-Size", str(stored.size))
-            self.send_header("Location", f"http://localhost:{hub.port}/cdn/{repository}/{name}")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def _tree(self, repository: str, revision: str) -> None:
-            if self._refused(repository, revision):
-                return
-            listed = [
-                {
-                    "type": "file",
-                    "oid": "0" * 40,
-                    "size": stored.size,
-                    "path": name,
-                    "lfs": {"oid": stored.etag, "size": stored.size, "pointerSize": 135},
-                }
-                for (owner, name), stored in sorted(hub.files.items())
-                if owner == repository
-            ]
-            self._json(listed)
-
-        def _info(self, repository: str, revision: str) -> None:
-            if self._refused(repository, revision):
-                return
-            siblings = [{"rfilename": name} for owner, name in sorted(hub.files) if owner == repository]
-            self._json({"_id": "0", "id": repository, "modelId": repository, "sha": _commit(hub, repository), "siblings": siblings, "tags": []})
-
-        def _json(self, value: Any) -> None:
-            body = json.dumps(value).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        def _refuse(self, status: int, code: str = "", headers: dict[str, str] | None = None) -> None:
-            self.send_response(status)
-            if code:
-                self.send_header("X-Error-Code", code)
-            for name, value in (headers or {}).items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def _content(self, repository: str, name: str) -> None:
-            stored = hub.files[repository, name]
-            fault = hub.next_fault(hub.faults) if self.command == "GET" else None
-            if fault and fault.kind == "status":
-                self._refuse(fault.status, "", fault.headers)
-                return
-            wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-            start = int(wanted[1]) if wanted and not (fault and fault.kind == "whole") else 0
-            if wanted and start >= stored.size:
-                self._refuse(416, "", {"Content-Range": f"bytes */{stored.size}"})
-                return
-            end = min(stored.size, start + fault.after) if fault and fault.kind == "short" else stored.size
-            self.send_response(206 if start else 200)
-            self.send_header("Accept-Ranges", "bytes")
-            self.send_header("Content-Length", str(end - start))
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{end - 1}/{stored.size}")
-            self.end_headers()
-            if self.command == "GET":
-                self._send(stored, start, end, fault)
-
-        def _send(self, stored: Stored, start: int, end: int, fault: Fault | None) -> None:
-            began, sent = time.monotonic(), 0
-            for piece in stored.read(start, end):
-                chunk = piece
-                if fault and fault.kind in ("drop", "reset", "stall") and sent + len(chunk) > fault.after:
-                    self.wfile.write(chunk[: max(0, fault.after - sent)])
-                    self._break(fault)
-                    return
-                if fault and fault.kind == "corrupt" and sent <= fault.after < sent + len(chunk):
-                    at = fault.after - sent
-                    chunk = chunk[:at] + bytes([chunk[at] ^ 0xFF]) + chunk[at + 1 :]
-                self.wfile.write(chunk)
-                sent += len(chunk)
-                hub.sent += len(chunk)
-                while hub.slow and sent / hub.slow > time.monotonic() - began:
-                    time.sleep(0.005)
-
-        def _break(self, fault: Fault) -> None:
-            self.wfile.flush()
+                self._refuse(404, "RepoNotFound")
+        except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
-            if fault.kind == "stall":
-                hub.release.wait(60)
-            elif fault.kind == "reset":
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.connection.close()
 
-    return Handler
+    def _refused(self, repository: str, revision: str) -> bool:
+        if fault := self.hub.next_fault(self.hub.metadata_faults):
+            self._refuse(fault.status, "", fault.headers)
+        elif refusal := self.hub.refusals.get(repository):
+            self._refuse(*refusal)
+        elif self.hub.token and self.headers.get("Authorization") != f"Bearer {self.hub.token}":
+            self._refuse(401, "RepoNotFound")
+        elif repository not in self.hub.revisions:
+            self._refuse(401, "RepoNotFound")  # the real hub does not tell a private repository from a missing one
+        elif revision not in self.hub.revisions[repository]:
+            self._refuse(404, "RevisionNotFound")
+        else:
+            return False
+        return True
+
+    def _resolve(self, repository: str, revision: str, name: str) -> None:
+        if self._refused(repository, revision):
+            return
+        stored = self.hub.files.get((repository, name))
+        if stored is None:
+            self._refuse(404, "EntryNotFound", {"X-Repo-Commit": _commit(self.hub, repository)})
+            return
+        self.send_response(302)
+        self.send_header("X-Repo-Commit", _commit(self.hub, repository))
+        self.send_header("X-Linked-Etag" if stored.lfs else "ETag", f'"{stored.etag}"')
+        self.send_header("X-Linked-Size", str(stored.size))
+        self.send_header("Location", f"http://localhost:{self.hub.port}/cdn/{repository}/{name}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _tree(self, repository: str, revision: str) -> None:
+        if self._refused(repository, revision):
+            return
+        listed = [
+            {
+                "type": "file",
+                "oid": "0" * 40,
+                "size": stored.size,
+                "path": name,
+                "lfs": {"oid": stored.etag, "size": stored.size, "pointerSize": 135},
+            }
+            for (owner, name), stored in sorted(self.hub.files.items())
+            if owner == repository
+        ]
+        self._json(listed)
+
+    def _info(self, repository: str, revision: str) -> None:
+        if self._refused(repository, revision):
+            return
+        siblings = [{"rfilename": name} for owner, name in sorted(self.hub.files) if owner == repository]
+        self._json({"_id": "0", "id": repository, "modelId": repository, "sha": _commit(self.hub, repository), "siblings": siblings, "tags": []})
+
+    def _json(self, value: Any) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def _refuse(self, status: int, code: str = "", headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        if code:
+            self.send_header("X-Error-Code", code)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _content(self, repository: str, name: str) -> None:
+        stored = self.hub.files[repository, name]
+        fault = self.hub.next_fault(self.hub.faults) if self.command == "GET" else None
+        if fault and fault.kind == "status":
+            self._refuse(fault.status, "", fault.headers)
+            return
+        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(wanted[1]) if wanted and not (fault and fault.kind == "whole") else 0
+        if wanted and start >= stored.size:
+            self._refuse(416, "", {"Content-Range": f"bytes */{stored.size}"})
+            return
+        end = min(stored.size, start + fault.after) if fault and fault.kind == "short" else stored.size
+        self.send_response(206 if start else 200)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(end - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{stored.size}")
+        self.end_headers()
+        if self.command == "GET":
+            self._send(stored, start, end, fault)
+
+    def _send(self, stored: Stored, start: int, end: int, fault: Fault | None) -> None:
+        began, sent = time.monotonic(), 0
+        for piece in stored.read(start, end):
+            chunk = piece
+            if fault and fault.kind in ("drop", "reset", "stall") and sent + len(chunk) > fault.after:
+                self.wfile.write(chunk[: max(0, fault.after - sent)])
+                self._break(fault)
+                return
+            if fault and fault.kind == "corrupt" and sent <= fault.after < sent + len(chunk):
+                at = fault.after - sent
+                chunk = chunk[:at] + bytes([chunk[at] ^ 0xFF]) + chunk[at + 1 :]
+            self.wfile.write(chunk)
+            sent += len(chunk)
+            self.hub.sent += len(chunk)
+            while self.hub.slow and sent / self.hub.slow > time.monotonic() - began:
+                time.sleep(0.005)
+
+    def _break(self, fault: Fault) -> None:
+        self.wfile.flush()
+        self.close_connection = True
+        if fault.kind == "stall":
+            self.hub.release.wait(60)
+        elif fault.kind == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
 
 
 def _commit(hub: Hub, repository: str) -> str:

@@ -102,7 +102,7 @@ def main(arguments: list[str]) -> int:
         plan = Plan(context=1024, threads=threads, threads_batch=threads)
         tries = [measure(path, plan, 64, QUICK_GENERATED) for _ in range(3)]
         if error := tries[0].error:
-            sys.stderr.write(error)
+            os.write(2, error.encode())
             return 1
         best = max(each.generate_per_second for each in tries)
         os.write(out, msgspec.json.encode({"bundled_per_second": best, "copied_per_second": copied_per_second()}) + b"\n")
