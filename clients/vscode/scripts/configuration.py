@@ -20,7 +20,7 @@ OWN: dict[str, Any] = {
         "type": "array",
         "items": {"type": "string"},
         "default": [],
-        "scope": "machine-overridable",
+        "scope": "machine",
         "markdownDescription": 'Command that starts the server, such as `["/home/me/.venv/bin/infill"]`. Empty: it is looked for.',
     },
     "infill.server.package": {
