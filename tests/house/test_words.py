@@ -11,7 +11,7 @@ UNFINISHED = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "X" * 3 + r"\b", "r
 ELSEWHERE = re.compile("|".join((r"\.\./" + "shared", "/work" + "/", "/tmp" + "/w/")))
 TOP_LEVEL = {"pyproject.toml", "README.md", "models.toml", "server", "clients", "tests", "docs", "LICENSE", "CHANGELOG.md", "check"}
 TEXT = {".py", ".md", ".toml", ".json", ".ts", ".js", ".mjs", ".lua", ".txt", ".yml", ".yaml", ".sh", ".html", ".css", ".vim", ".el", ""}
-ASSERTING = re.compile(r"^_?(check|assert|raises|fail|expect|warns|until)")
+ASSERTING = re.compile(r"^_?(check|assert|raises|fail|expect|warns|until|run_state_machine)")
 
 
 def _lines(files: list[Path], pattern: re.Pattern[str]) -> list[str]:
