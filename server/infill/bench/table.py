@@ -18,6 +18,7 @@ from infill.bench.ours import InfillEditor, engine_pid, settings_for
 from infill.bench.processes import private
 from infill.bench.recorder import Recorder
 from infill.bench.targets import Row
+from infill.bench.trace import Trace
 from infill.bench.typing import Comparison, Run, Wishes, middle
 from infill.bench.weights import Weights, home, prefix_first
 from infill.errors import InfillError
@@ -53,6 +54,7 @@ class Subjects(msgspec.Struct, frozen=True, kw_only=True):
     """The shape of 0.5B."""
     large: Weights
     """The shape of 1.5B."""
+    trace: Trace
     llama_bench: Path
     held: Path | None = None
     positions: int = 400
@@ -79,7 +81,7 @@ class _Table:
 
     async def typing(self) -> list[Row]:
         for one in (self.subjects.small, self.subjects.large, self.subjects.bundled):
-            self.comparisons.append(await typing.compare(one, traces.default(), self.wishes, self.say))
+            self.comparisons.append(await typing.compare(one, self.subjects.trace, self.wishes, self.say))
         return [*typing_rows(self.comparisons), accept_row(self.comparisons)]
 
     async def speed(self) -> list[Row]:

@@ -160,7 +160,8 @@ def table(
     shapes: list[str] = typer.Option(["0.5b", "1.5b"], "--shape", help="The small and the large model: shapes, or *.gguf files."),
     held: Path | None = typer.Option(None, "--held", help="A JSON list of texts that the bundled model does not know; default: this program's own."),
     positions: int = typer.Option(400, "--positions", min=1, help="Places in those texts for quality."),
-    runs: int = typer.Option(3, "--runs", min=1, help="How often the trace is played to each side."),
+    trace: Path | None = typer.Option(None, "--trace", help="A trace made by `make-trace`; default: the one that comes with the bench."),
+    runs: int = typer.Option(2, "--runs", min=1, help="How often the trace is played to each side."),
     rounds: int = typer.Option(5, "--rounds", min=1, help="How often speed and cancelling are measured."),
     threads: int | None = typer.Option(None, "--threads", min=1, help="Threads of both sides; default: as each chooses."),
     tokens: int | None = typer.Option(None, "--tokens", min=1, help="Generate at most this many on both sides; default: as each does in life."),
@@ -179,11 +180,19 @@ def table(
     wishes = players.Wishes(runs=runs, threads=threads, tokens=tokens, peer=str(peer_build.needed("llama-server")))
     small, large = (weights(name, output.note) for name in shapes)
     bundled = weights("bundled")
+    played = traces.default() if trace is None else traces.load(trace)
     subjects = bench.Subjects(
-        bundled=bundled, small=small, large=large, llama_bench=peer_build.needed("llama-bench"), held=held, positions=positions, rounds=rounds
+        bundled=bundled,
+        small=small,
+        large=large,
+        trace=played,
+        llama_bench=peer_build.needed("llama-bench"),
+        held=held,
+        positions=positions,
+        rounds=rounds,
     )
     measured = asyncio.run(bench.everything(subjects, wishes, output.note))
-    _write_table(to, measured, here, traces.default(), wishes)
+    _write_table(to, measured, here, played, wishes)
     _print_rows(list(measured.rows), as_json)
 
 
