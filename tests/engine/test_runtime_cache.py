@@ -294,3 +294,13 @@ def test_drafts_survive_that_another_document_is_served_in_between(spm: Asker) -
         spm(SOURCE[:300], "", slot="other", stop=Stop(max_tokens=2))
         shown += event.text if isinstance(event, Text) else ""
     assert shown == expected
+
+
+def test_keys_moved_without_llama_cpp_are_those_that_it_would_have_made(psm: Asker) -> None:
+    psm.runtime._speed.costs = lambda target: decoding_prices()  # type: ignore[method-assign]
+    quick = [psm(SOURCE[:end], SOURCE[700:1200]) for end in (600, 640, 650, 660)]
+    assert psm.runtime._context._rotation_tried
+    assert psm.runtime._context._rotation is not None
+    psm.empty().runtime._context._rotation = None
+    by_llama = [psm(SOURCE[:end], SOURCE[700:1200]) for end in (600, 640, 650, 660)]
+    assert max(divergence(one, other) for one, other in zip(quick, by_llama, strict=True)) < 1e-5

@@ -99,20 +99,22 @@ class Generation:
         self._start(sequence, position, count, branch)
         waiting: list[Piece] = []
         looked = 0.0
-        while growing := self._growing():
-            for candidate in growing:
-                waiting += self._choose(candidate, count, branch)
+        growing = self._growing()
+        while growing:
+            new = [piece for candidate in growing for piece in self._choose(candidate, count, branch)]
+            waiting += new
             self._known = None
             now = time.monotonic()
             if now >= self._deadline:
                 self._end("deadline")
-            if now - looked > PAUSE or not self._growing() or any("\n" in text for _, text in waiting):
+            growing = self._growing()
+            if now - looked > PAUSE or not growing or any("\n" in text for _, text in new):
                 batches = self._context.batches
                 yield tuple(waiting)
                 waiting, looked = [], time.monotonic()
                 if self._context.batches != batches:
                     self._forget_drafts()
-            while not self._evaluate(self._growing()):
+            while not self._evaluate(growing):
                 yield ()
 
     def _growing(self) -> list[Candidate]:

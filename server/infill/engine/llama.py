@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,12 +19,15 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
+from infill.engine.rotation import Rotation
 from infill.errors import BadModelFile, DoesNotFit, InfillError, ProviderUnavailable
 from infill.models.fit import Plan
 
 log = logging.getLogger("infill.llama")
 
 VERSION = f"llama-cpp-python {llama_cpp.__version__}"
+FEW = 4
+"""Cells are turned here, rather than by llama.cpp, when they are fewer than this part of the cache: a cell costs several times as much."""
 KV_TYPES = {"f16": llama_cpp.GGML_TYPE_F16, "q8_0": llama_cpp.GGML_TYPE_Q8_0, "q4_0": llama_cpp.GGML_TYPE_Q4_0}
 FLASH = {None: llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO, True: llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED, False: llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED}
 MAX_OUTPUTS = 32
@@ -165,6 +170,19 @@ class Model:
             known = self._pieces[token] = buffer.raw[: max(0, length)]
         return known
 
+    def rotation(self) -> Rotation | None:
+        """How keys depend on their position, as far as the file says; None for kinds that are not turned in pairs."""
+        kind = llama_cpp.llama_model_rope_type(self._model)
+        if kind not in (llama_cpp.LLAMA_ROPE_TYPE_NORM, llama_cpp.LLAMA_ROPE_TYPE_NEOX):
+            return None
+        name = self.metadata("general.architecture")
+        heads = max(1, llama_cpp.llama_model_n_head(self._model))
+        size = self.metadata(f"{name}.attention.key_length") or llama_cpp.llama_model_n_embd(self._model) // heads
+        base = float(self.metadata(f"{name}.rope.freq_base") or 10_000)
+        return Rotation(
+            heads=llama_cpp.llama_model_n_head_kv(self._model), head_size=int(size), base=base, halves=kind == llama_cpp.LLAMA_ROPE_TYPE_NEOX
+        )
+
     @property
     def chat_template(self) -> str:
         """The file's own chat template; empty where it has none."""
@@ -214,6 +232,46 @@ def _load_error(path: Path) -> InfillError:
 # ---- the context
 
 
+class Brake:
+    """Tells llama.cpp to give up the batch that it is at.
+
+    It asks at every step of its graph, a hundred times and more for a token. Asked in Python that would cost up to a tenth of a small model's time,
+    and wait for whoever holds the interpreter. So the C library's `strlen` answers: of a string that is empty until the brake is pulled.
+    """
+
+    def __init__(self) -> None:
+        self._text = ctypes.create_string_buffer(64)
+        self._lock = threading.Lock()
+        self._pulled = self._shielded = False
+        self.callback = ctypes.cast(_strlen(), llama_cpp.ggml_abort_callback)
+        self.data = ctypes.addressof(self._text)
+
+    def pull(self) -> None:
+        """Thread-safe."""
+        with self._lock:
+            self._pulled = True
+            self._tell()
+
+    def release(self) -> None:
+        if self._pulled:
+            with self._lock:
+                self._pulled = False
+                self._tell()
+
+    def shield(self, on: bool) -> None:
+        """While it is on, the batch goes through whatever is pulled."""
+        with self._lock:
+            self._shielded = on
+            self._tell()
+
+    def _tell(self) -> None:
+        self._text[0] = b"\1" if self._pulled and not self._shielded else b"\0"
+
+
+def _strlen() -> Any:
+    return (ctypes.cdll.msvcrt if sys.platform == "win32" else ctypes.CDLL(None)).strlen
+
+
 class Context:
     """A KV cache with its sequences, and the batch that goes through the model."""
 
@@ -222,16 +280,14 @@ class Context:
         params = llama_cpp.llama_context_default_params()
         params.n_ctx, params.n_batch = plan.context, min(plan.batch, plan.context)
         params.n_ubatch = min(plan.micro_batch, params.n_batch)
-        params.n_seq_max, params.kv_unified = sequences, True
-        params.n_outputs_max = max(MAX_OUTPUTS, sequences)
+        params.n_seq_max, params.kv_unified = sequences + 1, True
+        params.n_outputs_max = max(MAX_OUTPUTS, sequences + 1)
         params.n_threads, params.n_threads_batch = plan.threads, plan.threads_batch
         params.flash_attn_type = FLASH[plan.flash_attention]
         params.type_k = params.type_v = KV_TYPES[plan.kv_type]
         params.no_perf = True
-        self._stop = False
-        self._shielded = False
-        self._on_abort = llama_cpp.ggml_abort_callback(lambda _data: self._stop and not self._shielded)
-        params.abort_callback = self._on_abort
+        self._brake = Brake()
+        params.abort_callback, params.abort_callback_data = self._brake.callback, self._brake.data
         self._context = llama_cpp.llama_init_from_model(model.handle, params)
         if not self._context:
             raise DoesNotFit("There is not enough memory for the model's context.", "Set `engine.contextSize` to a smaller value.")
@@ -239,8 +295,13 @@ class Context:
         self.size = int(llama_cpp.llama_n_ctx(self._context))
         self.largest_batch = int(llama_cpp.llama_n_ubatch(self._context))
         self.can_shift = bool(llama_cpp.llama_memory_can_shift(self._memory))
-        self._vocabulary = model.vocabulary
+        self._row = ctypes.c_float * model.vocabulary
         self._shift_pending = False
+        self._scratch = sequences
+        """A sequence of its own, for trying things out."""
+        on_cpu = plan.gpu_layers == 0 and plan.kv_type == "f16"
+        self._rotation = model.rotation() if self.can_shift and on_cpu else None
+        self._rotation_tried = False
         self.batches = 0
         """How many were evaluated: logits are those of the last one."""
         self._batch, self._tokens, self._positions, self._sequences, self._outputs = _new_batch(self.largest_batch)
@@ -254,31 +315,27 @@ class Context:
         if not self._context:
             raise ProviderUnavailable("The model was unloaded while it answered.")
 
-    # -- stopping
-
     def abort(self) -> None:
         """Have the batch that runs now given up (thread-safe)."""
-        self._stop = True
-
-    @property
-    def stopping(self) -> bool:
-        return self._stop
+        self._brake.pull()
 
     def rearm(self) -> None:
         """Forget an `abort` that came before now."""
-        self._stop = False
+        self._brake.release()
 
     # -- evaluating
 
     def decode(self, tokens: Sequence[int], start: int, sequence: int, outputs: int = 0) -> None:
         """Evaluate tokens at positions from `start` on; logits are kept for the last `outputs` of them. Raises Aborted or CacheFull."""
         count = len(tokens)
-        self._tokens[:count] = tokens
-        self._positions[:count] = range(start, start + count) if count < 8 else np.arange(start, start + count)
-        self._sequences[:count] = sequence
-        self._outputs[:count] = 0
-        if outputs:
-            self._outputs[count - outputs : count] = 1
+        if count == 1:  # as in generation, thousands of times
+            self._tokens[0], self._positions[0], self._sequences[0], self._outputs[0] = tokens[0], start, sequence, outputs
+        else:
+            self._tokens[:count] = tokens
+            self._positions[:count] = np.arange(start, start + count)
+            self._sequences[:count] = sequence
+            self._outputs[:count] = 0
+            self._outputs[count - outputs : count] = 1  # also right for none
         self._run(count)
 
     def decode_rows(self, rows: Sequence[tuple[int, int, int]]) -> None:
@@ -291,11 +348,13 @@ class Context:
         self._check()
         self._batch.n_tokens = count
         # a pending shift is applied by the next batch, cell by cell in place: given up half way, the cache would be ruined
-        self._shielded = self._shift_pending
+        if self._shift_pending:
+            self._brake.shield(True)
         code = llama_cpp.llama_decode(self._context, self._batch)
         # a GPU is given its work and computes on: only now is the step over, and may be timed
         llama_cpp.llama_synchronize(self._context)
-        self._shielded = False
+        if self._shift_pending:
+            self._brake.shield(False)
         self.batches += 1
         if code == 0:
             self._shift_pending = False
@@ -315,7 +374,8 @@ class Context:
         """Logits of the batch's row (-1: its last), valid until the next batch."""
         self._check()
         pointer = llama_cpp.llama_get_logits_ith(self._context, row)
-        return np.ctypeslib.as_array(pointer, shape=(self._vocabulary,))
+        row_of_floats: Any = self._row.from_address(ctypes.addressof(pointer.contents))
+        return np.frombuffer(row_of_floats, np.float32)
 
     @property
     def handle(self) -> Any:
@@ -333,21 +393,64 @@ class Context:
             llama_cpp.llama_memory_seq_cp(self._memory, source, target, start, end)
 
     def shift(self, sequence: int, start: int, end: int, by: int) -> None:
-        """Move cells to other positions; the cells must be of this sequence alone."""
-        if by and self._context:
-            llama_cpp.llama_memory_seq_add(self._memory, sequence, start, end, by)
-            self._shift_pending = True
+        """Move a sequence's cells to other positions; it holds no others, and shares them with no other sequence."""
+        if not by or not self._context:
+            return
+        if self._rotation is not None and not self._shift_pending and (end - start) * FEW < self.size and self._turn(sequence, start, end, by):
+            return
+        self._shift_later(sequence, start, end, by)
 
-    def save(self, sequence: int) -> bytes:
+    def _shift_later(self, sequence: int, start: int, end: int, by: int) -> None:
+        llama_cpp.llama_memory_seq_add(self._memory, sequence, start, end, by)
+        self._shift_pending = True
+
+    def _turn(self, sequence: int, start: int, end: int, by: int) -> bool:
+        """Move a few cells without llama.cpp; False where that is not possible."""
+        if self._rotation is None:
+            return False
+        state = self.save(sequence)
+        try:
+            self._rotation.move(state, by)
+        except ValueError as exc:
+            log.info("Shifts are left to llama.cpp: %s.", exc)
+            self._rotation = None
+            return False
+        if not self._rotation_tried:
+            self._shift_later(sequence, start, end, by)
+            self._compare(sequence, state)
+            return True
+        self.remove(sequence)
+        if not self.restore(sequence, state):
+            raise InfillError("llama.cpp did not take back what it had in its cache.", "Set `engine.kvType` to q8_0, or report this.")
+        return True
+
+    def _compare(self, sequence: int, moved: bytearray) -> None:
+        """Let llama.cpp apply its shift, and look whether the outcome is the same: only then are shifts made without it from now on."""
+        try:
+            self.decode([0], 0, self._scratch)
+            after = self.save(sequence)
+            self.remove(self._scratch)
+            if self._rotation and not (self._rotation.agrees(moved, after) and self.restore(self._scratch, after)):
+                log.info("Shifts are left to llama.cpp: this model's keys are turned otherwise.")
+                self._rotation = None
+            self._rotation_tried = True
+        except CacheFull:
+            log.debug("No room to try shifting without llama.cpp.")
+        finally:
+            self.remove(self._scratch)
+
+    def save(self, sequence: int) -> bytearray:
         """A sequence's cells as bytes; not while shifts are pending, for positions and keys do not agree then."""
         size = llama_cpp.llama_state_seq_get_size(self._context, sequence)
-        buffer = (ctypes.c_uint8 * size)()
-        return bytes(memoryview(buffer)[: llama_cpp.llama_state_seq_get_data(self._context, buffer, size, sequence)])
+        data = bytearray(size)
+        written = llama_cpp.llama_state_seq_get_data(self._context, (ctypes.c_uint8 * size).from_buffer(data), size, sequence)
+        del data[written:]
+        return data
 
-    def restore(self, sequence: int, data: bytes) -> bool:
+    def restore(self, sequence: int, data: bytearray) -> bool:
         """Put what `save` gave into an empty sequence; False where it does not fit (into this model, or beside what is there)."""
-        buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
-        if llama_cpp.llama_state_seq_set_data(self._context, buffer, len(data), sequence):
+        buffer = (ctypes.c_uint8 * len(data)).from_buffer(data)
+        if data and llama_cpp.llama_state_seq_set_data(self._context, buffer, len(data), sequence):
             return True
         self.remove(sequence)
         return False

@@ -6,6 +6,7 @@ llama.cpp's own samplers.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import llama_cpp
@@ -20,16 +21,21 @@ LIKELIEST = 100
 
 def log_probability(logits: Logits, token: int) -> float:
     """The model's own (temperature 1) log-probability of a token."""
-    top = logits.max()
-    return float(logits[token] - top - np.log(np.exp(logits - top).sum()))
+    return float(logits[token]) - _normal(logits, float(logits.max()))
+
+
+def _normal(logits: Logits, top: float) -> float:
+    """Logarithm of the sum of all exponentials; `top` is the largest of them, or near it."""
+    shifted = logits - np.float32(top)
+    np.exp(shifted, out=shifted)
+    return top + math.log(float(shifted.sum()))
 
 
 def likeliest(logits: Logits, count: int) -> list[tuple[int, float]]:
     """The best few tokens with their log-probabilities, best first."""
     best = np.argpartition(logits, -count)[-count:]
     best = best[np.argsort(-logits[best])]
-    top = logits[best[0]]
-    normal = float(top + np.log(np.exp(logits - top).sum()))
+    normal = _normal(logits, float(logits[best[0]]))
     return [(int(token), float(logits[token]) - normal) for token in best]
 
 
@@ -43,7 +49,9 @@ class Chooser:
     def choose(self, logits: Logits, context: Context, row: int) -> tuple[int, float]:
         """A token for the batch's row, whose logits these are, and its log-probability."""
         token = int(logits.argmax()) if self.greedy else int(llama_cpp.llama_sampler_sample(self._chain, context.handle, row))
-        return token, log_probability(logits, token)
+        chosen = float(logits[token])
+        # a greedy token is the largest of all, which saves a pass
+        return token, chosen - _normal(logits, chosen if self.greedy else float(logits.max()))
 
     def close(self) -> None:
         if self._chain is not None:

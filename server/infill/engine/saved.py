@@ -55,7 +55,7 @@ def save(folder: Path, model: ModelFile, context: Context, slots: Slots) -> None
             if (room := room - len(cells)) < 0:
                 break
             name = hashlib.sha256(slot.name.encode("utf-8", "replace")).hexdigest()[:24]
-            content = Saved(_made_for(model), slot.name, slot.tokens, slot.exact, slot.moved, hashlib.sha256(cells).digest(), cells)
+            content = Saved(_made_for(model), slot.name, slot.tokens, slot.exact, slot.moved, hashlib.sha256(cells).digest(), bytes(cells))
             write_atomically(folder / f"{name}.slot", msgspec.msgpack.encode(content))
     except (OSError, InfillError) as exc:
         log.info("What was evaluated could not be saved: %s", exc)
@@ -67,7 +67,7 @@ def restore(folder: Path, model: ModelFile, context: Context, slots: Slots) -> N
         owner = object()
         slot = slots.take(saved.slot, owner)
         slots.make_room(len(saved.tokens), slot)
-        if not slot.tokens and context.restore(slot.sequence, saved.cells):
+        if not slot.tokens and context.restore(slot.sequence, bytearray(saved.cells)):
             slot.tokens, slot.exact, slot.moved = list(saved.tokens), saved.exact, saved.moved
         slots.give(slot, owner)
         slots.forget(saved.slot)

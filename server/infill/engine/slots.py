@@ -36,6 +36,7 @@ class Plan:
         self.layout = layout
         self.wanted = wanted
         self.chunk = FIRST_CHUNK
+        """Tokens of the next step."""
 
 
 class Did(NamedTuple):
@@ -107,6 +108,8 @@ class Slots:
         self._slots = [Slot(index) for index in range(SLOTS)]
         self._free_branches = [1 + 2 * SLOTS + i for i in range(BRANCHES)]
         self._clock = 0
+        self.largest_chunk = context.largest_batch
+        """Tokens of a step at most."""
 
     def __iter__(self) -> Iterator[Slot]:
         return (slot for slot in self._slots if slot.name)
@@ -252,7 +255,7 @@ class Slots:
         position, wanted = step.start, plan.wanted
         while position < step.end and slot.pending is plan:
             shifts = self._context.shift_pending
-            end = min(step.end, position + (SMALL if shifts else min(plan.chunk, self._context.largest_batch)))
+            end = min(step.end, position + (SMALL if shifts else min(plan.chunk, self.largest_chunk)))
             try:
                 self._context.decode(wanted[position:end], position, slot.sequence, int(end == len(wanted)))
             except Aborted:
@@ -302,7 +305,7 @@ class Slots:
                 end = min(len(tokens), position + (SMALL if self._context.shift_pending else chunk))
                 try:
                     self._context.decode(tokens[position:end], position, slot.parked, int(end == len(tokens)))
-                    position, chunk = end, min(chunk * 2, self._context.largest_batch)
+                    position, chunk = end, min(chunk * 2, self.largest_chunk)
                 except Aborted:
                     pass
                 except CacheFull:

@@ -16,6 +16,8 @@ FIRST_WINDOW = 1536
 SMALLEST_WINDOW = 512
 PATIENCE = 0.1
 """Share of the target that is rather spent on evaluating than saved by moving what is then only nearly right."""
+LONGEST_BATCH = 1.5
+"""Seconds. The largest operation of a batch takes about a fortieth of its time, and no stop is heard during it."""
 SOON = 0.5
 """Seconds of work in an idle moment that are not worth waiting for a better one."""
 MEMORY = 2000
@@ -73,6 +75,12 @@ class Speed:
         call = max(0.0, self.evaluate / self.generate - 1)
         shift = self.shift * self.evaluate if self.shift else Costs().shift
         return Costs(call=call, shift=shift, inexact=self.evaluate * target_ms / 1000 * PATIENCE)
+
+    def chunk(self, largest: int) -> int:
+        """Prompt tokens to evaluate in one batch: llama.cpp can be stopped only between two operations on all of them."""
+        if not self.evaluate:
+            return min(largest, 256)
+        return max(64, min(largest, int(self.evaluate * LONGEST_BATCH) // 64 * 64))
 
     @property
     def soon(self) -> int:
