@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
+import shutil
 import ssl
 import stat
 import subprocess
@@ -56,6 +57,8 @@ def ring() -> Any:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl, to make a certificate that nobody vouches for")
     folder = tmp_path_factory.mktemp("tls")
     key, cert = folder / "server.key", folder / "server.crt"
     command = [
