@@ -45,24 +45,34 @@ def test_every_module_says_what_it_is_for(python_files: list[Path], root: Path) 
     assert not [str(file) for file in modules if not ast.get_docstring(ast.parse(file.read_text("utf-8")))]
 
 
-def _asserts(test: ast.AST) -> bool:
+def _asserts(test: ast.AST, helpers: frozenset[str] = frozenset()) -> bool:
+    """Whether something can fail in it: an assert, or a call of something that asserts by its name or is known to."""
     for node in ast.walk(test):
         if isinstance(node, ast.Assert):
             return True
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if ASSERTING.match(name):
+            if ASSERTING.match(name) or name in helpers:
                 return True
     return False
 
 
+def _functions(module: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(module) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+
+
+def _silent(module: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Tests in which nothing is asserted, not even by a function of their own module."""
+    helpers = frozenset(function.name for function in _functions(module) if not function.name.startswith("test_") and _asserts(function))
+    return [function for function in _functions(module) if function.name.startswith("test_") and not _asserts(function, helpers)]
+
+
 def test_every_test_asserts_something(python_files: list[Path], root: Path) -> None:
     silent = [
-        f"{file}:{node.lineno} {node.name}"
+        f"{file}:{test.lineno} {test.name}"
         for file in python_files
         if root / "tests" in file.parents and file.name.startswith("test_")
-        for node in ast.walk(ast.parse(file.read_text("utf-8")))
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_") and not _asserts(node)
+        for test in _silent(ast.parse(file.read_text("utf-8")))
     ]
     assert not silent
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 """What could move a terminal's cursor, change its title or turn text around."""
 
 
@@ -133,4 +132,6 @@ def _plain(value: str, style: str = "") -> Any:
 
 
 def _harmless(value: str) -> str:
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+    import re
+
+    return re.sub(_CONTROL, lambda found: found[0].encode("unicode_escape").decode(), value)
