@@ -250,7 +250,8 @@ def _with_gpus(facts: Facts, machine: Machine, engine: Engine, base: Plan, tuned
     partly = msgspec.structs.replace(
         base, context=min(base.context, CONTEXT if engine.context_size is None else base.context), tensor_split=splits[-1]
     )
-    return [*wholly, msgspec.structs.replace(partly, gpu_layers=_most_layers(facts, partly, machine))]
+    most = _most_layers(facts, partly, machine)
+    return [*wholly, msgspec.structs.replace(partly, gpu_layers=-1 if most > facts.layers else most)]
 
 
 def _roomy(facts: Facts, context: int, base: Plan, machine: Machine) -> bool:
@@ -289,7 +290,7 @@ def _gpu_holds(needed: Need, plan: Plan, machine: Machine) -> bool:
     cards = [(card, share) for card, share in zip(machine.gpus, shares, strict=False) if share]
     # layers are whole: a card may get up to one more than its share
     ragged = (needed.gpu_weights + needed.gpu_kv) // 20 if len(cards) > 1 else 0
-    return all((needed.gpu_weights + needed.gpu_kv) * share + ragged + needed.gpu_compute <= _room(card) for card, share in cards)
+    return bool(cards) and all((needed.gpu_weights + needed.gpu_kv) * share + ragged + needed.gpu_compute <= _room(card) for card, share in cards)
 
 
 def _gpu_layer_count(facts: Facts, plan: Plan) -> int:

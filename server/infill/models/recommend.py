@@ -27,6 +27,8 @@ from infill.state import write_atomically
 
 FAST_ENOUGH: dict[state.Role, float] = {"complete": 20.0, "generate": 8.0}
 """Tokens a second below which a model is no pleasure: half a line in a third of a second; a page in a minute."""
+COMFORT = 0.6
+"""Of all main memory, what a recommended model may take at most."""
 READ_OF_COPY = 1.0
 """Weights are read about as fast as memory is copied: a copy moves twice the bytes, but does not compute."""
 GPU_BYTES_PER_SECOND = 150e9
@@ -84,7 +86,7 @@ def best(entries: Sequence[Entry], machine: Machine, speeds: Speeds, engine: Eng
         facts = catalog.expected(entry)
         if facts and role in entry.roles and entry.commercial and entry.quality:
             found = fit.plan(facts, machine, engine)
-            if found.judgement == "fits":
+            if found.judgement == "fits" and _comfortably(found, machine):
                 candidates.append((entry, found, expected_speed(facts, found, machine, speeds)))
     if not candidates:
         memory = f"{amount(machine.memory_free)} of {amount(machine.memory_total)} memory are free"
@@ -163,6 +165,12 @@ def measure(machine: Machine) -> Speeds:
         _file().parent.mkdir(parents=True, exist_ok=True)
         write_atomically(_file(), msgspec.json.encode(found))
     return found
+
+
+def _comfortably(found: Fit, machine: Machine) -> bool:
+    """Not only just: other programs keep what they have and may grow."""
+    wanted = found.need.memory + (found.need.gpu if any(card.unified for card in machine.gpus) else 0)
+    return wanted <= min(machine.memory_free - fit.memory_reserve(machine), machine.memory_total * COMFORT)
 
 
 def _reason(entry: Entry, found: Fit, speed: float, machine: Machine, candidates: list[tuple[Entry, Fit, float]], role: state.Role) -> str:
