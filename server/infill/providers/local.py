@@ -13,7 +13,8 @@ import re
 import statistics
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -37,6 +38,7 @@ UNHEARD = 0.1
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 OnChanged = Callable[[Changed], None]
+Answer = TypeVar("Answer")
 
 
 class LocalProvider:
@@ -148,21 +150,15 @@ class LocalProvider:
 
     async def unload(self, model: str = "") -> None:
         """Give a model's memory back, or every model's. Starts nothing."""
-        if (client := await self._found()) is not None:
-            await client.unload(model)
+        await self._if_there(lambda client: client.unload(model))
 
     async def status(self) -> Status | None:
         """Everything about the engine; None where there is none."""
-        client = await self._found()
-        return await client.status() if client is not None else None
+        return await self._if_there(EngineClient.status)
 
     async def shutdown(self) -> bool:
         """Have the engine leave; False where there is none."""
-        client = await self._found()
-        if client is None:
-            return False
-        await client.shutdown()
-        return True
+        return await self._if_there(EngineClient.shutdown) is not None
 
     # ---- how
 
@@ -232,6 +228,18 @@ class LocalProvider:
                 return self._client
             client = await launch.connect(self._name, self._changed)
             return self._adopt(client) if client is not None else None
+
+    async def _if_there(self, ask: Callable[[EngineClient], Awaitable[Answer]]) -> Answer | None:
+        """Ask the engine something; None where there is none, or it is just going."""
+        client = await self._found()
+        if client is None:
+            return None
+        try:
+            return await ask(client)
+        except ProviderError:
+            if client.ended is None:
+                raise
+            return None
 
     def _events(self, frame: Text | Done) -> list[Event]:
         if isinstance(frame, Text):
