@@ -71,6 +71,8 @@ class Completer:
             except InfillError as exc:
                 self._end(trace, Outcome(reason=exc.message.rstrip(".")))
                 raise
+            if trace.source == "none":  # an equal question was under way, and told its own trace
+                trace.source = "running"
         if hit is None:
             return self._end(trace, Outcome(reason="superseded"))
         return self._end(trace, self._offer(request, question, hit, trace))

@@ -113,7 +113,9 @@ async def test_equal_requests_share_one_question(completer: Make) -> None:
     both = [asyncio.ensure_future(one.complete(at("x = █\n"))) for _ in range(2)]
     await settle()
     more.set()
-    assert [texts(outcome) for outcome in await asyncio.gather(*both)] == [["abc"], ["abc"]]
+    outcomes = await asyncio.gather(*both)
+    assert [texts(outcome) for outcome in outcomes] == [["abc"], ["abc"]]
+    assert [outcome.source for outcome in outcomes] == ["model", "running"]
     assert len(provider.asked) == 1
 
 
