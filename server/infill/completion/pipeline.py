@@ -68,6 +68,9 @@ class Completer:
         else:
             try:
                 hit = await self._scheduler.turn(request.uri, _key(question), lambda: self._ask(question, trace))
+            except asyncio.CancelledError:
+                self._end(trace, Outcome(reason="cancelled"))
+                raise
             except InfillError as exc:
                 self._end(trace, Outcome(reason=exc.message.rstrip(".")))
                 raise

@@ -127,7 +127,7 @@ async def test_a_cancelled_request_stops_the_model(completer: Make, time: Time) 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not provider.stopped
+    assert not provider.stopped and one.explain()["reason"] == "cancelled"
     await time.pass_(0.011)
     assert len(provider.stopped) == 1
 
