@@ -24,6 +24,7 @@ from infill.engine import advice, transport
 from infill.engine.client import EngineClient, OnChanged
 from infill.engine.transport import Lock, Place
 from infill.errors import EngineCrashed, InfillError, ProviderUnavailable
+from infill.models import child
 
 START = 30.0
 """Seconds that a start may take: on a machine that is swapping, Python alone takes long."""
@@ -61,7 +62,7 @@ class Engine:
                 stderr=stderr,
                 # not the editor's folder: `-m` would import whatever a cloned repository calls llama_cpp.py there
                 cwd=self._where.directory,
-                env=_environment(),
+                env=child.environment(),
                 start_new_session=True,
                 creationflags=WINDOWS_FLAGS if sys.platform == "win32" else 0,
             )
@@ -197,15 +198,6 @@ async def _await_start(where: Place, engine: Engine, name: str, on_changed: OnCh
             raise engine.obituary()
         await asyncio.sleep(POLL)
     raise ProviderUnavailable("The engine does not start.", "Its last lines are in `infill engine status`.")
-
-
-def _environment() -> dict[str, str]:
-    """Ours, but independent of the directory that the engine works in."""
-    environment = dict(os.environ)
-    for name in ("INFILL_HOME", "PYTHONPATH"):
-        if environment.get(name):
-            environment[name] = os.pathsep.join(str(Path(part).expanduser().absolute()) for part in environment[name].split(os.pathsep))
-    return environment
 
 
 def _is_engine(pid: int) -> bool:

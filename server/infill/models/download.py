@@ -6,12 +6,6 @@ The network is touched by the other process only.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import queue
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +15,8 @@ import msgspec
 
 from infill import errors
 from infill.errors import BadModelFile, DownloadFailed, InfillError, ModelError
-from infill.models import catalog, gguf, importing, store
+from infill.models import catalog, child, gguf, importing, store
+from infill.models.child import Child
 from infill.models.fit import amount
 from infill.models.store import Manifest, StoredFile
 from infill.models.transfer import Event, Found, Job, Step, Trouble, local_name
@@ -135,12 +130,15 @@ def _transfer(entry: catalog.Entry, progress: Callable[[Progress], None], cancel
     )
     progress(Progress(phase="looking", total=entry.size))
     found, meter = None, _Meter()
-    with _child(job) as child:
-        for event in child.events(cancelled):
+    command = child.python("-m", "infill.models.transfer")
+    # the hub's library would else tell the hub which programs it finds here
+    with child.running(command, more={"HF_HUB_DISABLE_TELEMETRY": "1"}) as transfer:
+        transfer.say(msgspec.json.encode(job))
+        for event in _events(transfer, cancelled):
             if isinstance(event, Found):
                 found = event
                 _room_for(entry, event)
-                child.go()
+                transfer.say(b"go")
             elif isinstance(event, Step):
                 progress(meter.read(event))
             elif isinstance(event, Trouble):
@@ -217,65 +215,11 @@ class _Meter:
         return Progress(phase="verifying" if step.phase == "verifying" else "downloading", done=step.done, total=step.total, speed=self._speed)
 
 
-@contextlib.contextmanager
-def _child(job: Job) -> Iterator[_Child]:
-    """The process that transfers. Leaving the block ends it, whatever it does."""
-    child = _Child(job)
-    child.start()
-    try:
-        yield child
-    finally:
-        child.end()
-
-
-class _Child:
-    """Both ends of its pipes."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._lines: queue.Queue[bytes] = queue.Queue()
-
-    def start(self) -> None:
-        hidden = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW
-        pipe = subprocess.PIPE
-        command = [sys.executable, "-m", "infill.models.transfer"]
-        # the hub's library would else tell the hub which programs it finds here
-        environment = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1"}
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, creationflags=hidden, env=environment)
-        self._say(msgspec.json.encode(self._job))
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream:
-                stream.close()
-
-    def go(self) -> None:
-        """Let it transfer."""
-        self._say(b"")
-
-    def events(self, cancelled: Callable[[], bool]) -> Iterator[Event]:
-        """What it tells, until it is done or cancelled. Raises DownloadFailed where it ends without a word."""
-        while not cancelled():
-            try:
-                line = self._lines.get(timeout=POLL_SECONDS)
-            except queue.Empty:
-                continue
-            if not line:
-                raise DownloadFailed("The download ended unexpectedly.", "Try again: what has arrived is kept.")
+def _events(transfer: Child, cancelled: Callable[[], bool]) -> Iterator[Event]:
+    """What it tells, until it is done or cancelled. Raises DownloadFailed where it ends without a word."""
+    while not cancelled():
+        line = transfer.line(POLL_SECONDS)
+        if line:
             yield msgspec.json.decode(line, type=Event)
-
-    def _say(self, line: bytes) -> None:
-        if self._process.stdin:
-            with contextlib.suppress(OSError):  # it is gone: the end of its output says so
-                self._process.stdin.write(line + b"\n")
-                self._process.stdin.flush()
-
-    def _read(self) -> None:
-        for line in self._process.stdout or ():
-            self._lines.put(line)
-        self._lines.put(b"")
+        elif line is not None:
+            raise DownloadFailed("The download ended unexpectedly.", "Try again: what has arrived is kept.")

@@ -19,7 +19,7 @@ import msgspec
 import psutil
 
 from infill import paths
-from infill.models import library
+from infill.models import child, library
 from infill.models.fit import amount
 from infill.models.machine import Cpu, Disk, Gpu, Machine, Nvidia
 
@@ -172,18 +172,8 @@ def _probe_key() -> str:
 
 def _ask(module: str) -> Any:
     """The JSON that a throw-away process prints; a sentence where it crashed, hung or said nothing of use."""
-    command = [sys.executable, "-m", module]
-    hidden = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            timeout=PROBE_SECONDS,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            creationflags=hidden,
-            env=library.environment(),
-        )
+        done = child.run(module, timeout=PROBE_SECONDS)
         return msgspec.json.decode(done.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
         return f"The graphics driver gave no answer within {PROBE_SECONDS} s; the processor is used."

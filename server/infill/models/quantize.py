@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from infill.errors import ModelError
-from infill.models import catalog, gguf, library, store
+from infill.models import catalog, child, gguf, store
+from infill.models.child import Child
 from infill.models.fit import amount
 from infill.models.store import Manifest, StoredFile
 
@@ -49,45 +49,40 @@ def quantize(
 ) -> bool:
     """Write `target` in another quantization; False when it was cancelled. Raises BadModelFile or ModelError."""
     check(source, target, type_name)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    command = [sys.executable, "-m", "infill.models.quantize", str(source), str(partial), type_name]
-    hidden = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW
     with store.writing():
         target.parent.mkdir(parents=True, exist_ok=True)
-    pipe = subprocess.PIPE
-    child = subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace", creationflags=hidden, env=library.environment()
-    )
-    said: list[str] = []
-    shares = [0.0]
-    readers = [threading.Thread(target=_read, args=(stream, said, shares), daemon=True) for stream in (child.stdout, child.stderr)]
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    command = child.python("-m", "infill.models.quantize", str(source.absolute()), str(partial.absolute()), type_name)
     try:
-        for reader in readers:
-            reader.start()
-        while child.poll() is None:
-            if cancelled():
+        with child.running(command, words=True) as quantizer:
+            if not _follow(quantizer, source, progress, cancelled):
                 return False
-            progress(shares[-1])
-            try:
-                child.wait(POLL_SECONDS)
-            except subprocess.TimeoutExpired:
-                continue
-        for reader in readers:
-            reader.join()
-        if child.returncode != 0:
-            raise ModelError(f"{source.name} could not be quantized: {_reason(said)}", "A file in f16 or bf16 is the best source.")
         gguf.read(partial)
         with store.writing():
             partial.replace(target)
         progress(1.0)
         return True
     finally:
-        child.kill()
-        child.wait()
-        for stream in (child.stdin, child.stdout, child.stderr):
-            if stream:
-                stream.close()
         partial.unlink(missing_ok=True)
+
+
+def _follow(quantizer: Child, source: Path, progress: Callable[[float], None], cancelled: Callable[[], bool]) -> bool:
+    """Tell progress from what it prints, until it ends; False when cancelled. Raises ModelError with its own last words."""
+    said: list[str] = []
+    while not cancelled():
+        line = quantizer.line(POLL_SECONDS)
+        if line is None:
+            continue
+        if not line:
+            if quantizer.code() != 0:
+                raise ModelError(f"{source.name} could not be quantized: {_reason(said)}", "A file in f16 or bf16 is the best source.")
+            return True
+        text = line.decode("utf-8", "replace").strip()
+        if found := STEP.match(text):
+            progress(int(found[1]) / int(found[2]))
+        elif text:
+            said.append(text)
+    return False
 
 
 def check(source: Path, target: Path, type_name: str) -> None:
@@ -135,15 +130,6 @@ def install(
             context=facts.context,
         )
         return store.install(made, staged)
-
-
-def _read(stream: object, said: list[str], shares: list[float]) -> None:
-    for line in stream:  # type: ignore[attr-defined]
-        if found := STEP.match(line):
-            shares.append(int(found[1]) / int(found[2]))
-        elif line.strip():
-            said.append(line.strip())
-            del said[:-20]
 
 
 def _reason(said: list[str]) -> str:

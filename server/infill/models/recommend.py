@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ import msgspec
 
 from infill import paths, state
 from infill.errors import ModelError
-from infill.models import catalog, fit, gguf, hardware, library, planning, store
+from infill.models import catalog, child, fit, gguf, hardware, planning, store
 from infill.models.catalog import Entry
 from infill.models.fit import Fit, amount
 from infill.models.gguf import Facts
@@ -136,18 +135,8 @@ def remembered(machine: Machine) -> Speeds | None:
 def measure(machine: Machine) -> Speeds:
     """Measure now, in a process of its own, and remember it. Raises ModelError where llama.cpp does not run."""
     threads = str(fit.default_plan(Engine(), machine.cpu.useful, has_gpu=False).threads)
-    command = [sys.executable, "-m", "infill.engine.measure", "quick", str(paths.bundled_model()), threads]
-    hidden = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            timeout=MEASURE_SECONDS,
-            check=True,
-            stdin=subprocess.DEVNULL,
-            env=library.environment(),
-            creationflags=hidden,
-        )
+        done = child.run("infill.engine.measure", "quick", str(paths.bundled_model()), threads, timeout=MEASURE_SECONDS)
         answer = msgspec.json.decode(done.stdout.splitlines()[-1], type=dict[str, float])
     except (OSError, subprocess.SubprocessError, IndexError, msgspec.MsgspecError) as exc:
         raise ModelError("This machine could not be measured: llama.cpp does not run.", "`infill doctor` says more.") from exc

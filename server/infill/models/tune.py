@@ -7,17 +7,14 @@ The measuring is done by `infill.engine.measure`, a process of its own; the engi
 from __future__ import annotations
 
 import contextlib
-import queue
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
 from infill.errors import ModelError
-from infill.models import fit, gguf, hardware, library, planning, store
+from infill.models import child, fit, gguf, hardware, planning, store
+from infill.models.child import Child
 from infill.models.fit import Plan
 from infill.models.gguf import Facts
 from infill.models.machine import Machine
@@ -180,67 +177,38 @@ def search(
 @contextlib.contextmanager
 def _measuring(path: str, machine: Machine, cancelled: Callable[[], bool]) -> Iterator[Measure]:
     """The measuring process, and what makes the other cores busy. Leaving the block ends them."""
-    hidden = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW
-    command = [sys.executable, "-m", "infill.engine.measure", "plans", path]
-    pipe = subprocess.PIPE
-    child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=library.environment(), creationflags=hidden)
-    lines: queue.Queue[bytes] = queue.Queue()
-    reader = threading.Thread(target=_read, args=(child, lines), daemon=True)
-    reader.start()
+    with child.running(child.python("-m", "infill.engine.measure", "plans", path)) as measuring:
 
-    def measure(plan: Plan, busy: bool) -> Speed:
-        with _neighbours(max(1, machine.cpu.useful - 1) if busy else 0):
-            began = time.monotonic()
-            first = _ask(child, lines, plan, cancelled)
-            if time.monotonic() - began > QUICK_SECONDS:
-                return first
-            return min(first, _ask(child, lines, plan, cancelled), key=lambda speed: speed.seconds)
+        def measure(plan: Plan, busy: bool) -> Speed:
+            with _neighbours(max(1, machine.cpu.useful - 1) if busy else 0):
+                began = time.monotonic()
+                first = _ask(measuring, plan, cancelled)
+                if time.monotonic() - began > QUICK_SECONDS:
+                    return first
+                return min(first, _ask(measuring, plan, cancelled), key=lambda speed: speed.seconds)
 
-    try:
         yield measure
-    finally:
-        child.kill()
-        child.wait()
-        reader.join()
-        for stream in (child.stdin, child.stdout):
-            if stream:
-                stream.close()
 
 
-def _read(child: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> None:
-    for line in child.stdout or ():
-        lines.put(line)
-    lines.put(b"")
-
-
-def _ask(child: subprocess.Popen[bytes], lines: queue.Queue[bytes], plan: Plan, cancelled: Callable[[], bool]) -> Speed:
+def _ask(measuring: Child, plan: Plan, cancelled: Callable[[], bool]) -> Speed:
     """Raises InterruptedError when cancelled, ModelError where the process died."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    with contextlib.suppress(OSError):
-        child.stdin.write(msgspec.json.encode(plan) + b"\n")  # type: ignore[union-attr]
-        child.stdin.flush()  # type: ignore[union-attr]
+    measuring.say(msgspec.json.encode(plan))
     while time.monotonic() < deadline:
         if cancelled():
             raise InterruptedError
-        try:
-            line = lines.get(timeout=0.1)
-        except queue.Empty:
-            continue
-        if not line:
+        line = measuring.line(0.1)
+        if line:
+            return msgspec.json.decode(line, type=Speed)
+        if line is not None:
             raise ModelError("llama.cpp crashed while a plan was measured.", "`infill doctor` says more.")
-        return msgspec.json.decode(line, type=Speed)
     return Speed(error=f"it took longer than {PATIENCE_SECONDS} s")
 
 
 @contextlib.contextmanager
 def _neighbours(count: int) -> Iterator[None]:
-    """Processes that do nothing but work, as a compiler does; they end by themselves when we do."""
-    others = [subprocess.Popen([sys.executable, "-c", BUSY], stdin=subprocess.PIPE) for _ in range(count)]
-    try:
+    """Processes that do nothing but work, as a compiler does."""
+    with contextlib.ExitStack() as all_of_them:
+        for _ in range(count):
+            all_of_them.enter_context(child.running(child.python("-c", BUSY)))
         yield
-    finally:
-        for other in others:
-            other.kill()
-            other.wait()
-            if other.stdin:
-                other.stdin.close()

@@ -1,0 +1,105 @@
+"""Processes of our own that do one thing and go: they may crash, hang or be killed without harm to an editor's server or the engine.
+
+They are started in the interpreter's folder, never the editor's: `python -m` would import whatever a cloned repository calls llama_cpp.py there.
+A child ends by itself when its standard input does, that is, when whoever started it is gone however that came.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from infill.models import library
+
+RELATIVE = ("INFILL_HOME", "HF_HOME", "HF_HUB_CACHE", "OLLAMA_MODELS", "PYTHONPATH", "SSL_CERT_FILE")
+"""Variables with paths, which must mean the same in another folder."""
+HIDDEN = 0x08000000 if sys.platform == "win32" else 0
+"""CREATE_NO_WINDOW."""
+
+
+def run(module: str, *arguments: str, timeout: float) -> subprocess.CompletedProcess[bytes]:
+    """Run a module to its end. Raises OSError or subprocess.TimeoutExpired."""
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, capture_output=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL, **_options())
+
+
+@contextlib.contextmanager
+def running(command: list[str], *, words: bool = False, more: Mapping[str, str] | None = None, built: library.Built | None = None) -> Iterator[Child]:
+    """Start one and talk to it; it is ended with the block. `words`: its standard error is read as well."""
+    errors = subprocess.STDOUT if words else subprocess.DEVNULL
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, **_options(more, built))
+    child = Child(process)
+    try:
+        yield child
+    finally:
+        child.end()
+
+
+def python(*arguments: str) -> list[str]:
+    """The command of this interpreter with arguments."""
+    return [sys.executable, *arguments]
+
+
+class Child:
+    """A running process, by lines."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._lines: queue.Queue[bytes] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def say(self, line: bytes) -> None:
+        """Send a line; one that is gone hears nothing, and the end of its output says so."""
+        if self._process.stdin:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(line + b"\n")
+                self._process.stdin.flush()
+
+    def line(self, timeout: float) -> bytes | None:
+        """The next line of its output; None when there is none yet; empty at its end, and ever after."""
+        try:
+            line = self._lines.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if not line:
+            self._lines.put(b"")
+        return line
+
+    def code(self) -> int:
+        """Wait for its end; its exit code."""
+        return self._process.wait()
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            self._lines.put(line)
+        self._lines.put(b"")
+
+
+def environment(more: Mapping[str, str] | None = None, built: library.Built | None = None) -> dict[str, str]:
+    """Ours, independent of the folder, and with the llama.cpp that this machine uses."""
+    found = {**library.environment(built), **(more or {})}
+    for name in RELATIVE:
+        if found.get(name):
+            found[name] = os.pathsep.join(str(Path(part).expanduser().absolute()) for part in found[name].split(os.pathsep) if part)
+    return found
+
+
+def _options(more: Mapping[str, str] | None = None, built: library.Built | None = None) -> dict[str, Any]:
+    return {"cwd": Path(sys.executable).parent, "env": environment(more, built), "creationflags": HIDDEN}
