@@ -91,7 +91,7 @@ def test_a_socket_that_cannot_be_made_is_said_in_a_sentence(fresh: Shell) -> Non
 
 
 def test_what_anybody_prints_never_reaches_the_editor(fresh: Shell, tmp_path: Path) -> None:
-    code = "import os, sys\nfrom infill.cli.lsp import _stdio\nread, write = _stdio()\nprint('noise')\nos.write(1, b'noise')\nwrite.write(b'word')\nwrite.flush()"
+    code = "import os, sys\nfrom infill.lsp.start import stdio\nread, write = stdio()\nprint('noise')\nos.write(1, b'noise')\nwrite.write(b'word')\nwrite.flush()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, input=b"", timeout=LONGEST, env=os.environ)
     assert done.stdout == b"word"
     assert done.stderr.count(b"noise") == 2

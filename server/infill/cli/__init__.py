@@ -13,6 +13,8 @@ from infill.cli import output
 
 VERBS = ("lsp", "complete", "generate", "models", "engine", "providers", "doctor", "tune", "bench")
 """In the order of `infill --help`."""
+EDITORS_OPTIONS = frozenset({"--stdio", "--offline", "--trust-workspace"})
+"""With these alone `infill lsp` needs no parser: an editor waits for it."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -21,6 +23,10 @@ def main(arguments: list[str] | None = None) -> None:
     if wanted == ["--version"]:
         output.say(f"infill {__version__}")
         return
+    if wanted[:1] == ["lsp"] and EDITORS_OPTIONS.issuperset(wanted[1:]):
+        from infill.lsp import start
+
+        start.serve(start.stdio(), offline="--offline" in wanted, trust_workspace="--trust-workspace" in wanted)
     from infill.cli import app
 
     sys.exit(app.run(wanted))

@@ -1,6 +1,6 @@
 """`infill lsp`: runs the language server over stdio, a Unix socket or loopback TCP, for one editor, until it leaves.
 
-stdout belongs to LSP: the real one is handed to the server alone, and whoever else writes to file descriptor 1 writes to stderr.
+What editors start, `infill lsp` over stdio, does not come by here: `cli.main` goes straight to `lsp.start`, for Typer costs a fifth of the start.
 """
 
 from __future__ import annotations
@@ -8,20 +8,16 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import sys
 from pathlib import Path
-from typing import BinaryIO
 
 import typer
 
-from infill import log, settings_file
 from infill.cli import output
 from infill.errors import RequestError
+from infill.lsp import start
 from infill.privacy import network
 
 app = typer.Typer()
-
-Streams = tuple[BinaryIO, BinaryIO]
 
 
 @app.command(help="Run the language server. An editor starts this; over stdio unless told otherwise.")
@@ -38,20 +34,14 @@ def lsp(
     if sum((stdio, socket_path is not None, tcp is not None)) > 1:
         raise typer.BadParameter("choose one of --stdio, --socket and --tcp.")
     address = _address(tcp, any_host) if tcp is not None else None
-    if offline:
-        network.go_offline()
     with contextlib.ExitStack() as open_things:
         if socket_path is not None:
             streams = _accepted(_unix_socket(socket_path, open_things), open_things)
         elif address is not None:
             streams = _accepted(_tcp_socket(address, open_things), open_things)
         else:
-            streams = _stdio()
-        settings, problems = settings_file.load()
-        log.to_file("lsp", settings.log_level)
-        from infill.lsp.server import build
-
-        build(settings, problems=problems, trusted=True if trust_workspace else None).start_io(*streams)
+            streams = start.stdio()
+        start.serve(streams, offline=offline, trust_workspace=trust_workspace)
 
 
 def _address(tcp: str, any_host: bool) -> tuple[str, int]:
@@ -62,17 +52,6 @@ def _address(tcp: str, any_host: bool) -> tuple[str, int]:
     if not any_host and not network.is_loopback(host):
         raise typer.BadParameter(f"{host} is not this machine. With --any-host everybody who reaches the port could read your files.")
     return host, int(port)
-
-
-def _stdio() -> Streams:
-    # both are moved away: what a library prints, or a child process reads, must not come between the editor and us
-    stdin, stdout = os.dup(0), os.dup(1)
-    empty = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(empty, 0)
-    os.dup2(2, 1)
-    os.close(empty)
-    sys.stdout = sys.stderr
-    return os.fdopen(stdin, "rb"), os.fdopen(stdout, "wb")
 
 
 def _unix_socket(path: Path, open_things: contextlib.ExitStack) -> socket.socket:
@@ -104,7 +83,15 @@ def _tcp_socket(address: tuple[str, int], open_things: contextlib.ExitStack) -> 
     return listener
 
 
-def _accepted(listener: socket.socket, open_things: contextlib.ExitStack) -> Streams:
+def _accepted(listener: socket.socket, open_things: contextlib.ExitStack) -> start.Streams:
     connection, _ = listener.accept()
     open_things.enter_context(connection)
-    return open_things.enter_context(connection.makefile("rb")), open_things.enter_context(connection.makefile("wb"))
+    streams = open_things.enter_context(connection.makefile("rb")), open_things.enter_context(connection.makefile("wb"))
+    # the thread that reads lets go of its stream, which else could not be closed, once nothing can come any more
+    open_things.callback(_hang_up, connection)
+    return streams
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

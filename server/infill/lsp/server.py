@@ -11,7 +11,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NoReturn, cast
 
 import msgspec
 from lsprotocol import types
@@ -267,7 +267,7 @@ class Server(LanguageServer):
 
     # ---- running
 
-    def start_io(self, stdin: BinaryIO | None = None, stdout: BinaryIO | None = None) -> None:
+    def start_io(self, stdin: BinaryIO | None = None, stdout: BinaryIO | None = None) -> NoReturn:
         """Serve one editor over these streams; ends the process with LSP's exit code."""
         sys.exit(asyncio.run(self._serve(stdin or sys.stdin.buffer, stdout or sys.stdout.buffer)))
 
