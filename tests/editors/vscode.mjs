@@ -34,10 +34,14 @@ export async function until(condition, sentence, seconds = 20) {
 }
 
 export class VSCode {
-  /** home: a fresh folder for everything; files: name -> text of the workspace; settings: the machine's. */
-  static async start(home, files, settings = {}) {
+  /**
+   * home: a fresh folder for everything; files: name -> text of the workspace; settings: the machine's;
+   * environment: of the editor and all that it starts. Offline by default: then a new user is not asked whether to download a better model.
+   */
+  static async start(home, files, settings = {}, environment = { HF_HUB_OFFLINE: '1' }) {
     const editor = new VSCode();
     editor.home = home;
+    editor.environment = environment;
     editor.workspace = path.join(home, 'workspace');
     for (const folder of ['data/User', 'data/Machine', 'extensions', 'workspace', 'home']) fs.mkdirSync(path.join(home, folder), { recursive: true });
     for (const [name, text] of Object.entries(files)) {
@@ -61,7 +65,7 @@ export class VSCode {
   async #launch() {
     const base = ['--config', path.join(this.home, 'config.yaml'), '--user-data-dir', path.join(this.home, 'data'), '--extensions-dir', path.join(this.home, 'extensions')];
     const env = {
-      ...process.env, HOME: path.join(this.home, 'home'), INFILL_HOME: path.join(this.home, 'infill'),
+      ...process.env, HOME: path.join(this.home, 'home'), INFILL_HOME: path.join(this.home, 'infill'), ...this.environment,
       // the gallery is asked at every start: a dead port answers at once
       EXTENSIONS_GALLERY: JSON.stringify({ serviceUrl: 'http://127.0.0.1:9', itemUrl: '', resourceUrlTemplate: '' }),
     };
@@ -142,6 +146,14 @@ export class VSCode {
     return fs.readFileSync(file, 'utf8');
   }
 
+  /** Press a button of a notification that contains the text. */
+  async answer(text, button, page = this.page) {
+    const toast = page.locator(`.notifications-toasts .notification-list-item:has-text("${text}")`).first();
+    await toast.waitFor({ timeout: 60_000 });
+    await toast.hover();
+    await toast.locator(`.monaco-button:has-text("${button}")`).click();
+  }
+
   screenshot(name, page = this.page) {
     return page.screenshot({ path: path.join(this.home, `${name}.png`) });
   }
@@ -149,5 +161,8 @@ export class VSCode {
   async close() {
     await this.browser?.close();
     try { process.kill(-this.process.pid, 'SIGTERM'); } catch { /* already gone */ }
+    // the engine outlives its editors by design, for a while
+    const env = { ...process.env, INFILL_HOME: path.join(this.home, 'infill') };
+    if (process.env.INFILL_SERVER) try { execFileSync(process.env.INFILL_SERVER, ['engine', 'stop'], { env, stdio: 'ignore' }); } catch { /* none ran */ }
   }
 }
