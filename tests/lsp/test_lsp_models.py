@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -234,16 +233,3 @@ async def test_the_first_run_asks_one_calm_question_once(new_editor: NewEditor, 
             assert [action.title for action in question.actions or []] == ["Download", "Choose", "Not now"]
             assert "tokens/s" in question.message
         await until(lambda: state.load().asked_first_run)
-
-
-def test_the_example_of_the_protocol_is_what_is_answered() -> None:
-    """Every field of `Model` that docs/develop/protocol.md names is there."""
-    from infill.lsp.offer import Model
-
-    text = (Path(__file__).parents[2] / "docs" / "develop" / "protocol.md").read_text("utf-8")
-    promised = text.partition("`Model` is `{")[2].partition("}`")[0]
-    fields = json.loads(json.dumps([name.partition(":")[0].strip() for name in promised.replace("\n", " ").split(",")]))
-    import msgspec
-
-    known = {field.encode_name for field in msgspec.structs.fields(Model)}
-    assert set(fields) <= known

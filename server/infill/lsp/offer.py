@@ -41,7 +41,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     fit: Literal["fits", "tight", "too big", "unknown", "remote"] = "remote"
     why: str = ""
     tokens_per_second: float = 0.0
-    state: Literal["installed", "available", "downloading", "loading", "loaded", "broken"] = "available"
+    state: Literal["installed", "available", "downloading", "loaded", "broken"] = "available"
     progress: float = 0.0
     notes: str = ""
 
