@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from infill.models import library
 
 RELATIVE = ("INFILL_HOME", "HF_HOME", "HF_HUB_CACHE", "OLLAMA_MODELS", "PYTHONPATH", "SSL_CERT_FILE")
@@ -78,7 +80,14 @@ class Child:
         return self._process.wait()
 
     def end(self) -> None:
+        """End it, and whatever it started: a compiler must not go on for nobody."""
+        others: list[psutil.Process] = []
+        with contextlib.suppress(psutil.Error):
+            others = psutil.Process(self._process.pid).children(recursive=True)
         self._process.kill()
+        for other in others:
+            with contextlib.suppress(psutil.Error):
+                other.kill()
         self._process.wait()
         self._reader.join()
         for stream in (self._process.stdin, self._process.stdout):
