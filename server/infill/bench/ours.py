@@ -95,7 +95,8 @@ class InfillEditor:
         self.client.notify("textDocument/didOpen", {"textDocument": item})
 
     async def _wait_until_loaded(self, document: Document) -> None:
-        """Ask once, as somebody would who has just opened the file, so that the model is in memory when the first key falls."""
+        """Have the model in memory when the first key falls, and ask once, as somebody would who has just opened the file."""
+        await self.command("infill.loadModel")
         await self.client.ask("textDocument/inlineCompletion", self.question(document, invoked=False), READY_SECONDS)
         facts = await self.command("infill.status")
         if facts and facts.get("kind") == "error":

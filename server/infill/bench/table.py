@@ -169,6 +169,7 @@ def _against_the_peer(comparison: Comparison, name: str, pick: Callable[[Run], f
         unit="x",
         target=0.2,
         note=f"{ours:.0f} ms and {theirs:.0f} ms; medians of {len(comparison.of('infill'))} runs each",
+        unknown="" if ours and theirs else f"{'llama-server' if ours else 'infill'} showed nothing",
     )
 
 

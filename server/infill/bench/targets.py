@@ -18,9 +18,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """The target is a lower bound; else an upper one."""
     note: str = ""
     """How it came about: what was compared, what else was seen."""
+    unknown: str = ""
+    """Why there is no figure; empty: there is one."""
 
     @property
     def met(self) -> bool:
+        if self.unknown:
+            return False
         return self.measured >= self.target if self.at_least else self.measured <= self.target
 
 
@@ -28,8 +32,10 @@ COLUMNS = ("what", "target", "measured", "", "how")
 
 
 def cells(row: Row) -> list[str]:
-    bound = "at least" if row.at_least else "at most"
-    return [row.what, f"{bound} {number(row.target)}{_unit(row)}", f"{number(row.measured)}{_unit(row)}", "met" if row.met else "missed", row.note]
+    bound = f"{'at least' if row.at_least else 'at most'} {number(row.target)}{_unit(row)}"
+    if row.unknown:
+        return [row.what, bound, "-", row.unknown, row.note]
+    return [row.what, bound, f"{number(row.measured)}{_unit(row)}", "met" if row.met else "missed", row.note]
 
 
 def markdown(rows: Sequence[Row]) -> str:
