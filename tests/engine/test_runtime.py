@@ -129,6 +129,21 @@ def test_candidates_leave_nothing_behind_in_the_cache(runtime: Runtime) -> None:
         assert len(texts) == 3
 
 
+def test_what_stands_before_the_cursor_is_never_repeated(runtime: Runtime) -> None:
+    whole = "def measure(distance):\n    return distance\n\n\nlength = measure(distance)\n"
+    for end in range(len(whole) - 12, len(whole)):
+        texts, _ = answer(runtime.complete(ask(prefix=whole[:end], suffix="\n", stop=Stop(single_line=True, max_tokens=12))))
+        line = whole[:end].rpartition("\n")[2]
+        assert not line or not texts[0].startswith(line)
+
+
+def test_candidates_for_a_half_typed_word_are_words_that_begin_so(runtime: Runtime) -> None:
+    names = "".join(f"    {name} = 0\n" for name in ("value", "valid", "valve"))
+    texts, done = answer(runtime.complete(ask(prefix=f"def work():\n{names}    va", suffix="\n", candidates=3, stop=SHORT)))
+    assert len(set(texts)) == len(done.finishes) == 3
+    assert all(finish.first_logprob <= 0 for finish in done.finishes)
+
+
 def test_sampling_with_a_seed_can_be_repeated(runtime: Runtime) -> None:
     answer(runtime.complete(ask()))
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from infill.ask import Finish, Sampling, Stop
 from infill.engine.drafts import Lookup, Policy
 from infill.engine.llama import Aborted, CacheFull, Context, Logits, Model
-from infill.engine.sampling import Chooser, likeliest
+from infill.engine.sampling import Chooser, compatible, likeliest
 from infill.engine.stopping import TextStream, Why
 
 LIKELY_ENOUGH = math.log(0.08)
@@ -39,6 +39,8 @@ class Candidate:
         """Evaluated behind that row already, if they turn out to be what comes next."""
         self.ready = False
         """What follows its last token is known: it was part of a draft."""
+        self.owed = b""
+        """Text before the cursor that the answer has to repeat first, and that is not shown: a word that was half typed."""
         self.chooser = chooser
         self.stream = TextStream(stop)
         self._stop = stop
@@ -55,7 +57,9 @@ class Candidate:
             return self.stream.finish("end")
         self.tokens.append(token)
         self.logprobs.append(logprob)
-        text = self.stream.feed(model.piece(token))
+        piece = model.piece(token)
+        self.owed, piece = self.owed[len(piece) :], piece[len(self.owed) :]
+        text = self.stream.feed(piece)
         if self.why is None and len(self.tokens) >= self._stop.max_tokens:
             text += self.stream.finish("length")
         return text
@@ -78,10 +82,19 @@ class Generation:
         self._trial: tuple[int, int, float] | None = None
         """The draft under way: its length as wished, as found, and the seconds of its batch."""
         self._known: Logits | None = None
+        self._owed = b""
         self.candidates: list[Candidate] = []
         self.seconds = 0.0
         """Spent in llama.cpp, after the first token."""
         self.evaluated = self.drafted = self.accepted = self._settled = 0
+
+    def owe(self, text: bytes) -> None:
+        """Have answers begin with this text, which stands before the cursor already, and not show it.
+
+        A word that is cut by the cursor is cut into other tokens than the whole word: what a model has learned to follow `ret` is not `urn`. So the
+        last token is left out of the prompt, and the answer begins with any token that agrees with it.
+        """
+        self._owed = text
 
     def draft_from(self, make_lookup: Callable[[], Lookup], policy: Policy) -> None:
         """Look tokens up, whenever the policy sees it pay; for one greedy candidate only."""
@@ -127,30 +140,40 @@ class Generation:
     # -- choosing
 
     def _start(self, sequence: int, position: int, count: int, branch: Callable[[], int | None]) -> None:
-        self.candidates.append(Candidate(0, sequence, position, self._stop, Chooser(self._sampling)))
-        if self._sampling.temperature > 0:
-            for number in range(1, count):
-                if (copy := branch()) is not None:
-                    self._context.copy(sequence, copy)
-                    self.candidates.append(Candidate(number, copy, position, self._stop, Chooser(self._sampling, number)))
+        for number in range(count if self._sampling.temperature > 0 else 1):
+            if (own := branch() if number else sequence) is not None:
+                if number:
+                    self._context.copy(sequence, own)
+                self.candidates.append(Candidate(number, own, position, self._stop, Chooser(self._sampling, number)))
+                self.candidates[-1].owed = self._owed
 
     def _choose(self, candidate: Candidate, count: int, branch: Callable[[], int | None]) -> list[Piece]:
         """Give a candidate its next token; where the model hesitates, the other candidates branch off."""
         pieces: list[Piece] = []
         logits = self._context.logits(candidate.row) if self._known is None else self._known
-        if candidate.chooser.greedy and candidate.number == 0 and len(self.candidates) < count:
-            for token, logprob in likeliest(logits, count)[1:]:
-                if len(self.candidates) < count and logprob >= LIKELY_ENOUGH and (sequence := branch()) is not None:
-                    pieces += self._branch_off(candidate, sequence, token, logprob)
-        token, logprob = candidate.chooser.choose(logits, self._context, candidate.row)
+        options = self._options(candidate, logits, count)
+        for token, logprob in options[1:]:
+            if len(self.candidates) < count and logprob >= LIKELY_ENOUGH and (sequence := branch()) is not None:
+                pieces += self._branch_off(candidate, sequence, token, logprob)
+        token, logprob = options[0] if options else candidate.chooser.choose(logits, self._context, candidate.row)
         if text := candidate.take(token, logprob, self._model):
             pieces.append((candidate.number, text))
         self._check_draft(candidate, token)
         return pieces
 
+    def _options(self, candidate: Candidate, logits: Logits, count: int) -> list[tuple[int, float]]:
+        """Tokens to choose from, best first, where more than one is of interest or not all are allowed."""
+        branching = candidate.chooser.greedy and candidate.number == 0 and len(self.candidates) < count
+        if candidate.owed:
+            options = compatible(logits, count if branching else 1, candidate.owed, self._model.piece)
+            # where nothing that is at all likely agrees, it goes on as it stands before the cursor
+            return options or [(self._model.tokenize(candidate.owed.decode("utf-8", "replace"))[0], 0.0)]
+        return likeliest(logits, count) if branching else []
+
     def _branch_off(self, parent: Candidate, sequence: int, token: int, logprob: float) -> list[Piece]:
         self._context.copy(parent.sequence, sequence, 0, parent.position)
         child = Candidate(len(self.candidates), sequence, parent.position, self._stop, Chooser(self._sampling))
+        child.owed = self._owed
         self.candidates.append(child)
         steps = [*zip(parent.tokens, parent.logprobs, strict=True), (token, logprob)]
         text = "".join(child.take(*step, self._model) for step in steps)
@@ -203,7 +226,7 @@ class Generation:
         return True
 
     def _evaluate_one(self, candidate: Candidate) -> None:
-        wished = self._policy.length() if self._make_lookup else 0
+        wished = self._policy.length() if self._make_lookup and not candidate.owed else 0
         draft = self._guess(candidate, wished) if wished else []
         start = time.perf_counter()
         self._context.decode([candidate.tokens[-1], *draft], candidate.position, candidate.sequence, 1 + len(draft))

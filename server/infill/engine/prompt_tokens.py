@@ -95,6 +95,15 @@ def overhead(fim: Fim) -> int:
     return 2 + (fim.middle >= 0) + (fim.bos >= 0)
 
 
+def half_typed(prefix: Sequence[int], piece: Callable[[int], bytes]) -> bytes:
+    """The text of the last token before the cursor, where it may be the beginning of a longer one; else empty.
+
+    Not at the start of a line: there, tokens of several line breaks would be put in place of the one that stands.
+    """
+    text = piece(prefix[-1]) if prefix else b""
+    return b"" if b"\n" in text else text
+
+
 def header(fim: Fim, snippets: Sequence[Snippet], path: str, tokenize: Callable[[str], list[int]]) -> list[int]:
     """Snippets as files of the same repository, then the name of the file at hand; nothing for models that know no file separator."""
     if fim.separator < 0 or not snippets:

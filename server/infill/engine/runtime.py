@@ -41,6 +41,8 @@ class Prompt(msgspec.Struct, frozen=True):
     slot: str
     tokens: list[int]
     suffix: Sequence[int] = ()
+    owed: bytes = b""
+    """Text before the cursor that is left out of the tokens, for the answer to begin with."""
 
 
 class Run:
@@ -137,8 +139,8 @@ class Runtime:
         slot = self._slots.take(ask.slot, run)
         try:
             yield from self._place(slot, prompt, run)
-            if slot.owner is run and slot.tokens == prompt.tokens and slot.logits is None:
-                slot.logits = self._context.logits(-1).copy()
+            if slot.owner is run and slot.tokens == prompt.tokens:
+                self._remember(slot)
             yield self._done(ask.id, run, None)
         finally:
             self._leave(slot, prompt, run)
@@ -186,13 +188,16 @@ class Runtime:
         header = prompt_tokens.header(fim, ask.snippets if self._takes_snippets else (), ask.path, tokenize)
         if ask.snippets and not header:
             run.notes.append("context from other files left out: this model was not trained on any")
-        parts = Parts(prefix=tokenize(ask.prefix), suffix=tokenize(ask.suffix), header=header)
+        before = tokenize(ask.prefix)
+        if owed := prompt_tokens.half_typed(before, self._model.piece):
+            before.pop()
+        parts = Parts(prefix=before, suffix=tokenize(ask.suffix), header=header)
         self._speed.read(len(ask.prefix) + len(ask.suffix), len(parts.prefix) + len(parts.suffix))
         room = min(self._room - answer, int(self._window() * SLACK)) - prompt_tokens.overhead(fim)
         previous = next((slot.suffix for slot in self._slots if slot.name == ask.slot), ())
         parts, notes = prompt_tokens.fit(parts, prompt_tokens.budget(room), previous)
         run.notes += notes
-        return Prompt(ask.slot, prompt_tokens.join(fim, parts), parts.suffix)
+        return Prompt(ask.slot, prompt_tokens.join(fim, parts), parts.suffix, owed)
 
     @property
     def _takes_snippets(self) -> bool:
@@ -207,10 +212,12 @@ class Runtime:
         generation = Generation(self._context, self._model, sampling, stop, run.deadline)
         if speculate and count == 1 and sampling.temperature <= 0:
             generation.draft_from(lambda: Lookup(prompt.tokens, self._dividers()), self._drafting)
+        generation.owe(prompt.owed)
         branches = self._slots.branches()
         try:
             yield from self._place(slot, prompt, run, known_serves=sampling.temperature <= 0)
             if slot.owner is run and slot.tokens == prompt.tokens:
+                self._remember(slot)
                 for pieces in generation.run(slot.sequence, len(prompt.tokens), count, branches.take, slot.logits):
                     for candidate, text in pieces:
                         run.saw(text)
@@ -250,6 +257,11 @@ class Runtime:
         run.notes.append(f"cache: {layout.kept} tokens kept ({layout.moved} of them moved), {run.evaluated} evaluated")
         if not can_shift:
             run.notes.append("this model's memory cannot be moved: only what is the same from the start of the prompt is kept")
+
+    def _remember(self, slot: Slot) -> None:
+        """Keep what follows the prompt: while a word is typed the prompt stays the same, and needs no evaluation at all."""
+        if slot.logits is None:
+            slot.logits = self._context.logits(-1).copy()
 
     def _fill(self, slot: Slot, prompt: Prompt, layout: kv.Layout, run: Run) -> Iterator[None]:
         started = time.perf_counter()

@@ -7,6 +7,7 @@ llama.cpp's own samplers.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import llama_cpp
@@ -15,6 +16,8 @@ import numpy as np
 from infill.ask import Sampling
 from infill.engine.llama import Context, Logits
 
+LOOKED_THROUGH = 256
+"""Likeliest tokens among which those that agree with a half-typed word are sought."""
 LIKELIEST = 100
 """Sampling looks no further than this many tokens: what lies below them is noise, and sorting it costs more than a small model's evaluation."""
 
@@ -37,6 +40,19 @@ def likeliest(logits: Logits, count: int) -> list[tuple[int, float]]:
     best = best[np.argsort(-logits[best])]
     normal = _normal(logits, float(logits[best[0]]))
     return [(int(token), float(logits[token]) - normal) for token in best]
+
+
+def compatible(logits: Logits, count: int, owed: bytes, piece: Callable[[int], bytes]) -> list[tuple[int, float]]:
+    """The best few tokens that begin with `owed`, or that it begins with, and their log-probabilities among all such; best first, maybe none."""
+    found = []
+    for token, logprob in likeliest(logits, min(LOOKED_THROUGH, len(logits))):
+        text = piece(token)
+        if text and (text.startswith(owed) or owed.startswith(text)):
+            found.append((token, logprob))
+    if not found:
+        return []
+    together = math.log(sum(math.exp(logprob - found[0][1]) for _, logprob in found)) + found[0][1]
+    return [(token, logprob - together) for token, logprob in found[:count]]
 
 
 class Chooser:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infill.ask import Message, Snippet
-from infill.engine.prompt_tokens import Fim, Parts, budget, chat, fim_of, fit, header, join
+from infill.engine.prompt_tokens import Fim, Parts, budget, chat, fim_of, fit, half_typed, header, join
 from infill.errors import NotAFimModel
 
 PRE, SUF, MID, SEP, BOS = 1000, 1001, 1002, 1003, 1004
@@ -107,3 +107,9 @@ def test_the_windows_end_stands_still_when_the_cursor_moves_down() -> None:
         previous = parts.suffix
         ends.add(cursor + len(parts.suffix))
     assert len(ends) == 1
+
+
+def test_the_last_token_may_be_half_of_one_but_not_across_a_line_break() -> None:
+    pieces = {1: b"ret", 2: b"    ", 3: b"\n", 4: b":\n\n", 5: b""}.__getitem__
+    assert [half_typed([9, token], pieces) for token in (1, 2, 3, 4, 5)] == [b"ret", b"    ", b"", b"", b""]
+    assert half_typed([], pieces) == b""

@@ -1,0 +1,43 @@
+"""Choosing tokens from logits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from infill.engine.sampling import compatible, likeliest, log_probability
+
+PIECES = [b"urn", b"return", b"ret", b"r", b" return", b"", b"retry", b"x"]
+LOGITS = np.array([5.0, 3.0, 1.0, 0.0, 6.0, 9.0, 2.0, 8.0], np.float32)
+PROBABILITIES = np.exp(LOGITS) / np.exp(LOGITS).sum()
+
+
+def test_a_log_probability_is_that_of_the_softmax() -> None:
+    for token, probability in enumerate(PROBABILITIES):
+        assert log_probability(LOGITS, token) == pytest.approx(math.log(probability), abs=1e-4)
+
+
+def test_large_logits_do_not_overflow() -> None:
+    assert log_probability(LOGITS * 100, 5) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_likeliest_come_best_first() -> None:
+    best = likeliest(LOGITS, 3)
+    assert [token for token, _ in best] == [5, 7, 4]
+    assert best[0][1] == pytest.approx(math.log(PROBABILITIES[5]), abs=1e-4)
+
+
+def test_a_half_typed_word_goes_on_with_a_token_that_agrees_with_it() -> None:
+    found = compatible(LOGITS, 8, b"ret", PIECES.__getitem__)
+    assert [PIECES[token] for token, _ in found] == [b"return", b"retry", b"ret", b"r"]
+
+
+def test_how_sure_it_is_counts_among_those_that_agree() -> None:
+    found = compatible(LOGITS, 8, b"ret", PIECES.__getitem__)
+    assert sum(math.exp(logprob) for _, logprob in found) == pytest.approx(1.0)
+
+
+def test_nothing_that_agrees_gives_nothing() -> None:
+    assert compatible(LOGITS, 3, b"zebra", PIECES.__getitem__) == []
