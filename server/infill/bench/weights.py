@@ -63,7 +63,7 @@ def prefix_first() -> Weights:
         raise BadModelFile("The bundled model does not name its order.")
     file.parent.mkdir(parents=True, exist_ok=True)
     state.write_atomically(file, content.replace(key + b"spm", key + b"psm", 1))
-    return _facts("bundled, prefix first", file)
+    return _facts("bundled weights", file)
 
 
 @contextmanager
