@@ -92,7 +92,8 @@ def best(entries: Sequence[Entry], machine: Machine, speeds: Speeds, engine: Eng
         raise ModelError(f"No model of the catalogue fits beside what runs here now: {memory}.", "Close other programs, or use a remote provider.")
     quick = [each for each in candidates if each[2] >= FAST_ENOUGH[role]]
     if quick:
-        entry, found, speed = max(quick, key=lambda each: (each[0].quality, each[2]))
+        # a model that lies half on the GPU waits for the processor at every token, and far longer while it reads a prompt
+        entry, found, speed = max(quick, key=lambda each: (not _divided(each[1]), each[0].quality, each[2]))
         reason = _reason(entry, found, speed, machine, candidates, role)
     else:
         entry, found, speed = max(candidates, key=lambda each: (each[2], each[0].quality))
@@ -156,6 +157,10 @@ def measure(machine: Machine) -> Speeds:
     return found
 
 
+def _divided(found: Fit) -> bool:
+    return found.plan is not None and found.plan.gpu_layers > 0
+
+
 def _comfortably(found: Fit, machine: Machine) -> bool:
     """Not only just: other programs keep what they have and may grow."""
     wanted = found.need.memory + (found.need.gpu if any(card.unified for card in machine.gpus) else 0)
@@ -165,7 +170,7 @@ def _comfortably(found: Fit, machine: Machine) -> bool:
 def _reason(entry: Entry, found: Fit, speed: float, machine: Machine, candidates: list[tuple[Entry, Fit, float]], role: state.Role) -> str:
     where = f"on {machine.gpus[0].title or machine.gpus[0].name}" if found.need.gpu_weights else "on the processor"
     said = f"The best that fits and is quick enough here: about {speed:.0f} tokens/s {where}. {_capital(found.sentence)}"
-    better = [each for each in candidates if each[0].quality > entry.quality]
+    better = [each for each in candidates if each[0].quality > entry.quality and each[2] < speed]
     if better:
         next_one = min(better, key=lambda each: each[0].quality)
         said += f" {next_one[0].title} ({next_one[0].quantization}) would fit too, but only reach about {next_one[2]:.0f}."
