@@ -269,7 +269,7 @@ def test_evaluated_documents_come_back_from_disk(monkeypatch: pytest.MonkeyPatch
 def test_saved_documents_that_are_damaged_or_of_another_model_are_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spm: Asker) -> None:
     spm(SOURCE[:900], SOURCE[900:1400])
     spm.runtime.save_slots(tmp_path)
-    file = next(tmp_path.glob("*.slot"))
+    file = next(tmp_path.rglob("*.slot"))
     whole = file.read_bytes()
     for content in (b"", whole[: len(whole) // 2], whole[:-100] + bytes(100), whole.replace(b"local:bundled", b"local:another")):
         file.write_bytes(content)

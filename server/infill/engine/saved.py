@@ -22,7 +22,7 @@ from infill.models.store import ModelFile
 from infill.state import write_atomically
 
 MOST_BYTES = 512 * 1024 * 1024
-"""All files together."""
+"""All files of one model together."""
 FEWEST_TOKENS = 128
 """A smaller slot is evaluated as fast as it is read."""
 
@@ -42,7 +42,8 @@ class Saved(msgspec.Struct, frozen=True):
 
 
 def save(folder: Path, model: ModelFile, context: Context, slots: Slots) -> None:
-    """Replace what lies in the folder by the slots of now, the most recently used first, as many as may be."""
+    """Replace what lies in the model's part of the folder by the slots of now, the most recently used first, as many as may be."""
+    folder = _own(folder, model)
     try:
         paths.private_directory(folder)
         for old in folder.glob("*.slot"):
@@ -63,7 +64,7 @@ def save(folder: Path, model: ModelFile, context: Context, slots: Slots) -> None
 
 def restore(folder: Path, model: ModelFile, context: Context, slots: Slots) -> None:
     """Fill empty slots with what lies in the folder, the oldest first, and as closed documents: they serve, and make room for others."""
-    for saved in _readable(folder, _made_for(model)):
+    for saved in _readable(_own(folder, model), _made_for(model)):
         owner = object()
         slot = slots.take(saved.slot, owner)
         slots.make_room(len(saved.tokens), slot)
@@ -81,11 +82,18 @@ def _readable(folder: Path, made_for: str) -> Iterator[Saved]:
             except (OSError, msgspec.MsgspecError) as exc:
                 log.info("A saved slot cannot be read: %s", exc)
                 continue
-            if saved.made_for == made_for and hashlib.sha256(saved.cells).digest() == saved.checksum:
+            if made_for and saved.made_for == made_for and hashlib.sha256(saved.cells).digest() == saved.checksum:
                 yield saved
+
+
+def _own(folder: Path, model: ModelFile) -> Path:
+    return folder / hashlib.sha256(model.id.encode()).hexdigest()[:16]
 
 
 def _made_for(model: ModelFile) -> str:
     """What must agree for the cells to mean the same: the weights and the library that wrote them."""
-    status = model.path.stat()
+    try:
+        status = model.path.stat()
+    except OSError:  # gone since it was loaded: nothing will ever agree with it
+        return ""
     return f"{VERSION} {model.id} {status.st_size} {status.st_mtime_ns}"

@@ -14,6 +14,8 @@ WINDOW_TARGETS = 20
 FIRST_WINDOW = 1536
 """Tokens, while nothing has been measured."""
 SMALLEST_WINDOW = 512
+ENOUGH = 6
+"""Batches to have seen before the window follows from them."""
 PATIENCE = 0.1
 """Share of the target that is rather spent on evaluating than saved by moving what is then only nearly right."""
 LONGEST_BATCH = 1.5
@@ -37,11 +39,13 @@ class Speed:
         self.chars_per_token = 0.0
         self._seen: dict[str, float] = {}
         self._lines: deque[float] = deque(maxlen=15)
+        self._rates: deque[float] = deque(maxlen=24)
         self._window = 0
 
     def evaluated(self, tokens: int, seconds: float) -> None:
         """A batch of prompt tokens; small ones say nothing about large ones."""
         if tokens >= 32 and seconds > 0:
+            self._rates.append(tokens / seconds)
             self.evaluate = self._blend("evaluate", self.evaluate, tokens / seconds, tokens)
 
     def generated(self, tokens: int, seconds: float) -> None:
@@ -89,7 +93,11 @@ class Speed:
 
     def window(self, room: int, target_ms: float) -> int:
         """Tokens of a prompt: as many as can be evaluated in WINDOW_TARGETS times the target, in steps that are rarely taken."""
-        wanted = int(self.evaluate * target_ms / 1000 * WINDOW_TARGETS) if self.evaluate else FIRST_WINDOW
+        if len(self._rates) < ENOUGH:
+            return min(self._window or FIRST_WINDOW, room)
+        # what the machine does when it is left alone: a compiler that runs for a minute must not move every window twice
+        able = statistics.quantiles(self._rates, n=4)[2]
+        wanted = int(able * target_ms / 1000 * WINDOW_TARGETS)
         wanted = max(SMALLEST_WINDOW, min(wanted, room))
         if not self._window or not 0.6 < wanted / self._window < 1.6:
             self._window = wanted // 256 * 256

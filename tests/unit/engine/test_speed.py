@@ -40,6 +40,20 @@ def test_a_window_stands_still_while_the_speed_wavers() -> None:
         assert speed.window(16384, 400) == window
 
 
+def test_a_busy_minute_does_not_move_the_window() -> None:
+    speed = measured(200)
+    window = speed.window(16384, 400)
+    for _ in range(5):
+        speed.evaluated(256, 256 / 30)
+    assert speed.window(16384, 400) == window
+
+
+def test_the_first_batches_decide_nothing() -> None:
+    speed = Speed()
+    speed.evaluated(64, 64 / 20)
+    assert speed.window(8192, 400) == FIRST_WINDOW
+
+
 def test_small_batches_say_nothing_about_evaluation() -> None:
     speed = measured(200)
     speed.evaluated(2, 1.0)
