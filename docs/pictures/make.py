@@ -1,4 +1,4 @@
-"""Makes the README's picture from the real thing, by `python docs/pictures/make.py`: draws what the commands printed.
+"""Makes the pictures of the README and of docs/generate.md from the real thing, by `python docs/pictures/make.py`: draws what the commands printed.
 
 The engine that answers is started in an empty home, so that the picture shows what a newcomer sees.
 """
@@ -18,7 +18,10 @@ from rich.console import Console
 from rich.text import Text
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("infill complete docs/examples/temperature.py:8:5", "infill engine status")
+PICTURES = {
+    "terminal.svg": ("infill complete docs/examples/temperature.py:8:5", "infill engine status"),
+    "generate.svg": ("infill generate --file docs/examples/account.py:22:20",),
+}
 COLUMNS = 110
 TITLE = "infill"
 
@@ -59,10 +62,11 @@ def draw(screens: list[tuple[str, str]]) -> str:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as home:
-        printed(COMMANDS[0], home)  # the first loads the model: what is drawn is a warm one
-        screens = [(command, printed(command, home)) for command in COMMANDS]
+        for name, commands in PICTURES.items():
+            printed(commands[0], home)  # the first loads the model: what is drawn is a warm one
+            screens = [(command, printed(command, home)) for command in commands]
+            (ROOT / "docs" / "pictures" / name).write_text(draw(screens), "utf-8")
         printed("infill engine stop", home)
-    (ROOT / "docs" / "pictures" / "terminal.svg").write_text(draw(screens), "utf-8")
 
 
 if __name__ == "__main__":
