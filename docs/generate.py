@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
 from infill import settings
+from infill.models import catalog
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
+CATALOGUE_MARK = "<!-- from here on generated -->\n"
 
 INTRODUCTION = """# Settings
 
@@ -31,7 +39,25 @@ alone: a cloned repository can name no endpoint, key, header, file or command.
 
 def pages() -> dict[str, str]:
     """Path below the repository's root -> text."""
-    return {"docs/settings.md": settings_page()}
+    return {"docs/settings.md": settings_page(), "docs/models.md": models_page()}
+
+
+def models_page() -> str:
+    """The page as it is written by hand, with the table below its mark made anew."""
+    by_hand, mark, _ = (ROOT / "docs" / "models.md").read_text("utf-8").partition(CATALOGUE_MARK)
+    entries = tomllib.loads((ROOT / "models.toml").read_text("utf-8"))["model"]
+    rows = "".join(_model_row(msgspec.convert(entry, catalog.Entry)) for entry in entries)
+    return f"{by_hand}{mark}\n| id | parameters | size | does | context | licence | pinned |\n|---|---|---|---|---|---|---|\n{rows}"
+
+
+def _model_row(entry: catalog.Entry) -> str:
+    exact = all(file.size for file in entry.files)
+    size = f"{'' if exact else '~'}{entry.size / 1e9:.2f} GB" if entry.size else "not published"
+    active = f" ({entry.active_parameters:g} at work)" if entry.active_parameters else ""
+    licence = f"[{entry.licence}]({entry.licence_url}){'' if entry.commercial else ' **not commercial**'}"
+    pinned = " and ".join(what for what, known in (("revision", entry.revision), ("SHA-256", all(file.sha256 for file in entry.files))) if known)
+    does = ", ".join({"complete": "completes", "generate": "generates"}[role] for role in entry.roles)
+    return f"| `{entry.id}` | {entry.parameters:g} B{active} | {size} | {does} | {entry.context} | {licence} | {pinned or 'no'} |\n"
 
 
 def settings_page() -> str:
