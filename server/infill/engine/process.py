@@ -167,4 +167,4 @@ def plan(model: ModelFile, engine: Engine) -> Plan:
 
 def fits_beside(model: ModelFile, plan: Plan, others: list[ModelFile]) -> bool:
     """Whether there is room for a model while the others stay."""
-    return planning.fits_beside(model, plan)
+    return planning.fits_beside(model, plan, others)

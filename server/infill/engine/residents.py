@@ -167,6 +167,7 @@ class Residents:
             if (victim := self._may_go(client, chosen)) is not None:
                 await self._evict(victim)
                 gone.append(victim.file)
+                plan = await in_thread(lambda: self._how.plan(file, self.settings))  # there is more room now, on a GPU above all
             elif not self._here and (smaller := self._how.step_down(file, plan, self.settings)) is not None:
                 plan, told = smaller
                 self._on_progress(file.id, 0.0, told)

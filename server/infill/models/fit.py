@@ -145,7 +145,7 @@ def plan(facts: Facts, machine: Machine, engine: Engine = Engine(), tuned: Plan 
 
 def need(facts: Facts, plan: Plan, machine: Machine) -> Need:
     """The bytes that this takes, in main memory and on GPUs."""
-    on_gpu = _gpu_layer_count(facts, plan) if machine.gpus else 0
+    on_gpu = gpu_layer_count(facts, plan) if machine.gpus else 0
     kept = max(0, facts.layers - max(0, on_gpu - 1))  # the output head counts as the first layer on a GPU
     output_on_gpu = on_gpu > 0
     layer_bytes = sum(facts.layer_bytes[:kept])
@@ -202,7 +202,7 @@ def step_down(plan: Plan, facts: Facts, engine: Engine = Engine()) -> tuple[Plan
     if plan.context > CONTEXTS[-1] and engine.context_size is None:
         shorter = next((size for size in CONTEXTS if size < plan.context), CONTEXTS[-1])
         return msgspec.structs.replace(plan, context=shorter), f"The context was shortened to {shorter} tokens: there was no memory for more."
-    layers = _gpu_layer_count(facts, plan)
+    layers = gpu_layer_count(facts, plan)
     if layers > 0 and engine.gpu_layers is None:
         fewer = layers * 3 // 4 if layers > 4 else 0
         return msgspec.structs.replace(plan, gpu_layers=fewer), f"{fewer} of {facts.layers + 1} layers are on the GPU: there was no memory for more."
@@ -211,7 +211,7 @@ def step_down(plan: Plan, facts: Facts, engine: Engine = Engine()) -> tuple[Plan
 
 def describe(plan: Plan, facts: Facts | None = None) -> str:
     """A plan in one sentence."""
-    layers = _gpu_layer_count(facts, plan) if facts else plan.gpu_layers
+    layers = gpu_layer_count(facts, plan) if facts else plan.gpu_layers
     where = "on the CPU" if not plan.gpu_layers else f"{'all' if plan.gpu_layers < 0 else layers} layers on the GPU"
     return f"{where}, {plan.threads} threads ({plan.threads_batch} for evaluation), context of {plan.context} tokens, KV cache in {plan.kv_type}"
 
@@ -293,7 +293,7 @@ def _gpu_holds(needed: Need, plan: Plan, machine: Machine) -> bool:
     return bool(cards) and all((needed.gpu_weights + needed.gpu_kv) * share + ragged + needed.gpu_compute <= _room(card) for card, share in cards)
 
 
-def _gpu_layer_count(facts: Facts, plan: Plan) -> int:
+def gpu_layer_count(facts: Facts, plan: Plan) -> int:
     """Layers on GPUs, the output head counted as one."""
     return facts.layers + 1 if plan.gpu_layers < 0 else min(plan.gpu_layers, facts.layers + 1)
 
@@ -334,7 +334,7 @@ def _sentence(facts: Facts, plan: Plan, needed: Need, machine: Machine, judgemen
     sums = f"{amount(weights)} weights + {amount(needed.memory + needed.gpu - weights)} beside them"
     free = f"{amount(machine.memory_free)} of {amount(machine.memory_total)} memory are free"
     if needed.gpu and not _unified(machine):
-        layers = _gpu_layer_count(facts, plan)
+        layers = gpu_layer_count(facts, plan)
         cards = f"{amount(sum(card.free for card in machine.gpus))} are free on {' and '.join(card.title or card.name for card in machine.gpus)}"
         where = f"{layers} of {facts.layers + 1} layers ({amount(needed.gpu)}) go to the GPU, where {cards}; {amount(needed.memory)} to main memory"
         return f"{judgement}: {sums}; {where} ({free})."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from infill import paths
 from infill.errors import DoesNotFit
 from infill.models import fit, gguf, hardware
 from infill.models.fit import Fit, Plan
+from infill.models.gguf import Facts
 from infill.models.machine import Machine
 from infill.models.store import ModelFile
 from infill.settings import Engine
@@ -47,10 +49,29 @@ def fit_of(model: ModelFile, engine: Engine, machine: Machine) -> Fit:
     return fit.plan(gguf.facts(model.path), machine, engine, kept.plan if kept else None)
 
 
-def fits_beside(model: ModelFile, plan: Plan) -> bool:
-    """Whether there is room for one more model now, while all that is loaded stays. Raises BadModelFile."""
-    machine = hardware.machine()
-    return fit.fit_beside(fit.need(gguf.facts(model.path), plan, machine), plan, machine)
+def fits_beside(model: ModelFile, plan: Plan, others: Sequence[ModelFile] = ()) -> bool:
+    """Whether there is room for one more model now, while all that is loaded stays. Raises BadModelFile.
+
+    A model that would get more layers onto a GPU if the others went does not fit beside them: it would crawl for their sake.
+    """
+    machine, facts = hardware.machine(), gguf.facts(model.path)
+    if machine.gpus and others and _layers_alone(facts, others, machine) > fit.gpu_layer_count(facts, plan):
+        return False
+    return fit.fit_beside(fit.need(facts, plan, machine), plan, machine)
+
+
+def _layers_alone(facts: Facts, others: Sequence[ModelFile], machine: Machine) -> int:
+    """Layers that the GPUs would hold without the others, as far as their own plans tell what they take."""
+    taken = sum(fit_of(other, Engine(), emptied(machine)).need.gpu for other in others)
+    found = fit.plan(facts, emptied(machine, taken))
+    return fit.gpu_layer_count(facts, found.plan) if found.plan else 0
+
+
+def emptied(machine: Machine, given_back: int | None = None) -> Machine:
+    """The machine after that many bytes of its GPUs were given back; by default all of them."""
+    share = given_back // max(1, len(machine.gpus)) if given_back is not None else None
+    cards = [msgspec.structs.replace(card, free=card.total if share is None else min(card.total, card.free + share)) for card in machine.gpus]
+    return msgspec.structs.replace(machine, gpus=tuple(cards), memory_free=machine.memory_total)
 
 
 def step_down(model: ModelFile, plan: Plan, engine: Engine) -> tuple[Plan, str] | None:
