@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from real_editor import ADD, PATIENCE, Editor, NewEditor, until
 
 SERVER = [sys.executable, "-m", "infill", "lsp"]
@@ -210,3 +211,21 @@ async def test_tcp_is_for_this_machine_unless_told_otherwise(home: Path) -> None
         if server.returncode is None:
             server.kill()
         await server.communicate()
+
+
+async def test_nothing_that_is_written_holds_the_user_s_code(editor: Editor, home: Path) -> None:
+    editor.open("def zanzibar_quokka(a, b):\n    return ")
+    await editor.ghosts(1, 11, invoked=True)
+    editor.type("xylophone_umbrella", 1, 11)
+    with pytest.raises(JsonRpcException):
+        await editor.command(
+            "infill.generate", {"uri": "file:///nowhere.py", "instruction": "zanzibar_quokka", "position": {"line": 0, "character": 0}}
+        )
+    await editor.command("infill.stats")
+    written = _written(home)
+    assert any(path.suffix == ".log" for path in written)
+    assert not [path for path, content in written.items() if b"zanzibar" in content or b"xylophone" in content]
+
+
+def _written(home: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
