@@ -16,6 +16,8 @@ import numpy as np
 from infill.ask import Sampling
 from infill.engine.llama import Context, Logits
 
+NEAR = (2, 4, 8, 12, 16, 24, 32)
+"""Distances from the best logit within which enough others are sought."""
 LOOKED_THROUGH = 256
 """Likeliest tokens among which those that agree with a half-typed word are sought."""
 LIKELIEST = 100
@@ -36,9 +38,13 @@ def _normal(logits: Logits, top: float) -> float:
 
 def likeliest(logits: Logits, count: int) -> list[tuple[int, float]]:
     """The best few tokens with their log-probabilities, best first."""
-    best = np.argpartition(logits, -count)[-count:]
-    best = best[np.argsort(-logits[best])]
-    normal = _normal(logits, float(logits[best[0]]))
+    top = float(logits.max())
+    behind = np.float32(top) - logits
+    # numpy's own partition takes 20 ms where many of 150,000 are equal, as those of unused tokens are; counting takes a tenth of one
+    near = next((cut for cut in NEAR if np.count_nonzero(behind <= cut) >= count), None)
+    able = np.flatnonzero(behind <= near) if near is not None else np.arange(len(logits))
+    best = able[np.argsort(behind[able], kind="stable")][:count]
+    normal = _normal(logits, top)
     return [(int(token), float(logits[token]) - normal) for token in best]
 
 

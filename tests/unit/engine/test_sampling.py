@@ -41,3 +41,10 @@ def test_how_sure_it_is_counts_among_those_that_agree() -> None:
 
 def test_nothing_that_agrees_gives_nothing() -> None:
     assert compatible(LOGITS, 3, b"zebra", PIECES.__getitem__) == []
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.01, 50.0])
+def test_the_likeliest_are_found_among_many_equals_and_many_far_apart(spread: float) -> None:
+    logits = (np.random.default_rng(3).standard_normal(5000) * spread).astype(np.float32)
+    best = likeliest(logits, 20)
+    assert [float(logits[token]) for token, _ in best] == sorted(logits.tolist(), reverse=True)[:20]
