@@ -86,6 +86,7 @@ class Runtime:
         self._closed = False
         self._fim: Fim | None = None
         self._speed = Speed()
+        self._slots.chunk = lambda restless: self._speed.chunk(self._context.largest_batch, restless=restless)
         self._drafting = Policy()
         self.target_ms = TARGET_MS
         """`latency.target` of whoever uses the model."""

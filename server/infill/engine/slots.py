@@ -5,7 +5,8 @@ The books (`Slot.tokens`) always say what the cache really holds: also after a b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from infill.engine import kv
@@ -22,9 +23,8 @@ SMALL = 8
 """Tokens of a batch that must not be given up (it applies shifts): few, so that it is over soon."""
 
 
-FIRST_CHUNK = 64
-"""Prompt tokens evaluated in the first step; each next step takes twice as many, so that whoever interrupts loses at most half of the work, and a
-long prompt still goes through in large batches, which are faster."""
+RESTLESS = 2.0
+"""Seconds after a step was given up during which the next ones are short: somebody types, and what is given up is lost whole."""
 WORTH = 64
 """Tokens that another slot must hold beyond the own one to be worth taking over."""
 
@@ -35,8 +35,6 @@ class Plan:
     def __init__(self, layout: kv.Layout, wanted: Sequence[int]) -> None:
         self.layout = layout
         self.wanted = wanted
-        self.chunk = FIRST_CHUNK
-        """Tokens of the next step."""
 
 
 class Did(NamedTuple):
@@ -108,7 +106,9 @@ class Slots:
         self._slots = [Slot(index) for index in range(SLOTS)]
         self._free_branches = [1 + 2 * SLOTS + i for i in range(BRANCHES)]
         self._clock = 0
-        self.largest_chunk = context.largest_batch
+        self._given_up = -RESTLESS
+        self.chunk: Callable[[bool], int] = lambda restless: min(64, context.largest_batch)
+        """Prompt tokens to evaluate in one step, when nothing and when something was given up lately."""
         """Tokens of a step at most."""
 
     def __iter__(self) -> Iterator[Slot]:
@@ -255,10 +255,11 @@ class Slots:
         position, wanted = step.start, plan.wanted
         while position < step.end and slot.pending is plan:
             shifts = self._context.shift_pending
-            end = min(step.end, position + (SMALL if shifts else min(plan.chunk, self.largest_chunk)))
+            end = min(step.end, position + (SMALL if shifts else self._step()))
             try:
                 self._context.decode(wanted[position:end], position, slot.sequence, int(end == len(wanted)))
             except Aborted:
+                self._given_up = time.monotonic()
                 yield Did(0, False)
                 continue
             except CacheFull:
@@ -266,9 +267,11 @@ class Slots:
                     raise InfillError("The KV cache is too small for this prompt.", "Raise `engine.contextSize`.") from None
                 continue
             slot.tokens.extend(wanted[position:end])
-            plan.chunk = plan.chunk if shifts else plan.chunk * 2
             yield Did(end - position, shifts)
             position = end
+
+    def _step(self) -> int:
+        return self.chunk(time.monotonic() - self._given_up < RESTLESS)
 
     def _rescue(self, slot: Slot) -> None:
         """A plan was left half-way: bring back what is still parked, right behind what is done."""
@@ -298,14 +301,14 @@ class Slots:
     def refresh(self, slot: Slot) -> Iterator[None]:
         """Evaluate all that is not exact anew, beside what serves meanwhile; then let it take that one's place."""
         mine = slot.refreshing = object()
-        tokens, position, chunk = slot.tokens, slot.exact, FIRST_CHUNK
+        tokens, position = slot.tokens, slot.exact
         self._context.copy(slot.sequence, slot.parked, 0, position)
         try:
             while position < len(tokens):
-                end = min(len(tokens), position + (SMALL if self._context.shift_pending else chunk))
+                end = min(len(tokens), position + (SMALL if self._context.shift_pending else self._step()))
                 try:
                     self._context.decode(tokens[position:end], position, slot.parked, int(end == len(tokens)))
-                    position, chunk = end, min(chunk * 2, self.largest_chunk)
+                    position = end
                 except Aborted:
                     pass
                 except CacheFull:

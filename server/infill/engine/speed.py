@@ -9,8 +9,9 @@ from infill.engine.kv import Costs
 
 TARGET_MS = 400.0
 """Default of `latency.target`."""
-WINDOW_TARGETS = 20
-"""A document that was never seen may take this many times the target to evaluate; that is done in the background, while it is being read."""
+WINDOW_TARGETS = 7
+"""A document that was never seen may take this many times the target to evaluate: with the default target, the three seconds in which it is being
+read. That is done in the background."""
 FIRST_WINDOW = 1536
 """Tokens, while nothing has been measured."""
 SMALLEST_WINDOW = 512
@@ -18,8 +19,10 @@ ENOUGH = 6
 """Batches to have seen before the window follows from them."""
 PATIENCE = 0.1
 """Share of the target that is rather spent on evaluating than saved by moving what is then only nearly right."""
-LONGEST_BATCH = 1.5
-"""Seconds. The largest operation of a batch takes about a fortieth of its time, and no stop is heard during it."""
+STEP, RESTLESS_STEP = 0.5, 0.1
+"""Seconds of one step of evaluating a prompt, and of one while somebody types: a step that is given up is lost whole."""
+SMALLEST_STEP, SMALLEST_RESTLESS_STEP = 64, 16
+"""Tokens; on a CPU 64 at once cost 4 % more than 512 do, and 16 a third more (llama-bench, Qwen2.5-Coder 0.5B shape)."""
 SOON = 0.5
 """Seconds of work in an idle moment that are not worth waiting for a better one."""
 MEMORY = 2000
@@ -44,7 +47,7 @@ class Speed:
 
     def evaluated(self, tokens: int, seconds: float) -> None:
         """A batch of prompt tokens; small ones say nothing about large ones."""
-        if tokens >= 32 and seconds > 0:
+        if tokens >= SMALLEST_RESTLESS_STEP and seconds > 0:
             self._rates.append(tokens / seconds)
             self.evaluate = self._blend("evaluate", self.evaluate, tokens / seconds, tokens)
 
@@ -80,11 +83,10 @@ class Speed:
         shift = self.shift * self.evaluate if self.shift else Costs().shift
         return Costs(call=call, shift=shift, inexact=self.evaluate * target_ms / 1000 * PATIENCE)
 
-    def chunk(self, largest: int) -> int:
-        """Prompt tokens to evaluate in one batch: llama.cpp can be stopped only between two operations on all of them."""
-        if not self.evaluate:
-            return min(largest, 256)
-        return max(64, min(largest, int(self.evaluate * LONGEST_BATCH) // 64 * 64))
+    def chunk(self, largest: int, *, restless: bool) -> int:
+        """Prompt tokens to evaluate in one step."""
+        least, seconds = (SMALLEST_RESTLESS_STEP, RESTLESS_STEP) if restless else (SMALLEST_STEP, STEP)
+        return min(largest, max(least, int(self.evaluate * seconds) // 16 * 16))
 
     @property
     def soon(self) -> int:

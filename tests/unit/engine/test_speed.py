@@ -18,7 +18,7 @@ def test_an_unmeasured_machine_gets_an_ordinary_window() -> None:
 
 
 def test_a_slow_machine_gets_a_small_window_and_a_fast_one_a_large_one() -> None:
-    windows = [measured(rate).window(16384, 400) for rate in (20, 200, 2000)]
+    windows = [measured(rate).window(16384, 400) for rate in (20, 300, 2000)]
     assert windows[0] == SMALLEST_WINDOW
     assert windows[0] < windows[1] < windows[2]
 
@@ -81,3 +81,11 @@ def test_characters_per_token_are_learned_from_real_text() -> None:
     assert speed.chars_per_token == 0
     speed.read(3500, 1000)
     assert speed.chars_per_token == 3.5
+
+
+def test_while_somebody_types_a_step_is_short_enough_to_be_finished() -> None:
+    slow = measured(133)
+    assert slow.chunk(512, restless=True) == 16
+    assert slow.chunk(512, restless=False) == 64
+    assert measured(5000).chunk(512, restless=True) == 496
+    assert measured(5000).chunk(512, restless=False) == 512
