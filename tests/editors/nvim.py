@@ -32,7 +32,7 @@ return text
 class Neovim:
     """One Neovim with the plugin from this checkout; everything it writes stays below `home`."""
 
-    def __init__(self, program: Path, home: Path, server: list[str], *files: Path, init: str = "") -> None:
+    def __init__(self, program: Path, home: Path, server: list[str], *files: Path, init: str = "", extra: dict[str, str] | None = None) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
         script = home / "init.lua"
@@ -46,7 +46,8 @@ class Neovim:
         self.log = (home / "nvim.log").open("wb")
         self.process = subprocess.Popen(
             [str(program), "--headless", "--listen", str(self._socket_path), "--clean", "-u", str(script), *map(str, files)],
-            env=environment | {"HOME": str(home), "INFILL_HOME": str(home / "infill")},
+            # offline, unless a test has a hub: then a new user is not asked whether to download a better model
+            env=environment | {"HOME": str(home), "INFILL_HOME": str(home / "infill")} | ({"HF_HUB_OFFLINE": "1"} if extra is None else extra),
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,
@@ -138,9 +139,12 @@ class Neovim:
 
 
 @contextlib.contextmanager
-def neovim(program: Path, home: Path, server: list[str], *files: Path, init: str = "") -> Iterator[Neovim]:
-    editor = Neovim(program, home, server, *files, init=init)
+def neovim(program: Path, home: Path, server: list[str], *files: Path, init: str = "", extra: dict[str, str] | None = None) -> Iterator[Neovim]:
+    """A Neovim for a test; its engine, which by design would outlive it for a while, is stopped too."""
+    editor = Neovim(program, home, server, *files, init=init, extra=extra)
     try:
         yield editor
     finally:
         editor.close()
+        environment = os.environ | {"INFILL_HOME": str(home / "infill")}
+        subprocess.run([server[0], "engine", "stop"], env=environment, capture_output=True, check=False)

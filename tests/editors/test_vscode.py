@@ -30,7 +30,12 @@ def extension(environment: dict[str, str]) -> Path:
 @pytest.fixture(scope="session")
 def vsix(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     package = tmp_path_factory.mktemp("vsix") / "infill.vsix"
-    subprocess.run(["npx", "vsce", "package", "--no-dependencies", "--no-rewrite-relative-links", "-o", str(package)], cwd=extension, check=True, capture_output=True)
+    subprocess.run(
+        ["npx", "vsce", "package", "--no-dependencies", "--no-rewrite-relative-links", "-o", str(package)],
+        cwd=extension,
+        check=True,
+        capture_output=True,
+    )
     return package
 
 
