@@ -4,13 +4,28 @@ import * as vscode from 'vscode';
 import { LanguageClient, State, type LanguageClientOptions } from 'vscode-languageclient/node';
 import type { Found } from './find';
 import type { Generation, Status } from './protocol';
+import { nest } from './words';
 
 /** Settings of the extension itself, which the server would not know. */
 const OWN = new Set(['server', 'trace']);
 
+interface Declared {
+  contributes: { configuration: { properties: Record<string, unknown> } };
+}
+
+/** What somebody set, by name: a default that nobody chose must not stand above the server's own settings file. */
 export function serverSettings(): Record<string, unknown> {
-  const all = vscode.workspace.getConfiguration().get<Record<string, unknown>>('infill', {});
-  return Object.fromEntries(Object.entries(all).filter(([name]) => !OWN.has(name)));
+  const extension = vscode.extensions.getExtension<unknown>('infill.infill');
+  const declared = (extension?.packageJSON as Declared | undefined)?.contributes.configuration.properties ?? {};
+  const set: Record<string, unknown> = {};
+  for (const name of Object.keys(declared)) {
+    const path = name.split('.').slice(1);
+    if (OWN.has(path[0] ?? '')) continue;
+    const found = vscode.workspace.getConfiguration().inspect(name);
+    const value = found?.workspaceFolderValue ?? found?.workspaceValue ?? found?.globalValue;
+    if (value !== undefined) nest(set, path, value);
+  }
+  return set;
 }
 
 /** Whether anything at all may be asked for this document: off means that no request leaves the editor. */

@@ -18,7 +18,7 @@ export interface Model {
   licence: string;
   installed: boolean;
   active: boolean;
-  fit: 'fits' | 'tight' | 'too big' | 'remote';
+  fit: 'fits' | 'tight' | 'too big' | 'unknown' | 'remote';
   why: string;
   tokensPerSecond: number;
   state: 'installed' | 'available' | 'downloading' | 'loading' | 'loaded' | 'broken';

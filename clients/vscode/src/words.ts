@@ -7,7 +7,7 @@ export function bytes(count: number): string {
   return count < 1e9 ? `${Math.round(count / 1e6)} MB` : `${(count / 1e9).toFixed(1)} GB`;
 }
 
-const FIT_ICON = { fits: '$(pass)', tight: '$(warning)', 'too big': '$(circle-slash)', remote: '$(cloud)' } as const;
+const FIT_ICON = { fits: '$(pass)', tight: '$(warning)', 'too big': '$(circle-slash)', unknown: '$(question)', remote: '$(cloud)' } as const;
 
 /** A line of the model picker: mark and title, then size, speed, state. */
 export function label(model: Model): string {
@@ -55,4 +55,17 @@ export function versionIn(output: string): [number, number, number] | undefined 
 export function isAtLeast(version: [number, number, number], wanted: [number, number, number]): boolean {
   const differing = version.findIndex((part, i) => part !== wanted[i]);
   return differing === -1 || (version[differing] ?? 0) > (wanted[differing] ?? 0);
+}
+
+/** Put a value at a path of names into nested objects. */
+export function nest(into: Record<string, unknown>, path: string[], value: unknown): void {
+  const [name, ...rest] = path;
+  if (name === undefined) return;
+  if (rest.length === 0) {
+    into[name] = value;
+    return;
+  }
+  const inner = (into[name] ?? {}) as Record<string, unknown>;
+  into[name] = inner;
+  nest(inner, rest, value);
 }
