@@ -22,9 +22,7 @@ def _argument(file: Path, **more: Any) -> dict[str, Any]:
     return {"uri": file.as_uri(), "position": {"line": 0, "character": 14}} | more
 
 
-async def test_llama_cpp_pythons_own_server_writes_from_an_instruction(
-    llama_cpp_python: str, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_llama_cpp_pythons_own_server_writes_from_an_instruction(llama_cpp_python: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_KEY", KEY)
     lab = {"kind": "openai", "url": llama_cpp_python, "model": "tiny", "family": "infill", "keyVariable": "LAB_KEY", "timeoutMs": 60_000}
     options = {
