@@ -28,6 +28,7 @@ from infill.generation.writer import Answerer
 from infill.lsp.acceptance import Acceptance, ResetArgument
 from infill.lsp.answers import Answers
 from infill.lsp.background import Background
+from infill.lsp.building import BuildArgument, Building
 from infill.lsp.code_actions import CodeActions
 from infill.lsp.commands import Commands, Nothing
 from infill.lsp.configuration import Configuration
@@ -141,6 +142,7 @@ class Server(LanguageServer):
     def _offer_commands(self) -> None:
         models, providers = self.models, ProviderCommands(self.provision, self.configuration)
         add = self.commands.add
+        add("infill.build", BuildArgument, Building(self.work).build)
         add("infill.didAccept", str, self.acceptance.did_accept)
         add("infill.downloadModel", Argument, models.download)
         add("infill.explain", Nothing, self._explain)

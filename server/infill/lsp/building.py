@@ -1,0 +1,48 @@
+"""The command that builds llama.cpp for this machine. What is built and how it is proved is `engine.build`'s business; it runs in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+import msgspec
+
+from infill.errors import RequestError
+from infill.lsp.work import Cancelled, LongWork, Report
+
+
+class BuildArgument(msgspec.Struct, frozen=True, rename="camel"):
+    """What `infill.build` takes."""
+
+    backend: Literal["auto", "cpu", "cuda", "metal", "vulkan", "hip"] = "auto"
+    dry_run: bool = False
+    """Only say what would be built, and what is missing."""
+
+
+class Building:
+    """`infill.build`."""
+
+    def __init__(self, work: LongWork) -> None:
+        self._work = work
+
+    async def build(self, argument: BuildArgument) -> dict[str, Any]:
+        """Build, check and switch to it; the engine uses it from its next start on."""
+        from infill.engine import build
+        from infill.models import hardware
+
+        def find() -> build.BuildPlan:
+            machine = hardware.machine(fresh=True)
+            return build.plan(argument.backend, build.find_tools(machine), machine)
+
+        wanted = await asyncio.to_thread(find)
+        facts = {"backend": wanted.backend, "flags": wanted.flags, "missing": wanted.missing, "built": False, "message": " ".join(wanted.reasons)}
+        if argument.dry_run:
+            return facts
+
+        def work(report: Report, cancelled: Cancelled) -> bool:
+            return build.build(wanted, report, cancelled) is not None
+
+        if not await self._work.run(f"infill: building for {wanted.backend}", work):
+            raise RequestError("The build was cancelled.")
+        said = f"llama.cpp for {wanted.backend} is built and checked; the engine uses it from its next start on."
+        return {**facts, "built": True, "message": said}
