@@ -94,11 +94,11 @@ def test_a_model_is_chosen_its_download_cancelled_and_resumed_and_it_then_answer
     assert any("✓" in line for line in lines), "there are fit marks"
     editor.keys(":Infill download cancel<CR>")
     editor.wait(lambda: _progress(editor)[-1].startswith("end"), "the download has ended", 60)
-    kept = [path for path in editor.home.rglob("*.incomplete") if path.stat().st_size]
+    kept = [path for path in editor.home.rglob("*.part") if path.stat().st_size]
     assert kept, "what has arrived is kept"
     editor.keys(":Infill models<CR>")
     editor.wait(lambda: "other is chosen" in editor.messages(), "the model was fetched and chosen", 90)
-    assert not list(editor.home.rglob("*.incomplete"))
+    assert not list(editor.home.rglob("*.part"))
     ghost = editor.type_and_see("Go    return ", 60)
     editor.keys("<Tab>")
     editor.wait(lambda: not editor.ghost, "the ghost text is gone")

@@ -105,7 +105,10 @@ export class Server implements vscode.Disposable {
     }
     try {
       const params = { command, arguments: argument === undefined ? [] : [argument] };
-      return await this.client.sendRequest<Answer>('workspace/executeCommand', params, token);
+      // an undefined token would be sent along as a second parameter
+      return await (token === undefined
+        ? this.client.sendRequest<Answer>('workspace/executeCommand', params)
+        : this.client.sendRequest<Answer>('workspace/executeCommand', params, token));
     } catch (error) {
       if (token?.isCancellationRequested !== true) void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));
       return undefined;
