@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,13 @@ def test_the_extension_passes_its_types_lint_and_unit_tests(extension: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_person_completes_code_in_vs_code(code_server: Path, environment: dict[str, str], vsix: Path, infill: list[str], artefacts: Path) -> None:
-    own = {"INFILL_VSIX": str(vsix), "INFILL_SERVER": infill[0], "INFILL_ARTEFACTS": str(artefacts)}
+@pytest.mark.parametrize("scenarios", ["vscode.test.mjs", "vscode_work.test.mjs"])
+def test_a_person_works_in_vs_code(
+    scenarios: str, code_server: Path, environment: dict[str, str], vsix: Path, infill: list[str], artefacts: Path
+) -> None:
+    own = {"INFILL_VSIX": str(vsix), "INFILL_SERVER": infill[0], "INFILL_PYTHON": sys.executable, "INFILL_ARTEFACTS": str(artefacts)}
     done = subprocess.run(
-        [str(code_server), "--test", "--test-reporter=spec", str(HERE / "vscode.test.mjs")],
+        [str(code_server), "--test", "--test-reporter=spec", str(HERE / scenarios)],
         env=environment | own,
         capture_output=True,
         text=True,
