@@ -12,8 +12,9 @@ TARGET_MS = 400.0
 WINDOW_TARGETS = 7
 """A document that was never seen may take this many times the target to evaluate: with the default target, the three seconds in which it is being
 read. That is done in the background."""
-FIRST_WINDOW = 1536
-"""Tokens, while nothing has been measured."""
+FIRST_WINDOW = 768
+"""Tokens, while nothing has been measured: a slow machine must not begin with a quarter of a minute of work, and a fast one soon learns that it is
+fast."""
 SMALLEST_WINDOW = 512
 ENOUGH = 6
 """Batches to have seen before the window follows from them."""

@@ -24,7 +24,7 @@ def test_a_slow_machine_gets_a_small_window_and_a_fast_one_a_large_one() -> None
 
 
 def test_a_higher_target_allows_a_larger_window() -> None:
-    assert measured(200).window(16384, 800) > measured(200).window(16384, 400)
+    assert measured(500).window(16384, 800) > measured(500).window(16384, 400)
 
 
 def test_no_window_is_larger_than_the_room() -> None:
@@ -33,18 +33,18 @@ def test_no_window_is_larger_than_the_room() -> None:
 
 
 def test_a_window_stands_still_while_the_speed_wavers() -> None:
-    speed = measured(200)
+    speed = measured(500)
     window = speed.window(16384, 400)
-    for rate in (180, 230, 160, 240):
+    for rate in (450, 570, 400, 600):
         speed.evaluated(64, 64 / rate)
         assert speed.window(16384, 400) == window
 
 
 def test_a_busy_minute_does_not_move_the_window() -> None:
-    speed = measured(200)
+    speed = measured(500)
     window = speed.window(16384, 400)
     for _ in range(5):
-        speed.evaluated(256, 256 / 30)
+        speed.evaluated(256, 256 / 80)
     assert speed.window(16384, 400) == window
 
 
