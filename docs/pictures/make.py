@@ -24,6 +24,7 @@ PICTURES = {
 }
 COLUMNS = 110
 TITLE = "infill"
+ERASED = "\x1b[2K"
 
 
 def printed(command: str, home: str) -> str:
@@ -45,7 +46,8 @@ def printed(command: str, home: str) -> str:
     os.close(ours)
     if process.wait() != 0:
         raise SystemExit(f"{command} failed.")
-    return b"".join(chunks).decode().replace("\r\n", "\n")
+    shown = b"".join(chunks).decode().replace("\r\n", "\n")
+    return shown.rpartition(ERASED)[2]  # what a live view showed is gone by the end
 
 
 def draw(screens: list[tuple[str, str]]) -> str:

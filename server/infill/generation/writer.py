@@ -67,6 +67,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     provider: str = ""
     model: str = ""
     notes: tuple[str, ...] = ()
+    """What a person should know: what was cut, and why it ended where it does."""
+    details: tuple[str, ...] = ()
+    """What the provider says of its work, for `explain`."""
     timings: Timings = Timings()
 
 
@@ -138,7 +141,8 @@ class Writer:
             tokens_per_second=1000 * timings.tokens_generated / timings.generate_ms if measured else last.tokens_per_second,
             provider=report.provider,
             model=report.model,
-            notes=notes + report.notes,
+            notes=notes,
+            details=report.notes,
             timings=timings,
         )
 

@@ -94,7 +94,7 @@ class Generate:
         last, edit = await self.written(argument, number)
         if argument.apply == "edit" and last.text:
             await self._apply(edit)
-        return {"id": number, "text": last.text, "edit": self._to_json(edit), "model": last.model, "notes": list(last.notes)}
+        return {"id": number, "text": last.text, "edit": self._to_json(edit), "model": last.model, "notes": list(last.notes), "details": list(last.details)}
 
     async def written(self, argument: GenerateArgument, number: str) -> tuple[Progress, types.WorkspaceEdit]:
         """Write and stream under this number: what was written, and its edit. Raises as `run`."""
