@@ -86,14 +86,6 @@ def _half_way(editor: Neovim) -> bool:
     return any(line.startswith("report") and line.split()[-1].isdigit() and int(line.split()[-1]) > 5 for line in _progress(editor))
 
 
-def _chosen(editor: Neovim) -> bool:
-    """Whether the model is in use; does as the message says where the download that was just stopped is still letting go of its files."""
-    told = editor.messages()
-    if "then try again" in told:
-        editor.keys(":messages clear<CR>:Infill models<CR>")
-    return "other is chosen" in told
-
-
 def test_a_model_is_chosen_its_download_cancelled_and_resumed_and_it_then_answers(editor: Neovim) -> None:
     editor.lua("_G.wanted = 'The other one'")
     editor.keys(":Infill models<CR>")
@@ -105,7 +97,7 @@ def test_a_model_is_chosen_its_download_cancelled_and_resumed_and_it_then_answer
     kept = [path for path in editor.home.rglob("*.part") if path.stat().st_size]
     assert kept, "what has arrived is kept"
     editor.keys(":Infill models<CR>")
-    editor.wait(lambda: _chosen(editor), "the model was fetched and chosen", 90)
+    editor.wait(lambda: "other is chosen" in editor.messages(), "the model was fetched and chosen", 90)
     assert not list(editor.home.rglob("*.part"))
     ghost = editor.type_and_see("Go    return ", 60)
     editor.keys("<Tab>")

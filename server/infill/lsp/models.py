@@ -83,6 +83,8 @@ class ModelCommands:
         self._chosen = chosen
         """Called when another model was chosen."""
         self._downloading: dict[str, float] = {}
+        self._one_at_a_time = asyncio.Lock()
+        """A download that is asked for again waits until the cancelled one has let go of its files."""
 
     @property
     def _workspace(self) -> str | None:
@@ -243,7 +245,8 @@ class ModelCommands:
 
         self._downloading[model] = 0.0
         try:
-            return await self._work.run(f"infill: downloading {model.partition(':')[2] or model}", work)
+            async with self._one_at_a_time:
+                return await self._work.run(f"infill: downloading {model.partition(':')[2] or model}", work)
         finally:
             self._downloading.pop(model, None)
 

@@ -13,6 +13,8 @@ T = TypeVar("T")
 Report = Callable[[float, str], None]
 """How far it is (0 to 1), and in words; callable from any thread."""
 Cancelled = Callable[[], bool]
+ENDING_SECONDS = 5.0
+"""How long a cancelled thread may take to notice."""
 
 
 class LongWork:
@@ -32,8 +34,14 @@ class LongWork:
             if not flag.is_set():
                 loop.call_soon_threadsafe(bar.report, share, message)
 
+        thread = asyncio.ensure_future(asyncio.to_thread(work, report, flag.is_set))
         try:
-            return await asyncio.to_thread(work, report, flag.is_set)
+            return await asyncio.shield(thread)
+        except asyncio.CancelledError:
+            # the thread still holds its files: whoever tries again at once must not find them taken
+            flag.set()
+            await asyncio.wait({thread}, timeout=ENDING_SECONDS)
+            raise
         finally:
             flag.set()
             self._flags.discard(flag)
