@@ -42,12 +42,15 @@ def test_several_suggestions_differ(shell: Shell, example: str) -> None:
 
 
 def test_nothing_to_suggest_is_no_failure_and_has_its_reason(shell: Shell, example: str) -> None:
-    (shell.folder / "middle.py").write_text("value = something\n")
-    ran = shell.run("complete", "middle.py:1:12", "--json")
+    settings = shell.home / "config" / "settings.toml"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text("[languages]\nmarkdown = false\n")
+    (shell.folder / "notes.md").write_text("Some words\n")
+    ran = shell.run("complete", "notes.md:1:11", "--json")
     assert ran.code == 0
     assert ran.facts["items"] == []
-    assert ran.facts["reason"]
-    assert ran.facts["reason"] in shell.run("complete", "middle.py:1:12").err
+    assert ran.facts["reason"] == "switched off for markdown"
+    assert shell.run("complete", "notes.md:1:11").err == "Nothing to suggest: switched off for markdown.\n"
 
 
 @pytest.mark.parametrize("place", ["add.py:99:1", "add.py:6:999", "add.py:0:0"])
