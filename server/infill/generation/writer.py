@@ -19,7 +19,10 @@ from infill.generation.place import Place
 from infill.providers.base import Limits
 from infill.settings import Generate
 
-NO_INSTRUCTIONS = "The model {model} follows no instructions: it only continues the code at the place."
+NO_INSTRUCTIONS = (
+    "The model {model} follows no instructions: it only continues the code at the place. "
+    "`infill models recommend --role generate` names the best one for this machine that does."
+)
 
 
 class Answerer(Protocol):

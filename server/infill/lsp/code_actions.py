@@ -19,7 +19,7 @@ from infill.lsp.documents import Document, Documents
 from infill.lsp.generate import Generate, GenerateArgument, Point, Span
 
 KIND = "refactor.rewrite.infill"
-NO_INSTRUCTIONS = "The model in use follows no instructions; choose one that does (infill models list)."
+NO_INSTRUCTIONS = "The model in use follows no instructions; `infill models recommend --role generate` names one that does."
 NO_WORDS = "Begin the selection with a comment that says how to rewrite it."
 _TITLES: dict[place.Kind, str] = {
     "comment": "Generate from this comment",
