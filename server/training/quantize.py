@@ -1,4 +1,4 @@
-"""From the trained 16-bit file to the one that ships: q8_0, taken only if what the 16-bit one gets right on held-out positions stays right.
+"""From the trained 16-bit file to the one that ships: q8_0, taken only if its answers on held-out positions stay the same.
 
 `python quantize.py tiny-f16.gguf [--install]`: with --install the result becomes the bundled model.
 """
@@ -16,9 +16,9 @@ from corpus import HELD, read_texts
 from evaluate import answer, positions, report
 
 BUNDLED = Path(__file__).parents[1] / "infill" / "data" / "infill-tiny.gguf"
-LEAST_KEPT, MOST_LOST = 0.95, 0.003
-"""Of the right answers, the share that must stay right | of all positions, the share of right answers that may be lost on balance. Where the 16-bit
-file is wrong, the small one may be wrong in another way: a model of this size is often torn between two tokens, and rounding decides."""
+LEAST_KEPT, LEAST_SAME = 0.95, 0.97
+"""Of the right answers, the share that must stay right | of all first lines, the share that must stay the same. A model of this size is often torn
+between two tokens: where rounding decides, its answers also come to depend on how a prompt was cut into batches, which is why both are asked for."""
 
 
 def quantize(source: Path, target: Path) -> None:
@@ -47,7 +47,7 @@ def main() -> None:
         same = sum(one == other for one, other in zip(before.texts, after.texts, strict=True)) / len(asked)
         right = before.right(asked)
         kept = len(right & after.right(asked)) / max(1, len(right))
-        good = kept >= LEAST_KEPT and before.exact(asked) - after.exact(asked) <= MOST_LOST
+        good = kept >= LEAST_KEPT and same >= LEAST_SAME
         verdict = "the small file serves" if good else "too much is lost"
         print(f"{kept:.1%} of {len(right)} right answers stay right; the same first line at {same:.1%} of positions: {verdict}")
         if a.install:
