@@ -142,8 +142,9 @@ export class VSCode {
     const file = path.join(this.workspace, name);
     const before = fs.statSync(file).mtimeMs;
     await page.keyboard.press('Control+s');
-    await until(() => fs.statSync(file).mtimeMs > before, `${name} is saved`);
-    return fs.readFileSync(file, 'utf8');
+    // the file is emptied, then written: only the tab's mark says that it is whole
+    const whole = async () => fs.statSync(file).mtimeMs > before && !(await page.locator('.tab.active.dirty').count()) && fs.readFileSync(file, 'utf8');
+    return until(whole, `${name} is saved`);
   }
 
   /** Press a button of a notification that contains the text. */

@@ -51,10 +51,12 @@ async def test_a_changed_setting_is_told_to_editors_that_can_hear_it(new_editor:
     await editor.start({"textDocument": {"inlineCompletion": {}, "completion": {"dynamicRegistration": True}}, "workspace": {"configuration": True}})
     editor.settings = {"completion": {"popup": "always"}}
     editor.notify("workspace/didChangeConfiguration", settings=None)
-    await editor.until(lambda: [one for one in editor.asked if one["method"] == "client/registerCapability"])
+    (offered,) = await editor.until(lambda: [one for one in editor.asked if one["method"] == "client/registerCapability"])
     editor.settings = {}
     editor.notify("workspace/didChangeConfiguration", settings=None)
-    await editor.until(lambda: [one for one in editor.asked if one["method"] == "client/unregisterCapability"])
+    (withdrawn,) = await editor.until(lambda: [one for one in editor.asked if one["method"] == "client/unregisterCapability"])
+    assert [one["method"] for one in offered["params"]["registrations"]] == ["textDocument/completion"]
+    assert [one["id"] for one in withdrawn["params"]["unregisterations"]] == [one["id"] for one in offered["params"]["registrations"]]
 
 
 def test_a_label_is_one_short_line() -> None:
