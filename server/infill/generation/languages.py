@@ -74,5 +74,6 @@ def as_comment(text: str, language: str, indent: str) -> str:
         return "\n".join(f"{indent}{syntax.line} {line}".rstrip() for line in text.splitlines())
     if syntax.block[0]:
         # a text that holds the closing mark would end its own comment
-        return f"{indent}{syntax.block[0]} {text.replace(syntax.block[1], '')} {syntax.block[1]}"
+        lines = text.replace(syntax.block[1], "").splitlines()
+        return f"{indent}{syntax.block[0]} " + f"\n{indent}".join(lines) + f" {syntax.block[1]}"
     return indent + text

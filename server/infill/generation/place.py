@@ -67,6 +67,10 @@ def line_bounds(text: str, offset: int) -> tuple[int, int]:
 def _selection(text: str, start: int, end: int, instruction: str) -> Place:
     if not instruction:
         raise RequestError("Nothing says how the selection should be rewritten.", "Give an instruction.")
+    # white space at its ends was not meant: a selection of whole lines goes on to the start of the next one, which must stay where it is
+    start, end = end - len(text[start:end].lstrip()), start + len(text[start:end].rstrip())
+    if start >= end:
+        raise RequestError("Nothing but white space is selected.", "Select code, or put the cursor where code shall go.")
     first, _ = line_bounds(text, start)
     # a selection that begins inside the indentation takes the whole of it
     if not text[first:start].strip():

@@ -6,12 +6,13 @@ The text next to the place is never given up: what does not fit is cut at the fa
 from __future__ import annotations
 
 import re
+import textwrap
 
 import msgspec
 
 from infill.ask import Message
 from infill.generation.languages import as_comment
-from infill.generation.place import Place
+from infill.generation.place import Place, indent_of
 
 _IMPORT = re.compile(r"^\s*(?:import|from|#include|use|using|require|package|const \w+ = require)\b.*$", re.MULTILINE)
 _MOST_IMPORTS = 40
@@ -52,14 +53,17 @@ def _head(text: str, room: int) -> str:
 
 
 def fim_parts(around: Surroundings, place: Place, selected: str, language: str) -> tuple[str, str]:
-    """Prefix and suffix for a base model; what the document does not say yet is said in a comment."""
+    """Prefix and suffix for a base model; what the document does not say yet is said in a comment above the place."""
+    above, newline, line = around.before.rpartition("\n")
     comment = ""
     if place.kind == "selection":
-        comment = as_comment(f"before:\n{selected}\nnow: {place.instruction}", language, place.indent) + "\n"
+        before = textwrap.dedent(place.indent + selected if not line.strip() else selected)
+        comment = as_comment(f"before:\n{before}\nnow: {place.instruction}", language, place.indent) + "\n"
     elif place.kind == "instruction":
         comment = as_comment(place.instruction, language, place.indent) + "\n"
-    lead = "\n" if place.own_line else ""
-    return f"{around.before}{lead}{comment}{place.indent}", f"\n{around.after}" if not around.after.startswith("\n") else around.after
+    if place.own_line:
+        return f"{around.before}\n{comment}{place.indent}", around.after if around.after.startswith("\n") else "\n" + around.after
+    return f"{above}{newline}{comment}{line or place.indent}", around.after
 
 
 _SYSTEM = (
@@ -74,23 +78,41 @@ def conversation(around: Surroundings, place: Place, selected: str, language: st
     parts = [f"File: {path or 'untitled'}" + (f" ({language})" if language else "")]
     if around.imports:
         parts.append(f"Its imports:\n{around.imports}")
-    parts.append(f"The code around the place, which is marked {HERE}:\n```{language}\n{around.before}{HERE}{around.after}\n```")
+    marked = f"{around.before}{_lead(around, place)}{HERE}{around.after.rstrip()}"
+    parts.append(f"The code around the place, which is marked {HERE}:\n```{language}\n{marked}\n```")
     if place.kind == "selection":
         parts.append(f"Rewrite this part of it, which the marker stands for:\n```{language}\n{selected}\n```")
-    if scope := enclosing_scope(around.before):
-        parts.append(f"The place is inside `{scope}`.")
-    task = {"docstring": "Write the body that the docstring describes", "signature": "Write the body only"}.get(
-        place.kind, "Write what replaces the marker"
-    )
-    parts.append(f"{task}: {place.instruction}")
+    if scopes := enclosing_scopes(around.before, place.indent):
+        parts.append(f"The place is inside `{' > '.join(scopes)}`.")
+    parts.append(_TASKS.get(place.kind, "Write what replaces the marker: {}").format(place.instruction))
     return Message("system", _SYSTEM), Message("user", "\n\n".join(parts))
 
 
-_SCOPE = re.compile(r"^(\s*)((?:async\s+def|def|class|function|func|fn|impl|struct|interface|namespace|module)\b[^\n{:]*)", re.MULTILINE)
+def _lead(around: Surroundings, place: Place) -> str:
+    """What brings the marker to where the code will begin: on its own line, as deep as the code; in the middle of a line, nothing."""
+    if place.own_line:
+        return "\n" + place.indent
+    return "" if around.before.rpartition("\n")[2] else place.indent
 
 
-def enclosing_scope(before: str) -> str:
-    """The innermost definition whose lines are indented less than the place's."""
-    here = len(before.rpartition("\n")[2]) - len(before.rpartition("\n")[2].lstrip())
-    found = [match[2].strip() for match in _SCOPE.finditer(before) if len(match[1].strip("\n")) < max(here, 1)]
-    return found[-1] if found else ""
+_TASKS = {"docstring": "Write the body that the docstring describes: {}", "signature": "{}\nWrite the body only."}
+_KEYWORD = r"(?:[\w@()]+\s+)*?(?:class|def|function|func|fn|impl|struct|interface|enum|trait|namespace|module|mod)\b"
+_TYPED = r"(?!(?:if|for|while|switch|catch|match|with|return|else)\b)[\w:*&<>,\[\]\s]+\([^;]*\)[^;=]*\{$"
+_DEFINITION = re.compile(f"{_KEYWORD}|{_TYPED}")
+
+
+def enclosing_scopes(before: str, indent: str) -> list[str]:
+    """The definitions that hold the place, outermost first: going up, those among the lines that are indented less and less."""
+    width, found = _columns(indent), []
+    for line in reversed(before.split("\n")):
+        words = line.strip()
+        # a closing bracket ends what began above it, and a preprocessor's lines stand at the margin wherever they are
+        if words and words[0] not in ")]}#" and _columns(indent_of(line)) < width:
+            width = _columns(indent_of(line))
+            if _DEFINITION.match(words):
+                found.insert(0, words.rstrip("{: "))
+    return found
+
+
+def _columns(indent: str) -> int:
+    return len(indent.expandtabs(4))

@@ -10,7 +10,6 @@ import pytest
 from infill.ask import Finish, Instruction, Prompt
 from infill.errors import ProviderRefused, ProviderUnavailable
 from infill.generation.writer import GenerationRequest, Progress, Writer
-from infill.providers.base import Limits
 from infill.providers.fake import Fake, Script
 from infill.settings import Generate
 
@@ -23,8 +22,8 @@ def _request(**changed: object) -> GenerationRequest:
     return GenerationRequest(**(base | changed))  # type: ignore[arg-type]
 
 
-async def _all(script: Script, request: GenerationRequest | None = None, limits: Limits | None = None) -> tuple[list[Progress], Fake]:
-    fake = Fake(script, limits=limits)
+async def _all(script: Script, request: GenerationRequest | None = None) -> tuple[list[Progress], Fake]:
+    fake = Fake(script)
     async with aclosing(Writer(fake, Generate()).write(request or _request())) as steps:
         return [step async for step in steps], fake
 
@@ -37,28 +36,11 @@ async def test_the_code_is_shown_while_it_is_written_and_once_when_it_is_done() 
     assert steps[-1].notes == ()
 
 
-async def test_an_instruct_model_gets_a_conversation_with_the_place_marked() -> None:
-    _, fake = await _all(["x = 1"])
-    asked = fake.asked[0]
-    assert isinstance(asked, Instruction)
-    assert "<<<CODE GOES HERE>>>" in asked.messages[1].content
-    assert "Write what replaces the marker: read a CSV file" in asked.messages[1].content
-
-
-async def test_a_base_model_goes_on_below_the_comment_and_says_that_it_follows_no_instructions() -> None:
+async def test_a_base_model_fills_in_and_the_note_says_that_it_follows_no_instructions() -> None:
     steps, fake = await _all(["x = csv.reader"], _request(follows_instructions=False))
     asked = fake.asked[0]
     assert isinstance(asked, Prompt)
-    assert asked.prefix == "import csv\n\n# read a CSV file\n"
     assert "follows no instructions" in steps[-1].notes[0]
-
-
-async def test_an_instruction_reaches_a_base_model_as_a_comment_of_the_language() -> None:
-    request = _request(text="x = 1;\n", start=7, end=7, language="c", instruction="double it", follows_instructions=False)
-    _, fake = await _all(["x *= 2;"], request)
-    asked = fake.asked[0]
-    assert isinstance(asked, Prompt)
-    assert asked.prefix.endswith("// double it\n")
 
 
 async def test_a_model_without_a_chat_template_is_asked_to_fill_in_instead() -> None:
@@ -108,16 +90,3 @@ async def test_an_answer_that_hits_the_token_limit_ends_at_a_whole_statement() -
     steps, _ = await _all(["def read():\n    a = 1\n    b = (a +", Finish(0, why="length")])
     assert steps[-1].text == "\ndef read():\n    a = 1"
     assert "1024 tokens" in steps[-1].notes[-1]
-
-
-async def test_a_document_too_large_is_cut_at_its_far_ends_and_says_so() -> None:
-    text = "".join(f"import m{number}\n" for number in range(2000)) + "\n# use them\n" + "tail()\n" * 2000
-    at = text.index("# use them") + len("# use them")
-    limits = Limits(prefix_tokens=300, suffix_tokens=100, chars_per_token=3.0)
-    steps, fake = await _all(["m1.go()"], _request(text=text, start=at, end=at), limits)
-    asked = fake.asked[0]
-    assert isinstance(asked, Instruction)
-    content = asked.messages[1].content
-    assert "import m1999\n\n# use them<<<CODE GOES HERE>>>\ntail()" in content
-    assert "import m0\n" in content  # the imports that were cut away are listed
-    assert "left out" in steps[-1].notes[0]
