@@ -14,10 +14,15 @@ from typing import Any
 import msgspec
 
 CLIENT = Path(__file__).parents[2] / "clients" / "nvim"
+PATIENCE = 90.0
+"""Seconds: far beyond what anything takes, on a busy machine too. Only a failure waits so long."""
 GHOST = """
 local ns = vim.api.nvim_create_namespace('nvim.lsp.inline_completion')
 local mark = vim.api.nvim_buf_get_extmarks(0, ns, 0, -1, { details = true })[1]
 if not mark then return '' end
+-- Neovim leaves an outdated item standing where it was until the next answer: that is no suggestion for this place
+local row, col = unpack(vim.api.nvim_win_get_cursor(0))
+if mark[2] ~= row - 1 or mark[3] < col then return '' end
 local lines = {}
 for _, chunk in ipairs(mark[4].virt_text or {}) do lines[#lines + 1] = chunk[1] end
 local text = table.concat(lines)
@@ -27,6 +32,8 @@ for _, line in ipairs(mark[4].virt_lines or {}) do
 end
 return text
 """
+# counts what was written, so that a test can wait for it
+WRITES = "_G.writes = 0 vim.api.nvim_create_autocmd('BufWritePost', { callback = function() _G.writes = _G.writes + 1 end })"
 
 
 class Neovim:
@@ -39,7 +46,7 @@ class Neovim:
         command = ", ".join(f"[[{word}]]" for word in server)
         script.write_text(
             f"vim.opt.runtimepath:prepend([[{CLIENT}]])\nvim.g.infill = vim.g.infill or {{ cmd = {{ {command} }} }}\n"
-            f"vim.o.swapfile = false\n{init}\nvim.lsp.enable('infill')\n"
+            f"vim.o.swapfile = false\n{WRITES}\n{init}\nvim.lsp.enable('infill')\n"
         )
         self._socket_path = home / "nvim.sock"
         environment = os.environ | {f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in ("STATE", "CONFIG", "DATA", "CACHE")}
@@ -56,7 +63,7 @@ class Neovim:
         self._socket = self._connect()
 
     def _connect(self) -> socket.socket:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while True:
             connection = socket.socket(socket.AF_UNIX)
             try:
@@ -67,7 +74,7 @@ class Neovim:
                     raise
                 time.sleep(0.02)
             else:
-                connection.settimeout(30)
+                connection.settimeout(2 * PATIENCE)
                 return connection
 
     def call(self, method: str, *arguments: Any) -> Any:
@@ -97,12 +104,12 @@ class Neovim:
         """Type as a person would: mappings and abbreviations apply."""
         self.call("nvim_input", keys)
 
-    def wait(self, what: Callable[[], Any], sentence: str, seconds: float = 20) -> Any:
+    def wait(self, what: Callable[[], Any], sentence: str, seconds: float = PATIENCE) -> Any:
         """Poll until `what()` is true; fails with the sentence and Neovim's messages."""
         deadline = time.monotonic() + seconds
         while not (value := what()):
             if time.monotonic() > deadline:
-                raise AssertionError(f"not within {seconds} s: {sentence}\n{self.messages()}\n{self.text!r} ghost={self.ghost!r}")
+                raise AssertionError(f"not within {seconds:.0f} s: {sentence}\n{self.messages()}\n{self.text!r} ghost={self.ghost!r}")
             time.sleep(0.02)
         return value
 
@@ -115,23 +122,34 @@ class Neovim:
 
     @property
     def ghost(self) -> str:
-        """The grey text on the screen; empty: none."""
+        """The grey text at the cursor; empty: none."""
         return str(self.lua(GHOST))
 
     def ready(self) -> None:
         """Wait until the server is attached to the current buffer."""
         self.wait(lambda: self.lua("return #vim.lsp.get_clients({ bufnr = 0, method = 'textDocument/inlineCompletion' })"), "the server is attached")
 
-    def type_and_see(self, keys: str, seconds: float = 20) -> str:
+    def type_and_see(self, keys: str) -> str:
         self.keys(keys)
-        return str(self.wait(lambda: self.ghost, f"ghost text after {keys!r}", seconds))
+        return str(self.wait(lambda: self.ghost, f"ghost text after {keys!r}"))
+
+    def reads(self, text: str) -> None:
+        """Wait until this is the whole text: what is in the buffer, not what is shown."""
+        self.wait(lambda: self.text == text, f"the text is {text!r}")
+
+    def saved(self) -> str:
+        """Write as a person does, and read what is in the file then."""
+        before = self.lua("return _G.writes")
+        self.keys("<Esc>:write<CR>")
+        self.wait(lambda: self.lua("return _G.writes") > before, "the file is saved")
+        return Path(self.lua("return vim.api.nvim_buf_get_name(0)")).read_text()
 
     def close(self) -> None:
         with contextlib.suppress(OSError, RuntimeError):
             self._socket.sendall(msgspec.msgpack.encode([2, "nvim_command", ["qall!"]]))
         self._socket.close()
         try:
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

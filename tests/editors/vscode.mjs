@@ -22,8 +22,8 @@ const freePort = () =>
     const server = net.createServer().listen(0, '127.0.0.1', () => { const { port } = server.address(); server.close(() => resolve(port)); });
   });
 
-/** Wait for something true; the condition is asked every 50 ms until the deadline. */
-export async function until(condition, sentence, seconds = 20) {
+/** Wait for something true; the condition is asked every 50 ms until the deadline, which is far beyond what a busy machine takes. */
+export async function until(condition, sentence, seconds = 60) {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {
     const value = await condition();
@@ -35,10 +35,10 @@ export async function until(condition, sentence, seconds = 20) {
 
 export class VSCode {
   /**
-   * home: a fresh folder for everything; files: name -> text of the workspace; settings: the machine's;
+   * home: a fresh folder for everything; files: name -> text of the workspace; settings: the machine's; preferences: the person's;
    * environment: of the editor and all that it starts. Offline by default: then a new user is not asked whether to download a better model.
    */
-  static async start(home, files, settings = {}, environment = { HF_HUB_OFFLINE: '1' }) {
+  static async start(home, files, { settings = {}, preferences = {}, environment = { HF_HUB_OFFLINE: '1' } } = {}) {
     const editor = new VSCode();
     editor.home = home;
     editor.environment = environment;
@@ -55,6 +55,7 @@ export class VSCode {
       'workbench.startupEditor': 'none', 'workbench.tips.enabled': false, 'workbench.enableExperiments': false,
       'workbench.secondarySideBar.defaultVisibility': 'hidden', 'security.workspace.trust.enabled': false, 'telemetry.telemetryLevel': 'off',
       'update.mode': 'none', 'extensions.autoCheckUpdates': false, 'extensions.autoUpdate': false, 'chat.disableAIFeatures': true, 'git.enabled': false,
+      'window.dialogStyle': 'custom', ...preferences,
     }));
     // code-server is a remote window: machine-scoped settings are taken from the remote machine's file alone
     fs.writeFileSync(path.join(home, 'data/Machine/settings.json'), JSON.stringify(settings));
@@ -83,22 +84,60 @@ export class VSCode {
 
   /** Another window on the same workspace. */
   async window() {
-    const context = await this.browser.newContext({ viewport: { width: 1180, height: 680 }, serviceWorkers: 'block' });
+    // service workers are let in: without one VS Code leaves every webview empty
+    const context = await this.browser.newContext({ viewport: { width: 1180, height: 680 } });
     const page = await context.newPage();
+    page.setDefaultTimeout(90_000);
     await page.goto(`http://127.0.0.1:${this.port}/?folder=${this.workspace}`);
-    await page.waitForSelector('.monaco-workbench', { timeout: 90_000 });
+    await page.waitForSelector('.monaco-workbench');
     return page;
   }
 
+  /** Open a file of the workspace, the cursor at its end. */
   async open(name, page = this.page) {
-    await page.locator('.explorer-folders-view .monaco-list-row', { hasText: name }).dblclick({ timeout: 60_000 });
+    await page.locator('.explorer-folders-view .monaco-list-row', { hasText: name }).dblclick();
     await page.waitForSelector(`.tab.active:has-text("${name}")`);
-    await page.locator('.monaco-editor .view-lines').first().click();
+    await page.locator(`.monaco-editor[data-uri$="/${name}"] .view-lines`).click();
+    await this.focused(name, page);
     await page.keyboard.press('Control+End');
+    const lines = fs.readFileSync(path.join(this.workspace, name), 'utf8').split('\n');
+    await this.at(lines.length, lines.at(-1).length + 1, page);
   }
 
-  status(text, page = this.page, seconds = 60) {
-    return page.waitForSelector(`.statusbar-item[id="infill.infill.infill.status"]:has-text("${text}")`, { timeout: seconds * 1000 });
+  /** The keys go into this file. */
+  focused(name, page = this.page) {
+    return page.waitForSelector(`.monaco-editor.focused[data-uri$="${name}"]`);
+  }
+
+  /** The cursor is there, by the status bar. */
+  at(line, column, page = this.page) {
+    return page.locator('.statusbar-item[id="status.editor.selection"]').getByText(`Ln ${line}, Col ${column}`, { exact: true }).waitFor();
+  }
+
+  /** Our status bar item, once it has the text. */
+  async status(text, page = this.page, seconds = 120) {
+    const item = page.locator('.statusbar-item[id="infill.infill.infill.status"]', { hasText: text });
+    await item.waitFor({ timeout: seconds * 1000 });
+    return item;
+  }
+
+  /** The process ids of this editor's servers. */
+  servers() {
+    const own = `INFILL_HOME=${path.join(this.home, 'infill')}`;
+    const words = (pid, name) => fs.readFileSync(`/proc/${pid}/${name}`, 'utf8').split('\0');
+    return fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
+      try {
+        return words(pid, 'environ').includes(own) && words(pid, 'cmdline').includes('lsp');
+      } catch {
+        return false; // it has ended, or is somebody else's
+      }
+    });
+  }
+
+  /** The engine's process id. */
+  engine() {
+    const env = { ...process.env, INFILL_HOME: path.join(this.home, 'infill') };
+    return JSON.parse(execFileSync(process.env.INFILL_SERVER, ['engine', 'status', '--json'], { env }).toString()).pid;
   }
 
   /** The first line of the ghost text on the screen; undefined: none. */
@@ -107,8 +146,30 @@ export class VSCode {
     return parts.length === 0 ? undefined : parts.join('').replaceAll('\u00a0', ' ');
   }
 
-  appears(page = this.page, seconds = 20) {
-    return until(() => this.ghost(page), 'ghost text appears', seconds);
+  /** The ghost text, once it has stood still: a later answer may replace an earlier one, but not after a pause. */
+  appears(page = this.page, seconds = 60) {
+    let last;
+    let since = 0;
+    const still = async () => {
+      const shown = await this.ghost(page);
+      if (shown !== last) [last, since] = [shown, Date.now()];
+      return shown !== undefined && Date.now() - since > 400 && shown;
+    };
+    return until(still, 'ghost text appears', seconds);
+  }
+
+  /** Type and wait for the suggestion. An engine that has just started may answer too late: then the last key is typed again, as a person would. */
+  async ghostAfter(text, page = this.page) {
+    await this.type(text, page);
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.appears(page, 8);
+      } catch (error) {
+        if (tries === 8) throw error;
+        await this.press('Backspace', page);
+        await this.type(text.at(-1), page);
+      }
+    }
   }
 
   vanishes(page = this.page) {
@@ -123,36 +184,53 @@ export class VSCode {
     return page.keyboard.press(key);
   }
 
+  /** An input at the top, ready for keys, that says this. */
+  async asked(text, page = this.page) {
+    await page.waitForSelector(`.quick-input-widget:has-text("${text}")`);
+    await page.waitForSelector('.quick-input-widget input:focus');
+  }
+
   async command(title, page = this.page) {
     await page.keyboard.press('F1');
-    await page.waitForSelector('.quick-input-widget input');
+    await page.waitForSelector('.quick-input-widget input:focus');
     await page.keyboard.type(title, { delay: 5 });
-    await page.waitForSelector(`.quick-input-list .monaco-list-row:has-text("${title}")`);
-    await page.keyboard.press('Enter');
+    const row = page.locator('.quick-input-list .monaco-list-row').filter({ has: page.getByText(title, { exact: true }) }).first();
+    await row.click();
+    await row.waitFor({ state: 'hidden' });
   }
 
   /** Choose the entry of an open quick pick that contains the text. */
   async pick(text, page = this.page) {
     const row = page.locator(`.quick-input-list .monaco-list-row:has-text("${text}")`).first();
-    await row.waitFor({ timeout: 30_000 });
     await row.click();
   }
 
+  /** Save the file, which must have been changed; its text on the disk. */
   async saved(name, page = this.page) {
     const file = path.join(this.workspace, name);
     const before = fs.statSync(file).mtimeMs;
+    await page.waitForSelector(`.tab.active.dirty:has-text("${name}")`);
     await page.keyboard.press('Control+s');
     // the file is emptied, then written: only the tab's mark says that it is whole
     const whole = async () => fs.statSync(file).mtimeMs > before && !(await page.locator('.tab.active.dirty').count()) && fs.readFileSync(file, 'utf8');
     return until(whole, `${name} is saved`);
   }
 
+  /** The notification that contains the text. */
+  toast(text, page = this.page) {
+    return page.locator(`.notifications-toasts .notification-list-item:has-text("${text}")`).first();
+  }
+
   /** Press a button of a notification that contains the text. */
   async answer(text, button, page = this.page) {
-    const toast = page.locator(`.notifications-toasts .notification-list-item:has-text("${text}")`).first();
-    await toast.waitFor({ timeout: 60_000 });
+    const toast = this.toast(text, page);
     await toast.hover();
     await toast.locator(`.monaco-button:has-text("${button}")`).click();
+  }
+
+  /** What a webview shows. */
+  webview(page = this.page) {
+    return page.frameLocator('iframe.webview.ready').frameLocator('#active-frame');
   }
 
   screenshot(name, page = this.page) {

@@ -33,7 +33,8 @@ OWN: dict[str, Any] = {
         "type": "string",
         "enum": ["off", "messages", "verbose"],
         "default": "off",
-        "markdownDescription": "Write the messages between editor and server into the log.",
+        "markdownDescription": "Write the messages between editor and server into the log: `messages` their names and times, "
+        "`verbose` also what is in them, your code included.",
     },
 }
 KEPT = ("type", "enum", "items", "default", "minimum", "maximum", "additionalProperties", "anyOf")

@@ -4,6 +4,7 @@ import * as vscode from 'vscode';
 import { LanguageClient, State, type LanguageClientOptions } from 'vscode-languageclient/node';
 import type { Found } from './find';
 import type { Generation, Status } from './protocol';
+import { tracing } from './trace';
 import { nest } from './words';
 
 /** Settings of the extension itself, which the server would not know. */
@@ -34,14 +35,20 @@ export function isOn(document: vscode.TextDocument): boolean {
   return settings.get<boolean>('enabled', true) && settings.get<Record<string, boolean>>('languages')?.[document.languageId] !== false;
 }
 
-function options(log: vscode.LogOutputChannel): LanguageClientOptions {
+function options(log: vscode.LogOutputChannel, trace: vscode.LogOutputChannel): LanguageClientOptions {
   return {
     documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }, { scheme: 'vscode-notebook-cell' }, { scheme: 'vscode-remote' }, { scheme: 'vscode-userdata' }],
     initializationOptions: serverSettings(),
     outputChannel: log,
+    traceOutputChannel: trace,
     connectionOptions: { maxRestartCount: 4 },
     middleware: {
       provideInlineCompletionItems: (document, position, context, token, next) => (isOn(document) ? next(document, position, context, token) : null),
+      executeCommand: (command, args, next) => {
+        // the walkthrough's last step is done
+        if (command === 'infill.didAccept') void vscode.commands.executeCommand('setContext', 'infill.accepted', true);
+        return next(command, args);
+      },
       workspace: {
         configuration: async (params, token, next) => {
           const answers = await next(params, token);
@@ -61,7 +68,11 @@ export class Server implements vscode.Disposable {
   readonly onGeneration = this.generated.event;
   status: Status | undefined;
 
-  constructor(private readonly log: vscode.LogOutputChannel) {}
+  private readonly trace: vscode.LogOutputChannel;
+
+  constructor(private readonly log: vscode.LogOutputChannel) {
+    this.trace = tracing(log);
+  }
 
   get running(): boolean {
     return this.client?.state === State.Running;
@@ -72,7 +83,7 @@ export class Server implements vscode.Disposable {
     this.log.info(`infill ${found.version}: ${found.command.join(' ')}`);
     const env = { ...process.env, ...environment };
     const trusted = vscode.workspace.isTrusted ? ['--trust-workspace'] : [];
-    const client = new LanguageClient('infill', 'infill', { command, args: [...args, 'lsp', ...trusted], options: { env } }, options(this.log));
+    const client = new LanguageClient('infill', 'infill', { command, args: [...args, 'lsp', ...trusted], options: { env } }, options(this.log, this.trace));
     client.onNotification('infill/status', (status: Status) => { this.update(status); });
     client.onNotification('infill/generation', (generation: Generation) => { this.generated.fire(generation); });
     client.onDidChangeState(({ newState }) => {
@@ -121,6 +132,7 @@ export class Server implements vscode.Disposable {
 
   dispose(): void {
     void this.stop();
+    this.trace.dispose();
     this.statusChanged.dispose();
     this.generated.dispose();
   }

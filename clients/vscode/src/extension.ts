@@ -14,14 +14,15 @@ let running: Server | undefined;
 
 const enabled = (): boolean => vscode.workspace.getConfiguration('infill').get('enabled', true);
 
-/** Start the server that is found; where there is none, offer to install it. */
+/** Start the server that is found; where there is none, offer to install it, and wait for no answer. */
 async function start(context: vscode.ExtensionContext, server: Server, log: vscode.LogOutputChannel): Promise<void> {
   if (!enabled() || server.running) return;
   const found = await findServer(context, log);
-  if (found) {
-    await server.start(found, await environment(context));
-    return;
-  }
+  if (found) await server.start(found, await environment(context));
+  else void offerServer(context, server, log);
+}
+
+async function offerServer(context: vscode.ExtensionContext, server: Server, log: vscode.LogOutputChannel): Promise<void> {
   const install = vscode.l10n.t('Install');
   const settings = vscode.l10n.t('Settings');
   const chosen = await vscode.window.showInformationMessage(vscode.l10n.t('The infill server was not found on this machine.'), install, settings);
@@ -95,7 +96,6 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     }),
   );
   await start(context, server, log);
-  tree.refresh();
 }
 
 export function deactivate(): Promise<void> | undefined {

@@ -5,8 +5,10 @@ import * as fs from 'node:fs/promises';
 import * as vscode from 'vscode';
 import { OLDEST, privateEnvironment, scriptIn, versionOf } from './find';
 
-/** Run a program, its output going to the log; rejects with its last line. */
-function run(program: string, args: string[], log: vscode.LogOutputChannel, token: vscode.CancellationToken): Promise<void> {
+const LONGEST_LINE = 100;
+
+/** Run a program, its output going to the log and its latest line to `say`; rejects with its last line. */
+function run(program: string, args: string[], log: vscode.LogOutputChannel, token: vscode.CancellationToken, say: (line: string) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     log.info(`${program} ${args.join(' ')}`);
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -15,6 +17,7 @@ function run(program: string, args: string[], log: vscode.LogOutputChannel, toke
       const text = data.toString().trimEnd();
       last = text.split('\n').at(-1) ?? last;
       log.info(text);
+      say(last.trim().slice(0, LONGEST_LINE));
     };
     child.stdout.on('data', listen);
     child.stderr.on('data', listen);
@@ -44,14 +47,15 @@ function isNewEnough(name: string): Promise<boolean> {
 }
 
 /** Make the environment and install into it. An unfinished one is removed: nothing half-done is ever found as a server. */
-async function install(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, token: vscode.CancellationToken): Promise<void> {
+async function install(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, token: vscode.CancellationToken, say: (line: string) => void): Promise<void> {
   const environment = privateEnvironment(context);
   const source = vscode.workspace.getConfiguration('infill').get<string>('server.package') ?? '';
   try {
     await fs.mkdir(context.globalStorageUri.fsPath, { recursive: true });
-    await run(await python(), ['-m', 'venv', '--clear', environment], log, token);
+    await run(await python(), ['-m', 'venv', '--clear', environment], log, token, say);
     const installer = scriptIn(environment).replace(/infill(\.exe)?$/, 'python$1');
-    await run(installer, ['-m', 'pip', 'install', '--disable-pip-version-check', source === '' ? `infill>=${OLDEST.join('.')}` : source], log, token);
+    const wanted = source === '' ? `infill>=${OLDEST.join('.')}` : source;
+    await run(installer, ['-m', 'pip', 'install', '--disable-pip-version-check', wanted], log, token, say);
     if ((await versionOf([scriptIn(environment)], log)) === undefined) throw new Error(vscode.l10n.t('the installed server does not start'));
   } catch (error) {
     await fs.rm(environment, { recursive: true, force: true });
@@ -63,8 +67,8 @@ async function install(context: vscode.ExtensionContext, log: vscode.LogOutputCh
 export async function installServer(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<boolean> {
   const title = vscode.l10n.t('Installing the infill server (llama.cpp is compiled for this machine: a few minutes)');
   try {
-    await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, (_progress, token) =>
-      install(context, log, token),
+    await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, (progress, token) =>
+      install(context, log, token, (message) => { progress.report({ message }); }),
     );
     return true;
   } catch (error) {

@@ -47,8 +47,17 @@ type Node = { kind: 'group'; name: string; models: Model[] } | { kind: 'model'; 
 export class ModelTree implements vscode.TreeDataProvider<Node> {
   private readonly changed = new vscode.EventEmitter<undefined>();
   readonly onDidChangeTreeData = this.changed.event;
+  private readonly watching: vscode.Disposable;
 
-  constructor(private readonly server: Server) {}
+  constructor(private readonly server: Server) {
+    // another model, or none any more
+    let known = '';
+    this.watching = server.onStatus((status) => {
+      const now = `${String(server.running)} ${status?.model ?? ''}`;
+      if (now !== known) this.refresh();
+      known = now;
+    });
+  }
 
   refresh(): void {
     this.changed.fire(undefined);
@@ -114,7 +123,8 @@ export class ModelTree implements vscode.TreeDataProvider<Node> {
       on('infill.model.tune', (model) => this.server.ask('infill.tune', { model: model.id })),
       vscode.commands.registerCommand('infill.models.refresh', () => { this.refresh(); }),
       vscode.window.registerTreeDataProvider('infill.models', this),
-      new vscode.Disposable(() => { this.changed.dispose(); }),
+      this.watching,
+      this.changed,
     ];
   }
 }

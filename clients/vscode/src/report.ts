@@ -31,19 +31,19 @@ interface Statistics {
 function statistics(stats: Statistics): string {
   const share = stats.shown > 0 ? (100 * stats.accepted) / stats.shown : 0;
   const facts = {
-    'suggestions shown': stats.shown,
-    accepted: `${stats.accepted} (${share.toFixed(0)} %)`,
-    'accepted in part': stats.partly,
-    'characters of typing saved': stats.characters,
-    'latency, median': `${stats.latency.p50.toFixed(0)} ms`,
-    'latency, 95th percentile': `${stats.latency.p95.toFixed(0)} ms`,
+    [vscode.l10n.t('suggestions shown')]: stats.shown,
+    [vscode.l10n.t('accepted')]: `${stats.accepted} (${share.toFixed(0)} %)`,
+    [vscode.l10n.t('accepted in part')]: stats.partly,
+    [vscode.l10n.t('characters of typing saved')]: stats.characters,
+    [vscode.l10n.t('latency, median')]: `${stats.latency.p50.toFixed(0)} ms`,
+    [vscode.l10n.t('latency, 95th percentile')]: `${stats.latency.p95.toFixed(0)} ms`,
   };
   const by = (title: string, rows: { name: string; value: number; unit: string }[]): string => (rows.length > 0 ? `<h2>${title}</h2>${bars(rows)}` : '');
   return (
     table(facts) +
-    by('Median latency', stats.byModel.map((row) => ({ name: row.model, value: row.p50, unit: 'ms' }))) +
-    by('Accepted', stats.byModel.map((row) => ({ name: row.model, value: row.shown > 0 ? (100 * row.accepted) / row.shown : 0, unit: '%' }))) +
-    by('Speed', stats.byModel.map((row) => ({ name: row.model, value: row.tokensPerSecond, unit: 'tokens/s' })))
+    by(vscode.l10n.t('Median latency'), stats.byModel.map((row) => ({ name: row.model, value: row.p50, unit: 'ms' }))) +
+    by(vscode.l10n.t('Accepted'), stats.byModel.map((row) => ({ name: row.model, value: row.shown > 0 ? (100 * row.accepted) / row.shown : 0, unit: '%' }))) +
+    by(vscode.l10n.t('Speed'), stats.byModel.map((row) => ({ name: row.model, value: row.tokensPerSecond, unit: 'tokens/s' })))
   );
 }
 

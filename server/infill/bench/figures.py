@@ -195,7 +195,7 @@ async def cancel_to_idle(measured: Weights, rounds: int) -> Row:
             for number in range(rounds):
                 evaluating.append(await _cancel(editor, watcher, _other(number, whole=True), dice.uniform(0.05, 0.6)))
                 generating.append(await _cancel(editor, watcher, _other(number, whole=False), dice.uniform(0.5, 1.2)))
-            token_ms = await _token_ms(watcher)
+            one_token = await token_ms(watcher)
         finally:
             await watcher.aclose()
     both = [value for value in (*evaluating, *generating) if value is not None]
@@ -204,8 +204,8 @@ async def cancel_to_idle(measured: Weights, rounds: int) -> Row:
         what=f"cancel to idle, {measured.name}, 95th percentile",
         measured=round(metrics.percentile(both, 0.95), 1),
         unit="ms",
-        target=round(max(50.0, token_ms), 1),
-        note=f"{seen}; one token takes {token_ms:.0f} ms",
+        target=round(max(50.0, one_token), 1),
+        note=f"{seen}; one token takes {one_token:.0f} ms",
     )
 
 
@@ -223,23 +223,27 @@ def _other(number: int, whole: bool) -> Document:
 
 
 async def _cancel(editor: InfillEditor, watcher: EngineClient, document: Document, after: float) -> float | None:
-    """Milliseconds from the cancellation to the idle engine; None where the answer came first."""
+    """Ask, and cancel after so many seconds; None where the answer came first."""
     await editor.show(document)
     number, answer = editor.client.request("textDocument/inlineCompletion", editor.question(document, invoked=True))
     await asyncio.sleep(after)
-    if (await watcher.status()).state != "generating":
-        await asyncio.gather(answer, return_exceptions=True)
-        return None
-    began = time.perf_counter()
-    editor.client.cancel(number)
-    while (await watcher.status()).state == "generating":  # noqa: ASYNC110 - another process's state
-        await asyncio.sleep(0.001)
-    spent = (time.perf_counter() - began) * 1000
+    spent = await cancelled(editor.client, watcher, number)
     await asyncio.gather(answer, return_exceptions=True)
     return spent
 
 
-async def _token_ms(watcher: EngineClient) -> float:
+async def cancelled(client: Client, watcher: EngineClient, number: int) -> float | None:
+    """Cancel a request; milliseconds until the engine is idle, None where it was already."""
+    if (await watcher.status()).state != "generating":
+        return None
+    began = time.perf_counter()
+    client.cancel(number)
+    while (await watcher.status()).state == "generating":  # noqa: ASYNC110 - another process's state
+        await asyncio.sleep(0.001)
+    return (time.perf_counter() - began) * 1000
+
+
+async def token_ms(watcher: EngineClient) -> float:
     status = await watcher.status()
     speed = status.models[0].generate_per_second if status.models else 0.0
     return 1000 / speed if speed else 0.0

@@ -134,8 +134,10 @@ class InfillEditor:
 
     def costs(self) -> Costs:
         """Memory and work of the server and of the engine that it started."""
-        processes = {"server": self._client.process.pid if self._client else 0, "engine": engine_pid()}
-        found = {name: tree(pid) for name, pid in processes.items() if pid}
+        engine = tree(engine_pid())
+        # the server that started the engine is its parent
+        server = [process for process in tree(self._client.process.pid if self._client else 0) if process not in engine]
+        found = {name: group for name, group in (("server", server), ("engine", engine)) if group}
         return Costs(
             cpu_seconds=sum(cpu_seconds(process) for group in found.values() for process in group) - self._before,
             wall_seconds=time.perf_counter() - self._began,

@@ -8,7 +8,9 @@ import psutil
 
 
 def tree(pid: int) -> list[psutil.Process]:
-    """A process and all its children."""
+    """A process and all its children; nothing for 0, which says that there is none."""
+    if not pid:
+        return []
     try:
         root = psutil.Process(pid)
         return [root, *root.children(recursive=True)]

@@ -10,7 +10,7 @@ import random
 import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from infill.bench import metrics, traces
 from infill.bench.drive import Driven, engine
 from infill.bench.processes import resident
 from infill.bench.weights import Weights
+from infill.engine.protocol import ModelStatus
 from infill.errors import InfillError
 from infill.providers.base import Provider
 from infill.settings import Engine
@@ -59,18 +60,18 @@ class Speed(msgspec.Struct, frozen=True, kw_only=True):
         return self.generate_per_second / self.bench_generate if self.bench_generate else 0.0
 
 
-async def local(measured: Weights, options: Engine, rounds: int, llama_bench: Path | None, say: Callable[[str], None]) -> Speed:
+async def local(measured: Weights, options: Engine, rounds: int, program: Path | None, say: Callable[[str], None]) -> Speed:
     """Measure a file. llama-bench runs before and after, so that both meet the same machine."""
     text = traces.default().text
     async with engine(measured, options) as driven:
         threads = options.threads or await _threads(driven)
-    before = _llama_bench(llama_bench, measured, threads, rounds, say)
+    before = llama_bench(program, measured, threads, rounds, say)
     say(f"{measured.name}: {rounds} rounds in the engine ...")
     async with engine(measured, options) as driven:
         evaluations, generations, firsts, size = await _rounds(driven, text, rounds, measured)
         status = await driven.client.status()
         load_ms = driven.load_ms
-    after = _llama_bench(llama_bench, measured, threads, rounds, say)
+    after = llama_bench(program, measured, threads, rounds, say)
     return Speed(
         name=measured.name,
         provider="local",
@@ -88,8 +89,12 @@ async def local(measured: Weights, options: Engine, rounds: int, llama_bench: Pa
 
 async def _threads(driven: Driven) -> int:
     """How many the engine chose, as its plan says."""
-    status = await driven.client.status()
-    found = re.search(r"(\d+) threads?", status.models[0].plan) if status.models else None
+    return threads_of((await driven.client.status()).models)
+
+
+def threads_of(models: Sequence[ModelStatus]) -> int:
+    """How many threads the first model's plan says; 0: it does not say."""
+    found = re.search(r"(\d+) threads?", models[0].plan) if models else None
     return int(found[1]) if found else 0
 
 
@@ -128,7 +133,7 @@ async def _characters_for(driven: Driven, text: str, tokens: int) -> int:
     return min(len(text), int(tokens * 1000 / max(1, asked.done.timings.tokens_evaluated)))
 
 
-def _llama_bench(program: Path | None, measured: Weights, threads: int, rounds: int, say: Callable[[str], None]) -> tuple[float, float]:
+def llama_bench(program: Path | None, measured: Weights, threads: int, rounds: int, say: Callable[[str], None]) -> tuple[float, float]:
     """Tokens per second of evaluation and generation."""
     if program is None or not threads:
         return 0.0, 0.0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from infill.bench.targets import Row
     from infill.bench.trace import Trace
     from infill.bench.typing import Wishes
+    from infill.bench.weights import Weights
 
 app = typer.Typer(help="Measure how fast and how good it is on this machine.", no_args_is_help=True)
 MODELS = "`bundled`, a shape of Qwen2.5-Coder (0.5b, 1.5b, 3b, 7b), or a *.gguf file; may be given several times."
@@ -138,10 +139,16 @@ def figures(
     rounds: int = typer.Option(10, "--rounds", min=1, help="How often each is measured."),
     as_json: bool = typer.Option(False, "--json", help="Print everything."),
 ) -> None:
-    from infill.bench import figures as bench
     from infill.bench.weights import weights
 
-    _print_rows(asyncio.run(bench.all_figures(rounds, weights(shape, output.note), output.note)), as_json)
+    _print_rows(asyncio.run(_figures(weights(shape, output.note), rounds)), as_json)
+
+
+async def _figures(shape: Weights, rounds: int) -> list[Row]:
+    from infill.bench import figures, generating, peer_build
+
+    found = await figures.all_figures(rounds, shape, output.note)
+    return found + await generating.rows(shape, rounds, peer_build.program("llama-bench"), output.note)
 
 
 def _print_rows(rows: list[Row], as_json: bool) -> None:

@@ -6,11 +6,16 @@ Nothing here asks anybody or starts a task. An answer is looked at through `rest
 from __future__ import annotations
 
 import asyncio
+import re
 
 from infill.ask import Delta, Event, Finish, Report
 from infill.completion import postprocess
 from infill.completion.place import Place
 from infill.completion.types import Source, Suggestion
+
+WORTH_READING = 8
+"""Characters of an unfinished line that are worth showing; fewer are waited on with."""
+_WORD_AT_THE_END = re.compile(r"\w+\Z")
 
 
 class Answer:
@@ -25,6 +30,8 @@ class Answer:
         self.whole = whole
         """It is of no use before it has ended: several candidates, or a confidence to judge."""
         self.source = source
+        self.hurried = False
+        """Somebody has waited long enough: whole words of an unfinished first line are shown."""
         self.complete = False
         """Nothing will be added any more."""
         self.stopped = ""
@@ -57,6 +64,11 @@ class Answer:
             self._clean.clear()
             self._wake()
 
+    def hurry(self) -> None:
+        """From now on the first line may be shown before it is finished, as far as its words are."""
+        self.hurried = True
+        self._wake()
+
     async def grown(self) -> None:
         """Return once something was added, or nothing will be any more."""
         if not self.complete:
@@ -81,10 +93,16 @@ class Answer:
         return any(said.startswith(typed) or typed.startswith(said) for said in map(self._opening, self._raw or {0: ""}))
 
     def ready(self, typed: str) -> bool:
-        """Whether it can be shown: complete, or (unless the whole is wanted) one line beyond what was typed is."""
+        """Whether it can be shown: complete, or (unless the whole is wanted) one line beyond what was typed is, or enough words in a hurry."""
         if self.complete:
             return True
-        return not self.whole and any(text.startswith(typed) and text[len(typed) :].strip() for text in self._texts())
+        return not self.whole and any(self._can_be_read(candidate, typed) for candidate in self._raw)
+
+    def _can_be_read(self, candidate: int, typed: str) -> bool:
+        text = self._text(candidate)
+        beyond = text[len(typed) :].strip()
+        unfinished = self.hurried and not _whole_lines(self._raw[candidate])
+        return text.startswith(typed) and len(beyond) >= (WORTH_READING if unfinished else 1)
 
     def rest(self, typed: str) -> list[Suggestion]:
         """What remains of each candidate that says what was typed; whole lines only while it grows."""
@@ -125,7 +143,8 @@ class Answer:
         finish = self._finishes.get(candidate)
         cut_short = finish is None or finish.why in {"length", "deadline", "stopped"}
         if cut_short:
-            raw = _whole_lines(raw, keep_single=finish is not None and not self.stopped)
+            keep_single = finish is not None and not self.stopped
+            raw = _whole_lines(raw) or (raw if keep_single else _whole_words(raw) if self.hurried else "")
         known = self._clean.get(candidate)
         if known is None or known[0] != len(raw):
             text, steps = postprocess.cacheable(raw, self.place)
@@ -135,9 +154,12 @@ class Answer:
         return known[1]
 
 
-def _whole_lines(raw: str, *, keep_single: bool) -> str:
-    """Without the last line, which may have been cut in the middle; the only line is kept where nothing more will come."""
+def _whole_lines(raw: str) -> str:
+    """Without the last line, which may have been cut in the middle; empty where there is no other."""
     head = raw[: raw.rfind("\n") + 1]
-    if head.strip():
-        return head
-    return raw if keep_single else ""
+    return head if head.strip() else ""
+
+
+def _whole_words(raw: str) -> str:
+    """Without the last word, which may have been cut in the middle."""
+    return _WORD_AT_THE_END.sub("", raw)

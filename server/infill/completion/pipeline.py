@@ -30,6 +30,8 @@ WARM_AFTER_S = 0.15
 """A pause in typing after which a document's prompt is evaluated ahead."""
 DEADLINE_GRACE_S = 0.5
 """A provider ends its answers at the deadline by itself; one that does not is left after this much more."""
+PATIENCE = 0.85
+"""Share of `latency.target` after which an unfinished line is shown as far as its words are: late, and a pause in typing is over."""
 LATENCIES = 15
 """Answers whose median time to the first line is what the debounce adapts to, where the provider does not know better."""
 
@@ -93,7 +95,8 @@ class Completer:
             trace.source = _origin(hit) if hit else "model"
             hit = hit or Hit(self._begin(question, trace), "")
             self._scheduler.use(question.uri, hit.answer)
-            await _shown_or_wrong(hit)
+            with self._scheduler.reminded(self._patience(trace), hit.answer.hurry):
+                await _shown_or_wrong(hit)
             if hit.answer.error:
                 raise hit.answer.error
             if hit.answer.agrees(hit.typed) and (not hit.typed or hit.answer.rest(hit.typed)):
@@ -241,6 +244,12 @@ class Completer:
             remote=self._provider.limits.remote,
             since_key=self._rhythm.since_key_ms(self._clock()),
         )
+
+    def _patience(self, trace: Trace) -> float:
+        """Seconds to wait for a whole line; words from another machine come in pieces, and fast, once they come."""
+        if self._provider.limits.remote:
+            return self._settings.completion.deadline_ms / 1000
+        return max(0.0, self._settings.latency.target * PATIENCE / 1000 - (self._clock() - trace.asked))
 
     def _latency(self) -> float:
         return self._provider.limits.typical_ms or (statistics.median(self._latencies) if self._latencies else 0.0)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Generic, TypeVar
 
 from infill.ask import Event
@@ -221,6 +221,20 @@ class Scheduler:
         await self._sleep(seconds)
         answer.close(stopped="no answer in time")
         _cancel(reader)
+
+    @contextlib.contextmanager
+    def reminded(self, seconds: float, work: Callable[[], None]) -> Iterator[None]:
+        """Call `work` if what is done inside takes longer than that."""
+
+        async def remind() -> None:
+            await self._sleep(seconds)
+            work()
+
+        reminder = self._spawn(remind())
+        try:
+            yield
+        finally:
+            _cancel(reminder)
 
     # ---- background
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 import msgspec
 from lsprotocol import types
 
+from infill.ask import Timings
 from infill.errors import RequestError
 from infill.generation.rebase import rebased
 from infill.generation.writer import Answerer, GenerationRequest, Progress, Writer
@@ -94,7 +95,8 @@ class Generate:
         last, edit = await self.written(argument, number)
         if argument.apply == "edit" and last.text:
             await self._apply(edit)
-        return {"id": number, "text": last.text, "edit": self._to_json(edit), "model": last.model, "notes": list(last.notes), "details": list(last.details)}
+        told = {"id": number, "text": last.text, "edit": self._to_json(edit), "model": last.model}
+        return {**told, "notes": list(last.notes), "details": list(last.details), "timings": _timings(last.timings)}
 
     async def written(self, argument: GenerateArgument, number: str) -> tuple[Progress, types.WorkspaceEdit]:
         """Write and stream under this number: what was written, and its edit. Raises as `run`."""
@@ -177,6 +179,17 @@ class Generate:
         result = await asyncio.shield(asyncio.ensure_future(self._apply_edit(params)))
         if not result.applied:
             raise RequestError(f"The editor did not take the edit: {result.failure_reason or 'it gave no reason'}.", "Ask once more.")
+
+
+def _timings(timings: Timings) -> dict[str, float]:
+    """As `infill.explain` tells them."""
+    return {
+        "firstTokenMs": round(timings.first_token_ms, 1),
+        "evaluateMs": round(timings.evaluate_ms, 1),
+        "generateMs": round(timings.generate_ms, 1),
+        "tokensEvaluated": timings.tokens_evaluated,
+        "tokensGenerated": timings.tokens_generated,
+    }
 
 
 def _stop(task: asyncio.Task[Any]) -> None:

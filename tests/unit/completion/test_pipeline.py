@@ -64,6 +64,41 @@ async def test_an_automatic_request_is_answered_with_its_first_line_and_the_rest
     assert len(provider.asked) == 1
 
 
+async def test_a_line_that_takes_long_is_shown_as_far_as_its_words_are(completer: Make, time: Time) -> None:
+    more = asyncio.Event()
+    provider = Fake(["total = quantity * pri", more, "ce\n"])
+    one = completer(provider, QUIET)
+    first = asyncio.ensure_future(one.complete(at("x\n█\n")))
+    await time.pass_(QUIET.latency.target / 1000 * 0.8)
+    assert not first.done()
+    await time.pass_(QUIET.latency.target / 1000 * 0.1)
+    assert texts(await first) == ["total = quantity *"]
+    more.set()
+    await settle()
+    assert texts(await one.complete(at("x\nto█\n"))) == ["tal = quantity * price"]
+    assert len(provider.asked) == 1
+
+
+async def test_a_few_characters_of_a_line_are_not_worth_showing_however_long_they_take(completer: Make, time: Time) -> None:
+    more = asyncio.Event()
+    one = completer(Fake(["x = ", more, "quantity * price\n"]), QUIET)
+    first = asyncio.ensure_future(one.complete(at("x\n█\n")))
+    await time.pass_(QUIET.latency.target / 1000 * 2)
+    assert not first.done()
+    more.set()
+    assert texts(await first) == ["x = quantity * price"]
+
+
+async def test_a_line_from_another_machine_is_waited_for(completer: Make, time: Time) -> None:
+    more = asyncio.Event()
+    one = completer(Fake(["total = quantity * pri", more, "ce\n"], limits=Limits(remote=True)), QUIET)
+    first = asyncio.ensure_future(one.complete(at("x\n█\n")))
+    await time.pass_(QUIET.latency.target / 1000 * 2)
+    assert not first.done()
+    more.set()
+    assert texts(await first) == ["total = quantity * price"]
+
+
 async def test_a_running_answer_that_agrees_with_what_is_typed_is_kept(completer: Make) -> None:
     more = asyncio.Event()
     provider = Fake(["self.", more, "total = 0\n"])

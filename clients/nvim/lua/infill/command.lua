@@ -122,10 +122,7 @@ M.subcommands = {
   restart = {
     description = 'Start the server anew.',
     run = function()
-      vim.lsp.enable('infill', false)
-      vim.defer_fn(function()
-        vim.lsp.enable('infill', true)
-      end, 200)
+      require('infill.server').restart()
     end,
   },
   log = {

@@ -40,4 +40,24 @@ function M.run(command, argument, on_result, on_failure)
   return request_id
 end
 
+-- milliseconds
+local PATIENCE, LOOK_EVERY = 3000, 50
+
+local function start_once_ended()
+  if #vim.lsp.get_clients({ name = 'infill', _uninitialized = true }) > 0 then
+    vim.defer_fn(start_once_ended, LOOK_EVERY)
+  else
+    vim.lsp.enable('infill', true)
+  end
+end
+
+--- Start anew with the options of now. A server that does not end when it is asked to is killed.
+function M.restart()
+  for _, client in ipairs(vim.lsp.get_clients({ name = 'infill' })) do
+    client.exit_timeout = PATIENCE
+  end
+  vim.lsp.enable('infill', false)
+  start_once_ended()
+end
+
 return M
