@@ -64,7 +64,7 @@ def test_a_person_works_in_vs_code(
         "INFILL_VSIX": str(vsix),
         "INFILL_SERVER": infill[0],
         "INFILL_PYTHON": sys.executable,
-        "INFILL_BASE_PYTHON": sys._base_executable,  # type: ignore[attr-defined] # noqa: SLF001 - venv itself goes by it
+        "INFILL_BASE_PYTHON": sys._base_executable,  # type: ignore[attr-defined]
         "INFILL_WHEELS": str(packed),
         "INFILL_ARTEFACTS": str(artefacts),
     }

@@ -1,0 +1,51 @@
+"""Packs what is installed here into wheels again: from them pip installs the product elsewhere, offline and without compiling llama.cpp once more."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+NOT_PACKED = {"INSTALLER", "REQUESTED", "RECORD", "direct_url.json"}
+
+
+def needed(name: str, seen: set[str] | None = None) -> Iterator[Distribution]:
+    """A distribution and everything that it needs here, each once."""
+    seen = set() if seen is None else seen
+    key = re.sub(r"[-_.]+", "-", name).lower()
+    if key in seen:
+        return
+    seen.add(key)
+    found = distribution(name)
+    yield found
+    for line in found.requires or []:
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield from needed(requirement.name, seen)
+
+
+def pack(found: Distribution, folder: Path) -> Path:
+    """Write its wheel. Programs in `bin` are left out: pip makes them anew from the entry points."""
+    tags = re.findall(r"^Tag: (\S+)", found.read_text("WHEEL") or "", re.MULTILINE)
+    name = re.sub(r"[-_.]+", "_", found.metadata["Name"])
+    wheel = folder / f"{name}-{found.version}-{tags[-1]}.whl"
+    files = [file for file in found.files or [] if ".." not in file.parts and "__pycache__" not in file.parts and file.name not in NOT_PACKED]
+    (metadata,) = {file.parts[0] for file in files if file.name == "WHEEL"}
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for file in files:
+            archive.write(str(file.locate()), str(file))
+        archive.writestr(f"{metadata}/RECORD", "".join(f"{file},,\n" for file in [*files, f"{metadata}/RECORD"]))
+    return wheel
+
+
+def pack_all(names: list[str], folder: Path) -> None:
+    """The wheels of what these need, and of these, `infill` left out: it is what is to be installed from its sources."""
+    seen: set[str] = set()
+    for name in names:
+        for found in needed(name, seen):
+            if found.metadata["Name"] != "infill":
+                pack(found, folder)
