@@ -224,6 +224,43 @@ async def test_switching_back_and_forth_under_typing_loses_no_request_and_no_mem
         assert not editor.client.messages
 
 
+async def test_what_is_put_into_a_watched_folder_is_offered_once_it_is_whole_and_no_longer_when_it_is_gone(
+    new_editor: NewEditor, home: Path, tmp_path: Path
+) -> None:
+    hurry = "from infill.models import importing\nfrom infill.lsp import folders\nfolders.EVERY_SECONDS, importing.WRITTEN_SECONDS = 0.05, 0.3\n"
+    program = f"{hurry}from infill.lsp.server import build\nbuild().start_io()"
+    folder = tmp_path / "models"
+    folder.mkdir()
+    editor = await new_editor(command=[sys.executable, "-c", program], options={"models": {"folders": [str(folder)]}})
+    told: list[Any] = []
+
+    @editor.client.feature("infill/modelsChanged")
+    def on_changed(params: Any) -> None:
+        told.append(params)
+
+    async def offered() -> tuple[list[str], list[str]]:
+        listing = await editor.command("infill.models")
+        return [model["id"] for model in listing["models"] if model["id"] == "local:mine"], listing["problems"]
+
+    content = paths.bundled_model().read_bytes()
+    file = folder / "mine.gguf"
+    file.write_bytes(content[:-1000])
+    while not (found := await offered())[1]:
+        assert found == ([], [])
+    with file.open("ab") as stream:
+        stream.write(content[-1000:])
+    await until(lambda: told)
+    assert (told[0].added, told[0].removed) == (["local:mine"], [])
+    assert await offered() == (["local:mine"], [])
+    await editor.command("infill.switchModel", {"model": "local:mine"})
+    editor.open(ADD)
+    assert await editor.ghosts(4, 11, invoked=True)
+    assert (await editor.command("infill.explain"))["model"] == "local:mine"
+    file.unlink()
+    await until(lambda: len(told) > 1)
+    assert (told[1].added, told[1].removed) == ([], ["local:mine"])
+
+
 async def test_the_first_run_asks_one_calm_question_once(new_editor: NewEditor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_run, "QUIET_SECONDS", 0.0)
     program = "from infill.lsp import first_run\nfirst_run.QUIET_SECONDS = 0.0\nfrom infill.lsp.server import build\nbuild().start_io()"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
 from small_gguf import MODEL, small_gguf
 
 from infill.errors import UnknownModel
-from infill.models import download, importing, store
+from infill.models import download, importing, listing, store
+from infill.settings import Models, Settings
 
 SHA = hashlib.sha256(MODEL).hexdigest()
 
@@ -106,35 +109,71 @@ def test_a_name_that_no_program_knows_says_what_was_found(user: Path) -> None:
     assert "ollama:qwen2.5-coder:1.5b-base" in failure.value.hint
 
 
+def put(file: Path, content: bytes = MODEL, *, seconds_ago: float = 60) -> Path:
+    """A file that somebody finished writing so long ago."""
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+    then = time.time() - seconds_ago
+    os.utime(file, (then, then))
+    return file
+
+
 def test_a_watched_folder_is_followed(home: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "models"
-    folder.mkdir()
-    (folder / "a-Q8_0.gguf").write_bytes(MODEL)
-    assert importing.sync_folders([str(folder)]) == []
-    assert store.locate("a-q8_0").path == folder / "a-Q8_0.gguf"
-    (folder / "b.gguf").write_bytes(small_gguf(layers=3))
-    (folder / "a-Q8_0.gguf").unlink()
-    assert importing.sync_folders([str(folder)]) == []
+    first = put(tmp_path / "models" / "a-Q8_0.gguf")
+    folders = [str(first.parent)]
+    assert importing.follow(folders) == importing.Followed(added=("local:a-q8_0",))
+    assert store.locate("a-q8_0").path == first
+    second = put(first.parent / "b.gguf", small_gguf(layers=3))
+    first.unlink()
+    assert importing.follow(folders) == importing.Followed(added=("local:b",), removed=("local:a-q8_0",))
     assert [each.id for each in store.installed()] == ["bundled", "b"]
-    assert importing.sync_folders([]) == []
-    assert [each.id for each in store.installed()] == ["bundled"]
-    assert (folder / "b.gguf").is_file()
+    assert importing.follow(folders) == importing.Followed()
+    assert second.is_file()
+
+
+def test_who_watches_no_folder_takes_nothing_from_those_who_do(home: Path, tmp_path: Path) -> None:
+    folder = put(tmp_path / "models" / "b.gguf").parent
+    watching = Settings(models=Models(folders=[str(folder)]))
+
+    def offered(settings: Settings) -> set[str]:
+        return {choice.id for choice in listing.listing(settings).choices if choice.source == "folder"}
+
+    assert offered(watching) == {"local:b"}
+    assert offered(Settings()) == set()
+    assert offered(Settings(models=Models(complete="local:b"))) == {"local:b"}
+    assert offered(watching) == {"local:b"}
+
+
+@pytest.mark.parametrize("content", [MODEL, MODEL[:1000], MODEL[: len(MODEL) // 2] + bytes(len(MODEL) - len(MODEL) // 2)])
+def test_a_file_that_is_still_being_written_is_not_offered(content: bytes, home: Path, tmp_path: Path) -> None:
+    file = put(tmp_path / "models" / "half.gguf", content, seconds_ago=0.5)
+    followed = importing.follow([str(file.parent)])
+    assert (followed.added, followed.arriving) == ((), (file,))
+    assert "still being written" in followed.problems[0]
+    put(file)
+    assert importing.follow([str(file.parent)]).added == ("local:half",)
+
+
+def test_a_model_in_several_files_is_offered_once_and_only_when_all_of_them_are_there(home: Path, tmp_path: Path) -> None:
+    first, second = (put(tmp_path / "models" / f"big-0000{number}-of-00002.gguf", small_gguf(layers=number)) for number in (1, 2))
+    size = first.stat().st_size + second.stat().st_size
+    second.unlink()
+    assert "big-00002-of-00002.gguf" in importing.follow([str(first.parent)]).problems[0]
+    put(second, small_gguf(layers=2))
+    (added,) = importing.follow([str(first.parent)]).added
+    assert (store.find(added).size, store.locate(added).path) == (size, first)
 
 
 def test_files_of_one_name_in_two_folders_are_both_there(home: Path, tmp_path: Path) -> None:
-    for name in ("x", "y"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "m.gguf").write_bytes(MODEL)
-    folders = [str(tmp_path / "x"), str(tmp_path / "y")]
-    importing.sync_folders(folders)
-    importing.sync_folders(folders)
+    folders = [str(put(tmp_path / name / "m.gguf").parent) for name in ("x", "y")]
+    importing.follow(folders)
+    importing.follow(folders)
     assert {each.id: each.path.parent.name for each in store.installed() if each.source == "folder"} == {"m": "x", "y-m": "y"}
 
 
 def test_what_cannot_be_used_in_a_watched_folder_is_named(home: Path, tmp_path: Path) -> None:
-    (tmp_path / "m").mkdir()
-    (tmp_path / "m" / "half.gguf").write_bytes(MODEL[:1000])
-    problems = importing.sync_folders([str(tmp_path / "m"), str(tmp_path / "gone")])
+    put(tmp_path / "m" / "half.gguf", MODEL[:1000])
+    problems = importing.follow([str(tmp_path / "m"), str(tmp_path / "gone")]).problems
     assert any("half.gguf" in problem for problem in problems)
     assert any("gone" in problem and "not there" in problem for problem in problems)
 

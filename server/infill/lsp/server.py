@@ -36,6 +36,7 @@ from infill.lsp.convert import Encoding
 from infill.lsp.documents import Documents
 from infill.lsp.engine import account
 from infill.lsp.first_run import FirstRun
+from infill.lsp.folders import Folders
 from infill.lsp.generate import Generate, GenerateArgument
 from infill.lsp.inline_completion import InlineCompletion
 from infill.lsp.messages import Messages
@@ -127,6 +128,7 @@ class Server(LanguageServer):
             settled=self.answers.settled,
             chosen=self._chosen,
         )
+        self.folders = Folders(self.protocol.notify, self.background)
         self.first_run = FirstRun(self, self.configuration, self.messages, self.models, self.background)
         self.answers.on_answered = self._answered
         self.commands = Commands()
@@ -203,6 +205,7 @@ class Server(LanguageServer):
         await self.configuration.on_initialized(params)
         self.popup.configured(self.configuration.settings)
         self.status.open()
+        self.folders.open()
         self.background.start(self._preload(), "loading the model ahead")
 
     async def _on_did_change_folders(self, params: types.DidChangeWorkspaceFoldersParams) -> None:
@@ -222,6 +225,7 @@ class Server(LanguageServer):
         self.rules.configure(settings)
         self.sync.rules_changed()
         self.popup.configured(settings)
+        self.folders.configure(settings.models.folders)
         self._say_who_answers()
 
     def _say_who_answers(self) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from infill.models.store import Manifest, Source, StoredFile
 OLLAMA_FOLDERS = ("~/.ollama/models", "/usr/share/ollama/.ollama/models", "/var/lib/ollama/.ollama/models", "/var/lib/ollama/models")
 LM_STUDIO_FOLDERS = ("~/.lmstudio/models", "~/.cache/lm-studio/models")
 COPY_CHUNK = 4 * 1024 * 1024
+WRITTEN_SECONDS = 2.0
+"""A file in a watched folder that changed less than this ago is taken to be still on its way."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,24 +107,66 @@ def import_file(
         return store.install(msgspec.structs.replace(made, files=copied)) if copied else None
 
 
-def sync_folders(folders: Sequence[str]) -> list[str]:
+class Followed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a look at the watched folders brought."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    """Ids of models that are here from now on, or no longer."""
+    arriving: tuple[Path, ...] = ()
+    """Files that somebody is still writing."""
+    problems: tuple[str, ...] = ()
+    """A sentence for each file that cannot be used."""
+
+
+def look_at(folders: Sequence[str]) -> frozenset[tuple[str, int, int]]:
+    """Path, size and time of change of every model file in these folders: as long as this is the same, nothing has changed."""
+    found = set()
+    for folder in folders:
+        for path in Path(folder).expanduser().rglob("*.gguf"):
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                found.add((str(path), status.st_size, status.st_mtime_ns))
+    return frozenset(found)
+
+
+def follow(folders: Sequence[str]) -> Followed:
     """Make the store agree with the watched folders (`models.folders`): new files appear, gone ones disappear.
 
-    Returns a sentence for each file that cannot be used. Cheap where nothing changed: call it whenever models are listed.
+    A file that is still being written is left out until it is whole. Another process may watch other folders, so nothing is forgotten as long as
+    its file is there.
     """
     problems: list[str] = []
     there = {found.path: found for folder in folders for found in _in_folder(folder, problems)}
     known = {manifest.path: manifest for manifest in store.installed() if manifest.source == "folder"}
-    for path in known.keys() - there.keys():
+    added, removed, arriving = [], [], []
+    for path in [path for path in known if not path.is_file()]:
         with store.locked(known[path].id, wait_seconds=5):
             store.forget(known[path])
+        removed.append(known[path].full_id)
     for path, found in there.items():
-        if path not in known or known[path].size != found.size:
-            try:
-                adopt(_with_free_id(found))
-            except InfillError as exc:
-                problems.append(f"{path}: {exc.message}")
-    return problems
+        if path in known and known[path].size == found.size:
+            continue
+        if _is_being_written(path):
+            arriving.append(path)
+            problems.append(f"{path}: still being written.")
+            continue
+        try:
+            added.append(adopt(_with_free_id(found)).full_id)
+        except InfillError as exc:
+            problems.append(f"{path}: {exc.message}")
+    return Followed(added=tuple(added), removed=tuple(removed), arriving=tuple(arriving), problems=tuple(problems))
+
+
+def is_watched(path: Path, folders: Sequence[str]) -> bool:
+    """Whether a file lies in one of these folders."""
+    return any(path.is_relative_to(Path(folder).expanduser().absolute()) for folder in folders)
+
+
+def _is_being_written(path: Path) -> bool:
+    """Whether any of its parts was changed just now: a copy may have its full size long before its content."""
+    now = time.time()
+    return any(0 <= now - part.stat().st_mtime < WRITTEN_SECONDS for part in gguf.parts_of(path) if part.exists())
 
 
 def _with_free_id(found: Found) -> Found:

@@ -70,11 +70,15 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
 def listing(settings: Settings, workspace: str | None = None, machine: Machine | None = None) -> Listing:
     """Everything to choose from: installed first, then what the catalogue has, then what other programs have. Never raises for one bad file."""
-    known, problems = catalog.load(), importing.sync_folders(settings.models.folders)
+    known, followed = catalog.load(), importing.follow(settings.models.folders)
     here = machine or hardware.machine()
     active = chosen(settings, workspace)
     speeds = recommend.remembered(here)
-    installed = store.installed()
+    # what another process watches, this one does not offer, unless it is chosen
+    watched = settings.models.folders
+    installed = [
+        each for each in store.installed() if each.source != "folder" or each.full_id in active.values() or importing.is_watched(each.path, watched)
+    ]
     choices = [_installed(each, settings.engine, here, speeds) for each in installed]
     taken = {each.id for each in installed}
     choices += [_entry(entry, settings.engine, here, speeds) for entry in known.entries.values() if entry.id not in taken and not entry.path]
@@ -84,7 +88,7 @@ def listing(settings: Settings, workspace: str | None = None, machine: Machine |
         active=active,
         scope=_scope(settings, workspace),
         storage=store.storage(),
-        problems=(*known.problems, *problems),
+        problems=(*known.problems, *followed.problems),
     )
 
 
