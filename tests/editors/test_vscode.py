@@ -30,8 +30,18 @@ def extension(environment: dict[str, str]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def vsix(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Wheels of what the server needs and of what builds it: pip finds everything there, offline."""
+    folder = tmp_path_factory.mktemp("wheels")
+    wheels.pack_all(["infill", "hatchling"], folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vsix(extension: Path, packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     package = tmp_path_factory.mktemp("vsix") / "infill.vsix"
+    offline = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(packed)}
+    subprocess.run([sys.executable, "scripts/server.py"], cwd=extension, env=offline, check=True)
     subprocess.run(
         ["npx", "vsce", "package", "--no-dependencies", "--no-rewrite-relative-links", "-o", str(package)],
         cwd=extension,
@@ -44,14 +54,6 @@ def vsix(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_extension_passes_its_types_lint_and_unit_tests(extension: Path) -> None:
     done = subprocess.run(["npm", "run", "-s", "check"], cwd=extension, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="session")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the Install button's pip needs: the product's dependencies and what builds it."""
-    folder = tmp_path_factory.mktemp("wheels")
-    wheels.pack_all(["infill", "hatchling"], folder)
-    return folder
 
 
 # many minutes on a busy machine; the scenarios have deadlines of their own, and name what hung

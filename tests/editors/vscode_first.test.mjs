@@ -4,10 +4,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { until, VSCode } from './vscode.mjs';
 
-const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const HOME = path.join(process.env.INFILL_ARTEFACTS, 'first');
 const TEXT = 'def add(first, second):\n    return first + second\n\n\ndef multiply(first, second):\n    return';
 const SLOW = { timeout: 600_000 };
@@ -25,9 +23,9 @@ function withoutServer() {
 let code;
 before(async () => {
   fs.mkdirSync(HOME, { recursive: true });
-  // what pip is to install, and from where: this very checkout, offline
+  // the server is in the extension; what it needs is offline, and nothing of the machine's own may stand in
   const environment = { PATH: withoutServer(), PYTHONPATH: '', HF_HUB_OFFLINE: '1', PIP_NO_INDEX: '1', PIP_FIND_LINKS: process.env.INFILL_WHEELS };
-  code = await VSCode.start(HOME, { 'hello.py': TEXT }, { settings: { 'infill.server.package': ROOT }, environment });
+  code = await VSCode.start(HOME, { 'hello.py': TEXT }, { environment });
 }, { timeout: 300_000 });
 after(() => code?.close());
 

@@ -27,7 +27,7 @@ OWN: dict[str, Any] = {
         "type": "string",
         "default": "",
         "scope": "machine",
-        "markdownDescription": "What the Install button installs, as pip understands it. Empty: the released package.",
+        "markdownDescription": "What the Install button installs, as pip understands it. Empty: the server that came with the extension.",
     },
     "infill.trace.server": {
         "type": "string",

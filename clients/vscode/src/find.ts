@@ -8,7 +8,7 @@ import * as vscode from 'vscode';
 import { isAtLeast, versionIn } from './words';
 
 const run = promisify(execFile);
-export const OLDEST: [number, number, number] = [0, 1, 0];
+const OLDEST: [number, number, number] = [0, 1, 0];
 const EXECUTABLE = process.platform === 'win32' ? 'infill.exe' : 'infill';
 const SCRIPTS = process.platform === 'win32' ? 'Scripts' : 'bin';
 

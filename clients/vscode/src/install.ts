@@ -2,8 +2,9 @@
 
 import { spawn } from 'node:child_process';
 import * as fs from 'node:fs/promises';
+import * as path from 'node:path';
 import * as vscode from 'vscode';
-import { OLDEST, privateEnvironment, scriptIn, versionOf } from './find';
+import { privateEnvironment, scriptIn, versionOf } from './find';
 
 const LONGEST_LINE = 100;
 
@@ -46,15 +47,24 @@ function isNewEnough(name: string): Promise<boolean> {
   });
 }
 
+/** What pip installs: what the setting names, else the server that came with this extension. Never a name to be looked up: it could be anybody's. */
+async function source(context: vscode.ExtensionContext): Promise<string> {
+  const named = vscode.workspace.getConfiguration('infill').get<string>('server.package') ?? '';
+  if (named !== '') return named;
+  const folder = context.asAbsolutePath(path.join('dist', 'server'));
+  const wheel = (await fs.readdir(folder).catch(() => [])).find((name) => name.endsWith('.whl'));
+  if (wheel === undefined) throw new Error(vscode.l10n.t('this extension was packaged without its server: name one in the setting infill.server.package'));
+  return path.join(folder, wheel);
+}
+
 /** Make the environment and install into it. An unfinished one is removed: nothing half-done is ever found as a server. */
 async function install(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, token: vscode.CancellationToken, say: (line: string) => void): Promise<void> {
   const environment = privateEnvironment(context);
-  const source = vscode.workspace.getConfiguration('infill').get<string>('server.package') ?? '';
+  const [wanted, program] = [await source(context), await python()];
   try {
     await fs.mkdir(context.globalStorageUri.fsPath, { recursive: true });
-    await run(await python(), ['-m', 'venv', '--clear', environment], log, token, say);
+    await run(program, ['-m', 'venv', '--clear', environment], log, token, say);
     const installer = scriptIn(environment).replace(/infill(\.exe)?$/, 'python$1');
-    const wanted = source === '' ? `infill>=${OLDEST.join('.')}` : source;
     await run(installer, ['-m', 'pip', 'install', '--disable-pip-version-check', wanted], log, token, say);
     if ((await versionOf([scriptIn(environment)], log)) === undefined) throw new Error(vscode.l10n.t('the installed server does not start'));
   } catch (error) {
