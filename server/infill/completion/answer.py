@@ -11,6 +11,7 @@ import re
 from infill.ask import Delta, Event, Finish, Report
 from infill.completion import postprocess
 from infill.completion.place import Place
+from infill.completion.postprocess import repetition
 from infill.completion.types import Source, Suggestion
 
 WORTH_READING = 8
@@ -36,6 +37,8 @@ class Answer:
         """Nothing will be added any more."""
         self.stopped = ""
         """Why we ended it before its time; empty: we did not."""
+        self.ran_on = False
+        """Read no further, because nothing that follows can matter."""
         self.error: Exception | None = None
         self.report: Report | None = None
         self.steps: tuple[str, ...] = ()
@@ -57,10 +60,10 @@ class Answer:
             self.report = event
         self._wake()
 
-    def close(self, *, stopped: str = "", error: Exception | None = None) -> None:
+    def close(self, *, stopped: str = "", ran_on: bool = False, error: Exception | None = None) -> None:
         """The stream has ended; the first call counts."""
         if not self.complete:
-            self.complete, self.stopped, self.error = True, stopped, error
+            self.complete, self.stopped, self.ran_on, self.error = True, stopped, ran_on, error
             self._clean.clear()
             self._wake()
 
@@ -120,16 +123,19 @@ class Answer:
         return self.complete and not (self.stopped or self.error or self.ended_by() == "deadline" or any(self._texts()))
 
     def has_run_on(self) -> bool:
-        """Whether reading on is a waste: its last whole lines were cut away as repetition or as beyond the block."""
-        if self.whole or not self._raw.get(0, "").endswith("\n"):
+        """Whether reading on is a waste: its last whole lines were cut away as repetition or as beyond the block, or its line runs in circles."""
+        raw = self._raw.get(0, "")
+        if self.whole or not raw:
             return False
+        if not raw.endswith("\n"):
+            return repetition.in_circles(raw)
         self._text(0)
         return bool(postprocess.ENDING.intersection(self.steps))
 
     def ended_by(self) -> str:
         """Why the first candidate ended, in `ask.Finish`'s words, or `run on` where it was read no further; empty while it has not."""
         finish = self._finishes.get(0)
-        return finish.why if finish else "run on" if self.complete and self._raw and not self.stopped else ""
+        return finish.why if finish else "run on" if self.ran_on else ""
 
     def _texts(self) -> list[str]:
         return [self._text(candidate) for candidate in self._raw]
@@ -141,7 +147,7 @@ class Answer:
         """The candidate after the steps that depend on the answer alone; worked out once for each line that is added."""
         raw = self._raw[candidate]
         finish = self._finishes.get(candidate)
-        cut_short = finish is None or finish.why in {"length", "deadline", "stopped"}
+        cut_short = not self.ran_on and (finish is None or finish.why in {"length", "deadline", "stopped"})
         if cut_short:
             keep_single = finish is not None and not self.stopped
             raw = _whole_lines(raw) or (raw if keep_single else _whole_words(raw) if self.hurried else "")

@@ -203,6 +203,7 @@ class Scheduler:
             async for event in stream:
                 answer.apply(event)
                 if answer.has_run_on():
+                    answer.close(ran_on=True)
                     break
             answer.close()
         except Exception as exc:

@@ -410,6 +410,14 @@ async def test_reading_stops_when_the_model_runs_in_circles(completer: Make) -> 
     assert len(provider.stopped) == 1
 
 
+async def test_a_line_that_runs_in_circles_is_shown_with_one_turn_and_read_no_further(completer: Make) -> None:
+    provider = Fake(["call(left, ", *["left, right, "] * 4, asyncio.Event()])
+    one = completer(provider, QUIET)
+    assert texts(await one.complete(at("x\n█\n"))) == ["call(left, left, right,"]
+    await settle()
+    assert len(provider.stopped) == 1
+
+
 async def test_a_suggestion_of_one_line_is_asked_for_where_the_line_goes_on(completer: Make) -> None:
     provider = Fake(["x"])
     one = completer(provider, QUIET)

@@ -48,6 +48,12 @@ def loop_in_a_line_cut(text: str, place: Place) -> str:
     return text
 
 
+def in_circles(text: str) -> bool:
+    """Whether the line that is being written repeats itself already."""
+    line = text[text.rfind("\n") + 1 :]
+    return _once(line) != line
+
+
 def _once(line: str) -> str:
     body = line.rstrip()
     for period in range(3, min(LONGEST_PERIOD, len(body) // 3) + 1):
