@@ -258,16 +258,17 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.kind == "status":
             self._refuse(fault.status, "", fault.headers)
             return
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         start = int(wanted[1]) if wanted and not (fault and fault.kind == "whole") else 0
         if wanted and start >= stored.size:
             self._refuse(416, "", {"Content-Range": f"bytes */{stored.size}"})
             return
-        end = min(stored.size, start + fault.after) if fault and fault.kind == "short" else stored.size
-        self.send_response(206 if start else 200)
+        end = min(stored.size, int(wanted[2]) + 1) if wanted and wanted[2] else stored.size
+        end = min(end, start + fault.after) if fault and fault.kind == "short" else end
+        self.send_response(206 if wanted and (start or end < stored.size) else 200)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(end - start))
-        if start:
+        if start or end < stored.size:
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{stored.size}")
         self.end_headers()
         if self.command == "GET":

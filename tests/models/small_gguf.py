@@ -24,10 +24,17 @@ def entry(key: str, value: Any) -> bytes:
     return text(key) + struct.pack("<II", 4, value)
 
 
-def small_gguf(
+def small_gguf(**shape: Any) -> bytes:
+    """A model of that shape, whole."""
+    head, size = head_and_size(**shape)
+    pattern = bytes(range(256)) * (size // 256 + 1)
+    return head + pattern[:size]
+
+
+def head_and_size(
     layers: int = 2, width: int = 64, vocabulary: int = 64, fim: bool = True, chat: bool = False, filler: int = 0, tensor_type: int = F16, **more: Any
-) -> bytes:
-    """A model of that shape; `filler` bytes more, so that a download takes a while."""
+) -> tuple[bytes, int]:
+    """All that stands before the weights, and how many bytes those take; `filler` bytes more, so that a download takes a while."""
     words = [f"w{number}" for number in range(vocabulary)]
     if fim:
         words[:3] = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"]
@@ -62,8 +69,7 @@ def small_gguf(
         sizes = offset
     body = header + infos
     body += bytes(-len(body) % 32)
-    pattern = bytes(range(256)) * (sizes // 256 + 1)
-    return body + pattern[:sizes]
+    return body, sizes
 
 
 MODEL = small_gguf(filler=1_000_000)

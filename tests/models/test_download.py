@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
-from hub import Fault, Hub
-from small_gguf import MODEL, small_gguf, write_catalogue
+from hub import COMMIT, Fault, Hub, Stored
+from small_gguf import MODEL, head_and_size, small_gguf, write_catalogue
 
 from infill.errors import BadModelFile, ChecksumMismatch, DownloadFailed, InfillError, ModelError, UnknownModel
-from infill.models import download, store
+from infill.models import download, fit, gguf, store, transfer
+from infill.models.catalog import File
 from infill.models.download import Progress, fetch
+from infill.models.machine import Machine
+from infill.settings import Engine
 
 SHA = hashlib.sha256(MODEL).hexdigest()
 
@@ -260,3 +264,41 @@ def test_what_has_arrived_can_be_thrown_away(hub: Hub) -> None:
 def test_progress_reads_as_a_sentence() -> None:
     progress = Progress(phase="downloading", done=400_000_000, total=1_650_000_000, speed=12_500_000)
     assert progress.sentence == "400 MB of 1.6 GB, 12 MB/s, 1 min 40 s left"
+
+
+SIXTY = 60_000_000_000
+"""Bytes: more than content networks give in one answer, and more than 32 bits count."""
+
+
+def test_a_file_of_sixty_gigabytes_is_continued_where_it_was_and_used(hub: Hub, tmp_path: Path) -> None:
+    head, weights = head_and_size(filler=SIXTY)
+    whole, size = tmp_path / "huge.gguf", len(head) + weights
+    whole.write_bytes(head)
+    os.truncate(whole, size)  # all of it a hole in the file system
+    hub.files["maker/huge", "huge.gguf"] = Stored(whole, b"", "", etag="not-a-hash")
+    hub.revisions["maker/huge"] = {"main", COMMIT}
+    part = store.incoming_directory("huge") / f"huge.gguf.{f'size-{size}'[:16]}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(head)
+    os.truncate(part, size - 1_000_000)
+    seen: list[Progress] = []
+    manifest = fetch("maker/huge:huge.gguf", seen.append)
+    assert manifest is not None
+    assert (manifest.size, seen[-1].total, seen[-1].done) == (size, size, size)
+    assert [one.range for one in hub.requests if one.path.startswith("/cdn") and one.method == "GET"] == [f"bytes={size - 1_000_000}-{size - 1}"]
+    facts = gguf.facts(store.locate("huge").path)
+    assert (facts.file_bytes, facts.layer_bytes[0] > SIXTY) == (size, True)
+    laptop = Machine(memory_total=16 * 10**9, memory_free=10 * 10**9)
+    assert fit.plan(facts, laptop, Engine()).judgement == "too big"
+
+
+def test_a_huge_file_is_asked_for_in_slices(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "SLICE", 300_000)
+    hub.fault("drop", after=100_000)
+    file = File(name="small-q8_0.gguf", size=len(MODEL), sha256=SHA)
+    job = transfer.Job(repository="maker/small-gguf", files=(file,), directory=str(tmp_path / "here"), attempts=2, wait_seconds=0.01)
+    transfer.bring(job, lambda event: None, lambda: None)
+    assert (tmp_path / "here" / "small-q8_0.gguf").read_bytes() == MODEL
+    ranges = [one.range for one in hub.requests if one.path.startswith("/cdn") and one.method == "GET"]
+    assert ranges[0] == "bytes=0-299999"
+    assert [one.rpartition("-")[2] for one in ranges[1:]] == ["299999", "599999", "899999", str(len(MODEL) - 1)]

@@ -31,6 +31,8 @@ from infill.models.catalog import File
 CHUNK = 256 * 1024
 """The library's own 10 MB are lost whenever a connection breaks, and make a bar stand still on a slow line."""
 PROGRESS_SECONDS = 0.1
+SLICE = 40_000_000_000
+"""Bytes asked for at once: content networks, and so the library, refuse to give more than 50 GB in one answer."""
 SPLIT = re.compile(r"-\d{5}-of-(\d{5})\.gguf$")
 LATER = "What has arrived is kept: the same command continues."
 
@@ -166,15 +168,16 @@ def _continue(job: Job, revision: str, file: File, part: Path, tell: Callable[[i
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK
     url = hf_hub_url(job.repository, file.name, revision=revision)
 
+    size = file.size or 0
+
     def attempt() -> None:
         with part.open("ab") as stream:
-            start = stream.tell()
-            if start < (file.size or 0):
-                bar = _bar(start, tell)
+            while (start := stream.tell()) < size:
+                end = min(size, start + SLICE)
                 # bare bytes: a compressed answer could not be continued
-                headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+                headers = {**build_hf_headers(), "Accept-Encoding": "identity", **({"Range": f"bytes=0-{end - 1}"} if size > SLICE else {})}
                 with _thrown_away_if_refused(stream):
-                    http_get(url, stream, resume_size=start, headers=headers, expected_size=file.size, tqdm_class=bar)
+                    http_get(url, stream, resume_size=start, headers=headers, expected_size=end, tqdm_class=_bar(start, tell))
             os.fsync(stream.fileno())
 
     def progress() -> int:
