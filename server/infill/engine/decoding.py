@@ -18,7 +18,7 @@ from infill.engine.stopping import TextStream, Why
 
 LIKELY_ENOUGH = math.log(0.08)
 """Another candidate branches off where a token that nobody took has at least this log-probability."""
-PAUSE = 0.015
+PAUSE = 0.008
 """Seconds of tokens between two looks around: text goes out, and whoever waits gets a turn."""
 
 Piece = tuple[int, str]

@@ -22,8 +22,8 @@ from infill.engine.protocol import Complete, Done, Frame, Generate, Text, Warm
 QUANTUM = 0.25
 """Seconds of the model's time after which the next client has its turn: a slow request must not make the quick ones of others wait for its end."""
 
-TOGETHER = 0.02
-"""Seconds of text that are sent as one message, once the first line is out."""
+FIRST_TOGETHER, TOGETHER = 0.006, 0.02
+"""Seconds of text that are sent as one message: of the first line, which somebody waits for, and of what follows."""
 
 INVOKED, AUTOMATIC, GENERATE, YIELDED, AHEAD, WARM = range(6)
 BACKGROUND = YIELDED
@@ -98,7 +98,8 @@ class Job:
             self.yielded = isinstance(self.ask, Complete) and self.ask.yield_after_line
         elif not self._first_line and piece.candidate == 0:
             self._head += piece.text
-        return self.held(now) if first_line or now - self._sent > TOGETHER else []
+        together = TOGETHER if self._first_line else FIRST_TOGETHER
+        return self.held(now) if first_line or now - self._sent > together else []
 
     def held(self, now: float) -> list[Text]:
         """What was generated and not sent yet."""

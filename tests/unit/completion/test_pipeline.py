@@ -411,9 +411,9 @@ async def test_reading_stops_when_the_model_runs_in_circles(completer: Make) -> 
 
 
 async def test_a_line_that_runs_in_circles_is_shown_with_one_turn_and_read_no_further(completer: Make) -> None:
-    provider = Fake(["call(left, ", *["left, right, "] * 4, asyncio.Event()])
+    provider = Fake(["call(", *["one, other, "] * 4, asyncio.Event()])
     one = completer(provider, QUIET)
-    assert texts(await one.complete(at("x\n█\n"))) == ["call(left, left, right,"]
+    assert texts(await one.complete(at("x\n█\n"))) == ["call(one, other,"]
     await settle()
     assert len(provider.stopped) == 1
 
