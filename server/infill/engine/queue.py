@@ -88,8 +88,9 @@ class Job:
     def saw(self, piece: Text, now: float) -> list[Text]:
         """Note what was generated; returns what is to be sent now: single tokens are not worth waking everybody for.
 
-        With its first line complete, a request that said so goes on in the background.
+        The very first one is, where it is shown at once. With its first line complete, a request that said so goes on in the background.
         """
+        first = not self._sent and not (isinstance(self.ask, Complete) and self.ask.yield_after_line)
         self._sent = self._sent or now
         self._held[piece.candidate] = self._held.get(piece.candidate, "") + piece.text
         first_line = not self._first_line and piece.candidate == 0 and "\n" in (self._head + piece.text).lstrip()
@@ -99,7 +100,7 @@ class Job:
         elif not self._first_line and piece.candidate == 0:
             self._head += piece.text
         together = TOGETHER if self._first_line else FIRST_TOGETHER
-        return self.held(now) if first_line or now - self._sent > together else []
+        return self.held(now) if first or first_line or now - self._sent > together else []
 
     def held(self, now: float) -> list[Text]:
         """What was generated and not sent yet."""
