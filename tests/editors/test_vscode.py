@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tomli
 import wheels
 
 HERE = Path(__file__).parent
@@ -33,7 +34,8 @@ def extension(environment: dict[str, str]) -> Path:
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Wheels of what the server needs and of what builds it: pip finds everything there, offline."""
     folder = tmp_path_factory.mktemp("wheels")
-    wheels.pack_all(["infill", "hatchling"], folder)
+    project = tomli.loads((EXTENSION.parents[1] / "pyproject.toml").read_text("utf-8"))
+    wheels.pack_all([*project["project"]["dependencies"], *project["build-system"]["requires"]], folder)
     return folder
 
 

@@ -55,7 +55,8 @@ export class VSCode {
       'workbench.startupEditor': 'none', 'workbench.tips.enabled': false, 'workbench.enableExperiments': false,
       'workbench.secondarySideBar.defaultVisibility': 'hidden', 'security.workspace.trust.enabled': false, 'telemetry.telemetryLevel': 'off',
       'update.mode': 'none', 'extensions.autoCheckUpdates': false, 'extensions.autoUpdate': false, 'chat.disableAIFeatures': true, 'git.enabled': false,
-      'window.dialogStyle': 'custom', ...preferences,
+      // in a browser VS Code saves by itself after a second
+      'files.autoSave': 'off', ...preferences,
     }));
     // code-server is a remote window: machine-scoped settings are taken from the remote machine's file alone
     fs.writeFileSync(path.join(home, 'data/Machine/settings.json'), JSON.stringify(settings));
@@ -174,6 +175,12 @@ export class VSCode {
 
   vanishes(page = this.page) {
     return until(async () => (await this.ghost(page)) === undefined, 'the ghost text is gone');
+  }
+
+  /** Take the ghost text; the next one may be there at once. */
+  async take(ghost, page = this.page) {
+    await this.press('Tab', page);
+    await until(async () => (await this.ghost(page)) !== ghost, 'the suggestion was taken');
   }
 
   async type(text, page = this.page) {

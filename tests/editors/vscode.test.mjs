@@ -44,8 +44,7 @@ async function atReturn(name, page = code.page) {
 test('a suggestion appears while typing, and Tab takes it into the file', SLOW, async () => {
   await atReturn('accept');
   const ghost = await code.ghostAfter(' ');
-  await code.press('Tab');
-  await code.vanishes();
+  await code.take(ghost);
   const text = await code.saved('accept.py');
   assert.ok(text.startsWith(`${PATTERN} ${ghost}`), JSON.stringify({ text, ghost }));
 });
@@ -79,8 +78,7 @@ test('Escape dismisses the suggestion and nothing of it stays', SLOW, async () =
 test('text before the cursor that is not ASCII leaves every position right', SLOW, async () => {
   await code.open('unicode.py');
   const ghost = await code.ghostAfter("naïve = '😀 e\u0301'; x = add(1, ");
-  await code.press('Tab');
-  await code.vanishes();
+  await code.take(ghost);
   const text = await code.saved('unicode.py');
   assert.ok(text.includes(`naïve = '😀 e\u0301'; x = add(1, ${ghost}`), JSON.stringify({ text, ghost }));
 });
@@ -110,8 +108,7 @@ test('asked by key, several candidates come and can be cycled', SLOW, async () =
   await code.press('Alt+]');
   await until(async () => ![undefined, one].includes(await code.ghost()), 'another candidate');
   const other = await code.appears();
-  await code.press('Tab');
-  await code.vanishes();
+  await code.take(other);
   assert.ok((await code.saved('cycle.py')).includes(`return ${other}`.trimEnd()));
 });
 
@@ -120,8 +117,7 @@ test('with the engine killed under a suggestion, the suggestion can be taken and
   const ghost = await code.ghostAfter(' ');
   const first = code.engine();
   process.kill(first, 'SIGKILL');
-  await code.press('Tab');
-  await code.vanishes();
+  await code.take(ghost);
   await code.ghostAfter('\n\n\ndef divide(first, second):\n    return ');
   assert.notEqual(code.engine(), first);
   assert.ok((await code.saved('crash.py')).startsWith(`${PATTERN} ${ghost}`));
@@ -134,8 +130,7 @@ test('the server killed is started again by itself', SLOW, async () => {
   await until(() => code.servers().some((server) => server !== first), 'another server runs');
   await code.status('built in');
   const ghost = await code.ghostAfter(' ');
-  await code.press('Tab');
-  await code.vanishes();
+  await code.take(ghost);
   assert.ok((await code.saved('killed.py')).startsWith(`${PATTERN} ${ghost}`));
 });
 
@@ -158,8 +153,7 @@ test('a file that was never saved gets suggestions, and they are in it when it i
   await code.page.waitForSelector('.tab.active:has-text("Untitled-1")');
   await code.focused('Untitled-1');
   const ghost = await code.ghostAfter(`${PATTERN} `);
-  await code.press('Tab');
-  await code.vanishes();
+  await code.take(ghost);
   await code.press('Control+s');
   await code.page.waitForSelector('.quick-input-widget input:focus');
   await code.press('Control+a');
@@ -181,8 +175,7 @@ test('a cell of a notebook gets suggestions that know the cells above', SLOW, as
   await code.at(2, 11);
   const ghost = await code.ghostAfter(' ');
   await code.screenshot('notebook');
-  await code.press('Tab');
-  await code.vanishes();
+  await code.take(ghost);
   const { cells } = JSON.parse(await code.saved('book.ipynb'));
   const text = cells[1].source.join('');
   assert.equal(cells[0].source.join(''), CELLS[0]);

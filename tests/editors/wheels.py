@@ -42,10 +42,10 @@ def pack(found: Distribution, folder: Path) -> Path:
     return wheel
 
 
-def pack_all(names: list[str], folder: Path) -> None:
-    """The wheels of what these need, and of these, `infill` left out: it is what is to be installed from its sources."""
+def pack_all(requirements: list[str], folder: Path) -> None:
+    """The wheels of these and of what they need."""
     seen: set[str] = set()
-    for name in names:
-        for found in needed(name, seen):
-            if found.metadata["Name"] != "infill":
+    for requirement in map(Requirement, requirements):
+        if requirement.marker is None or requirement.marker.evaluate():
+            for found in needed(requirement.name, seen):
                 pack(found, folder)

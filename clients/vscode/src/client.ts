@@ -47,7 +47,7 @@ function options(log: vscode.LogOutputChannel, trace: vscode.LogOutputChannel): 
       executeCommand: (command, args, next) => {
         // the walkthrough's last step is done
         if (command === 'infill.didAccept') void vscode.commands.executeCommand('setContext', 'infill.accepted', true);
-        return next(command, args);
+        return next(command, args) as unknown;
       },
       workspace: {
         configuration: async (params, token, next) => {

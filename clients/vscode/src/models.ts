@@ -124,7 +124,7 @@ export class ModelTree implements vscode.TreeDataProvider<Node> {
       vscode.commands.registerCommand('infill.models.refresh', () => { this.refresh(); }),
       vscode.window.registerTreeDataProvider('infill.models', this),
       this.watching,
-      this.changed,
+      new vscode.Disposable(() => { this.changed.dispose(); }),
     ];
   }
 }
