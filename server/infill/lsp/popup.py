@@ -75,7 +75,7 @@ class Popup:
             detail=f"infill {answer.outcome.model}".strip(),
             documentation=self._documentation(text, answer.request.language),
             filter_text=text.partition("\n")[0] or word,
-            sort_text="\0",
+            sort_text=" ",  # before every name; not NUL, which Emacs refuses to read in JSON
             insert_text_format=types.InsertTextFormat.PlainText,
             insert_text_mode=types.InsertTextMode.AsIs,
             text_edit=types.TextEdit(range=answer.span((answer.line, answer.index - len(word)), suggestion), new_text=text),
