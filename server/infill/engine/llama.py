@@ -138,11 +138,6 @@ class Model:
     def adds_bos(self) -> bool:
         return bool(llama_cpp.llama_vocab_get_add_bos(self._vocab))
 
-    @property
-    def splits_at_lines(self) -> bool:
-        """True where the vocabulary's pre-tokenizer never joins a line break with the text after it (byte-level BPE)."""
-        return int(llama_cpp.llama_vocab_type(self._vocab)) == llama_cpp.LLAMA_VOCAB_TYPE_BPE
-
     def is_end(self, token: int) -> bool:
         return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
 

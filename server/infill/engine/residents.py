@@ -152,7 +152,8 @@ class Residents:
         try:
             resident = await self._with_room(file, client, chosen, gone)
         except InfillError as exc:
-            self._failures[model] = time.monotonic(), exc
+            if not self._stop_loading:  # somebody wanted it no more: whoever comes next may want it all the same
+                self._failures[model] = time.monotonic(), exc
             for old in reversed(gone):
                 await self._bring_back(old)
             raise

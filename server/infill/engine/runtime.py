@@ -21,6 +21,7 @@ from infill.engine.prompt_tokens import Fim, Parts
 from infill.engine.protocol import Complete, Done, Generate, ModelStatus, SlotStatus, Text, Warm
 from infill.engine.slots import SEQUENCES, Slot, Slots
 from infill.engine.speed import TARGET_MS, Speed
+from infill.engine.tokenizer import Tokenizer
 from infill.errors import ProviderRefused
 from infill.models.fit import Plan
 from infill.models.store import ModelFile
@@ -85,6 +86,7 @@ class Runtime:
         self._slots = Slots(self._context)
         self._closed = False
         self._fim: Fim | None = None
+        self._tokenize = Tokenizer(model.tokenize)
         self._speed = Speed()
         self._slots.chunk = lambda restless: self._speed.chunk(self._context.largest_batch, restless=restless)
         self._drafting = Policy()
@@ -185,7 +187,7 @@ class Runtime:
 
     def _prompt(self, ask: Complete | Warm, answer: int, run: Run) -> Prompt:
         """The prompt's tokens, cut to the budget. Raises NotAFimModel."""
-        fim, tokenize = self._fim_tokens(), self._model.tokenize
+        fim, tokenize = self._fim_tokens(), self._tokenize
         header = prompt_tokens.header(fim, ask.snippets if self._takes_snippets else (), ask.path, tokenize)
         if ask.snippets and not header:
             run.notes.append("context from other files left out: this model was not trained on any")

@@ -18,8 +18,8 @@ from infill.engine.llama import Context, Logits
 
 NEAR = (2, 4, 8, 12, 16, 24, 32)
 """Distances from the best logit within which enough others are sought."""
-LOOKED_THROUGH = 256
-"""Likeliest tokens among which those that agree with a half-typed word are sought."""
+LOOKED_THROUGH = (32, 256)
+"""Likeliest tokens among which those that agree with a half-typed word are sought: few, which is quick and mostly enough, then many."""
 LIKELIEST = 100
 """Sampling looks no further than this many tokens: what lies below them is noise, and sorting it costs more than a small model's evaluation."""
 
@@ -49,16 +49,18 @@ def likeliest(logits: Logits, count: int) -> list[tuple[int, float]]:
 
 
 def compatible(logits: Logits, count: int, owed: bytes, piece: Callable[[int], bytes]) -> list[tuple[int, float]]:
-    """The best few tokens that begin with `owed`, or that it begins with, and their log-probabilities among all such; best first, maybe none."""
-    found = []
-    for token, logprob in likeliest(logits, min(LOOKED_THROUGH, len(logits))):
-        text = piece(token)
-        if text and (text.startswith(owed) or owed.startswith(text)):
-            found.append((token, logprob))
+    """The best few tokens that begin with `owed`, or that it begins with, best first, maybe none; log-probabilities among the likely of these."""
+    found: list[tuple[int, float]] = []
+    for many in LOOKED_THROUGH:
+        found = found or [one for one in likeliest(logits, min(many, len(logits))) if _agree(piece(one[0]), owed)]
     if not found:
         return []
     together = math.log(sum(math.exp(logprob - found[0][1]) for _, logprob in found)) + found[0][1]
     return [(token, logprob - together) for token, logprob in found[:count]]
+
+
+def _agree(text: bytes, owed: bytes) -> bool:
+    return bool(text) and (text.startswith(owed) or owed.startswith(text))
 
 
 class Chooser:

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from infill.completion.pipeline import Completer
-from infill.completion.types import CompletionRequest
+from infill.completion.types import CompletionRequest, Outcome
 from infill.providers.fake import Fake
-from infill.settings import Settings
+from infill.settings import Engine, Settings
 
 CURSOR = "█"
+Make = Callable[..., Completer]
+QUIET = Settings(engine=Engine(prefetch=False, warm=False))
 
 
 class Time:
@@ -59,6 +61,10 @@ def at(text: str, **more: Any) -> CompletionRequest:
     prefix, mark, suffix = text.partition(CURSOR)
     assert mark, "the text needs a cursor mark"
     return CompletionRequest(**{"uri": "file:///a.py", "path": "a.py", "language": "python", "prefix": prefix, "suffix": suffix, **more})
+
+
+def texts(outcome: Outcome) -> list[str]:
+    return [suggestion.text for suggestion in outcome.suggestions]
 
 
 @pytest.fixture
