@@ -190,9 +190,9 @@ async def test_a_read_only_file_is_not_written_to(new_editor: NewEditor, tmp_pat
         await editor.command("infill.generate", {"uri": uri, "position": {"line": 4, "character": 20}})
 
 
-async def _actions(editor: Editor, line: int, character: int, until_line: int | None = None) -> list[types.CodeAction]:
+async def _actions(editor: Editor, line: int, character: int, until_line: int | None = None, until: int = 0) -> list[types.CodeAction]:
     start = types.Position(line, character)
-    end = types.Position(until_line, 0) if until_line is not None else start
+    end = types.Position(line if until_line is None else until_line, until) if until_line is not None or until else start
     params = types.CodeActionParams(types.TextDocumentIdentifier(URI), types.Range(start, end), types.CodeActionContext([]))
     found = await asyncio.wait_for(editor.client.text_document_code_action_async(params), PATIENCE)
     return [action for action in found or () if isinstance(action, types.CodeAction)]
@@ -215,6 +215,17 @@ async def test_what_the_model_cannot_do_is_offered_disabled_with_the_reason(new_
     (rewrite,) = await _actions(editor, 3, 0, until_line=5)
     assert rewrite.title == "Rewrite selection..."
     assert rewrite.disabled is not None
+
+
+async def test_a_span_within_a_line_may_be_a_selection_or_where_the_cursor_is(new_editor: NewEditor) -> None:
+    """Eglot sends the statement at the cursor as the range where nothing is selected."""
+    editor = await new_editor(text_document=RESOLVE)
+    editor.open(TEXT)
+    assert [action.title for action in await _actions(editor, 4, 0, until=5)] == [
+        "Rewrite selection...",
+        "Implement this function",
+        "Write a docstring",
+    ]
 
 
 async def test_an_editor_that_resolves_gets_the_edit_only_when_the_action_is_chosen(new_editor: NewEditor) -> None:

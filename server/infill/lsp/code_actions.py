@@ -76,11 +76,14 @@ class CodeActions:
 
     def _offers(self, document: Document, span: types.Range) -> list[Offer]:
         start, end = (document.text.locate(at.line, at.character) for at in (span.start, span.end))
-        if start != end:
-            return [self._rewriting(document, span)]
-        before, after = document.text.before(*start), document.text.after(*start)
-        here = GenerateArgument(uri=document.uri, position=_point(span.start))
-        return [offer for offer in (_from_place(document, before, after, here), self._docstring(document, start, here)) if offer]
+        rewriting = [self._rewriting(document, span)] if start != end else []
+        # eglot gives the word or statement at the cursor where nothing is selected: within a line both may be meant
+        return [*rewriting, *self._at(document, end, span.end)] if start[0] == end[0] else rewriting
+
+    def _at(self, document: Document, at: tuple[int, int], position: types.Position) -> list[Offer]:
+        before, after = document.text.before(*at), document.text.after(*at)
+        here = GenerateArgument(uri=document.uri, position=_point(position))
+        return [offer for offer in (_from_place(document, before, after, here), self._docstring(document, at, here)) if offer]
 
     def _rewriting(self, document: Document, span: types.Range) -> Offer:
         first = document.text.line(document.text.locate(span.start.line, 0)[0]).strip()
