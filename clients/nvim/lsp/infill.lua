@@ -12,6 +12,10 @@ return {
   end,
   settings = { infill = require('infill.config').get().settings },
   handlers = {
+    ['$/progress'] = function(err, params, ctx)
+      vim.lsp.handlers['$/progress'](err, params, ctx)
+      require('infill.progress').show(params)
+    end,
     ['infill/status'] = function(_, result)
       require('infill.status').update(result)
     end,

@@ -38,6 +38,11 @@ M.schema = {
     description = 'Insert-mode keys by action; false for one of them, or for all: map the <Plug> names yourself. '
       .. 'A key with nothing to do runs what was mapped to it before.',
   },
+  progress = {
+    type = 'boolean',
+    default = true,
+    description = "Show how far downloads and loading are as Neovim's own progress messages; false: leave that to a plugin of yours.",
+  },
   settings = {
     type = 'table',
     default = {},

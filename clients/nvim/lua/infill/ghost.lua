@@ -226,6 +226,11 @@ function M.attach(client, buf)
     return
   end
   vim.lsp.inline_completion.enable(true, { bufnr = buf })
+  local state = completor(buf)
+  if state and buf == api.nvim_get_current_buf() and vim.startswith(api.nvim_get_mode().mode, 'i') then
+    -- whoever typed while the server started is not made to press another key
+    state:request(vim.lsp.protocol.InlineCompletionTriggerKind.Automatic)
+  end
   for action, key in pairs(options.keys or {}) do
     if key and M[action] then
       map(buf, key, action)

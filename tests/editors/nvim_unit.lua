@@ -1,0 +1,193 @@
+-- Unit tests of the plugin's Lua, without a server: nvim --clean -l tests/editors/nvim_unit.lua
+-- Prints one JSON object: a test's name and what was wrong, empty where nothing was.
+local root = vim.fs.dirname(vim.fs.dirname(vim.fs.dirname(vim.fs.abspath(debug.getinfo(1, 'S').source:sub(2)))))
+vim.opt.runtimepath:prepend(root .. '/clients/nvim')
+vim.o.virtualedit = 'onemore' -- the cursor may stand behind a line's end, as it does while inserting
+
+local results = vim.empty_dict()
+
+local function test(sentence, body)
+  vim.cmd('enew!')
+  local ok, problem = pcall(body)
+  results[sentence] = ok and '' or tostring(problem)
+end
+
+local function same(expected, actual)
+  if not vim.deep_equal(expected, actual) then
+    error(('expected %s, got %s'):format(vim.inspect(expected), vim.inspect(actual)), 2)
+  end
+end
+
+-- Runs what a module would do on taking an item, in a buffer with these lines and the cursor there. Neovim's own part is played by its simplest
+-- form: it puts the returned item's text in the place of its range.
+local function take(action, lines, cursor, item)
+  vim.api.nvim_buf_set_lines(0, 0, -1, false, lines)
+  vim.api.nvim_win_set_cursor(0, cursor)
+  local inline = vim.lsp.inline_completion.get
+  vim.lsp.inline_completion.get = function(options)
+    local taken = options.on_accept(item)
+    if taken then
+      local range = taken.range
+      vim.api.nvim_buf_set_text(0, range.start_row, range.start_col, range.end_row, range.end_col, vim.split(taken.insert_text, '\n'))
+    end
+    return true
+  end
+  local ok, problem = pcall(require('infill.ghost')[action])
+  vim.lsp.inline_completion.get = inline
+  assert(ok, problem)
+  return vim.api.nvim_buf_get_lines(0, 0, -1, false)
+end
+
+local function item(text, row, first, last)
+  return { client_id = 0, insert_text = text, range = vim.range(0, row, first, row, last) }
+end
+
+-- options
+
+test('options that are not given have their defaults', function()
+  local options, problems = require('infill.config').resolve(nil)
+  same({}, problems)
+  same({ 'infill', 'lsp' }, options.cmd)
+  same('<Tab>', options.keys.accept)
+end)
+
+test('a wrong option is named with what it must be, and its default is used', function()
+  local options, problems = require('infill.config').resolve({ ghost = 'yes', filetypes = 3 })
+  table.sort(problems)
+  same(true, options.ghost)
+  same({
+    'vim.g.infill.filetypes must be a table or nil, not a number; the default is used.',
+    'vim.g.infill.ghost must be a boolean, not a string; the default is used.',
+  }, problems)
+end)
+
+test('an unknown option is named', function()
+  local _, problems = require('infill.config').resolve({ colour = 1 })
+  same({ 'There is no option vim.g.infill.colour.' }, problems)
+end)
+
+test('options that are no table at all are refused in one sentence', function()
+  local options, problems = require('infill.config').resolve('fast')
+  same({ 'vim.g.infill must be a table, not a string.' }, problems)
+  same(true, options.ghost)
+end)
+
+test('one key that is given leaves the other keys as they are', function()
+  local options = require('infill.config').resolve({ keys = { accept = '<C-l>', next = false } })
+  same('<C-l>', options.keys.accept)
+  same(false, options.keys.next)
+  same('<C-]>', options.keys.dismiss)
+end)
+
+test('changing resolved options changes no default', function()
+  require('infill.config').resolve(nil).cmd[1] = 'other'
+  same({ 'infill', 'lsp' }, (require('infill.config').resolve(nil)).cmd)
+end)
+
+-- words and lines
+
+test('a word is taken with the white space before it', function()
+  local first_word = require('infill.ghost').first_word
+  same('  total', first_word('  total = 1'))
+  same(' =', first_word(' = 1'))
+  same('\n    return', first_word('\n    return x'))
+end)
+
+test('a run of punctuation is a word', function()
+  same(').', require('infill.ghost').first_word(').strip()'))
+end)
+
+test('a word that is not ASCII is not cut in two', function()
+  same('größe', require('infill.ghost').first_word('größe = 1'))
+  same(' 😀', require('infill.ghost').first_word(' 😀 x'))
+end)
+
+test('white space alone is taken whole', function()
+  same('   ', require('infill.ghost').first_word('   '))
+end)
+
+test('a line is the rest of this one, or the whole next one', function()
+  local first_line = require('infill.ghost').first_line
+  same('one', first_line('one\ntwo'))
+  same('\n  two', first_line('\n  two\nthree'))
+  same('', first_line(''))
+end)
+
+-- ranges that are out of date
+
+test('what was typed through an item since it came is not inserted twice', function()
+  same({ 'return first + second' }, take('accept', { 'return fi' }, { 1, 9 }, item('first + second', 0, 7, 7)))
+end)
+
+test('an item that was typed through over several lines is completed where the cursor is', function()
+  same({ 'if x:', '    return 1', 'z' }, take('accept', { 'if x:', '    re', 'z' }, { 2, 6 }, item('x:\n    return 1', 0, 3, 3)))
+end)
+
+test('an item that the text has left is not inserted', function()
+  same({ 'return abc' }, take('accept', { 'return abc' }, { 1, 10 }, item('first', 0, 7, 7)))
+end)
+
+test('an item behind the cursor is not inserted', function()
+  same({ 'return x' }, take('accept', { 'return x' }, { 1, 2 }, item('first', 0, 7, 7)))
+end)
+
+test('a bracket right of the cursor that the item repeats is there once', function()
+  same({ 'add(1, 2)' }, take('accept', { 'add(1)' }, { 1, 5 }, item(', 2)', 0, 5, 6)))
+end)
+
+test('a bracket right of the cursor is there once also when the item was typed through', function()
+  same({ 'add(1, 2)' }, take('accept', { 'add(1, )' }, { 1, 7 }, item(', 2)', 0, 5, 6)))
+end)
+
+test('bytes before the place that are not ASCII move nothing', function()
+  same({ "s = 'ü😀'; total = 1" }, take('accept', { "s = 'ü😀'; to" }, { 1, 16 }, item('total = 1', 0, 14, 14)))
+end)
+
+test('a word that is taken leaves the rest out of the text', function()
+  same({ 'return first' }, take('accept_word', { 'return ' }, { 1, 7 }, item('first + second', 0, 7, 7)))
+end)
+
+test('taking the next word goes on behind the one that was taken', function()
+  same({ 'return first +' }, take('accept_word', { 'return first' }, { 1, 12 }, item('first + second', 0, 7, 7)))
+end)
+
+test('a line that is taken leaves the next ones out of the text', function()
+  same({ 'x = [', 'y' }, take('accept_line', { 'x = ', 'y' }, { 1, 4 }, item('[\n    1,\n]', 0, 4, 4)))
+end)
+
+test('a snippet, which the server never sends, is not inserted as text', function()
+  same({ 'x = ' }, take('accept', { 'x = ' }, { 1, 4 }, item({ kind = 'snippet', value = '$1' }, 0, 4, 4)))
+end)
+
+-- words for people
+
+test('a model in the picker has its fit mark, size, speed and an unfree licence', function()
+  local model = { title = 'Big', fit = 'tight', size = 1646573056, tokensPerSecond = 12.4, state = 'installed', licence = 'Research' }
+  same('  ~ Big · 1.6 GB · about 12 tokens/s · installed · Research', require('infill.models').line(model))
+end)
+
+test('a model in the picker that is active and free says so and no more', function()
+  same('▶ ✓ Tiny · 12 MB', require('infill.models').line({ title = 'Tiny', fit = 'fits', active = true, size = 12745600, licence = 'MIT' }))
+end)
+
+test('the status line names the model, and nothing before the server has spoken', function()
+  local status = require('infill.status')
+  status.current = nil
+  same('', status.component())
+  status.update({ kind = 'loading', model = 'local:tiny' })
+  same('◌ tiny', status.component())
+end)
+
+test('sub-commands complete, and so do their own words', function()
+  local complete = require('infill.command').complete
+  same({ 'stats', 'status' }, complete('sta', 'Infill sta'))
+  same({ 'cancel' }, complete('', 'Infill download '))
+end)
+
+test('every sub-command says what it does', function()
+  for name, subcommand in pairs(require('infill.command').subcommands) do
+    assert(subcommand.description:match('%.$'), name)
+  end
+end)
+
+io.stdout:write(vim.json.encode(results))
