@@ -1,0 +1,69 @@
+"""Tokens of texts that change in their last line from one key to the next: the lines before are not turned into tokens again. No llama.cpp here.
+
+Whether a vocabulary lets a text be cut at its lines is tried, not assumed: many join a line break with the indentation after it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+REMEMBERED = 16
+"""Texts: what stands before and after the cursor, in the documents that somebody works on."""
+SAMPLE = """class A:
+    x = {'a': 1,}  # é
+
+    def f(self):
+\t\treturn [
+            1.5,
+
+
+        ]
+}
+
+  <p>
+  </p>
+#include <b>
+"""
+
+
+class Tokenizer:
+    """Tokens of a text, as the vocabulary gives them for the whole of it."""
+
+    def __init__(self, tokenize: Callable[[str], list[int]]) -> None:
+        self._tokenize = tokenize
+        self._known: OrderedDict[str, list[int]] = OrderedDict()
+        self._cuts = all(_same_when_cut(tokenize, SAMPLE[:end]) for end in range(len(SAMPLE), 0, -11))
+
+    def __call__(self, text: str) -> list[int]:
+        if not self._cuts:
+            return self._tokenize(text)
+        last = text.rfind("\n") + 1
+        if not _may_begin(text, last):
+            return self._tokenize(text)
+        return [*self._lines(text[:last]), *self._tokenize(text[last:])]
+
+    def _lines(self, text: str) -> list[int]:
+        known = self._known.get(text)
+        if known is None:
+            begun = max((old for old in self._known if text.startswith(old) and _may_begin(text, len(old))), key=len, default="")
+            known = [*self._known.get(begun, ()), *self._tokenize(text[len(begun) :])]
+        self._known[text] = known
+        self._known.move_to_end(text)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return known
+
+
+def _may_begin(text: str, at: int) -> bool:
+    """Whether tokens may begin anew there: a line break goes together with those of the empty lines after it."""
+    following = text[at : at + 200]
+    blank = following[: len(following) - len(following.lstrip())]
+    return len(blank) < 200 and "\n" not in blank and "\r" not in blank
+
+
+def _same_when_cut(tokenize: Callable[[str], list[int]], text: str) -> bool:
+    cuts = [at for at in range(1, len(text)) if text[at - 1] == "\n" and _may_begin(text, at)]
+    cuts.append(text.rfind("\n") + 1)
+    whole = tokenize(text)
+    return all([*tokenize(text[:at]), *tokenize(text[at:])] == whole for at in cuts)
