@@ -185,6 +185,19 @@ async def test_an_engine_that_does_not_answer_any_more_is_replaced(provider, mon
     assert (await answer(provider))[0]
 
 
+async def test_whoever_types_is_not_kept_waiting_by_an_engine_that_stands_still(provider):
+    await answer(provider)
+    pid = await pid_of(provider)
+    os.kill(pid, signal.SIGSTOP)
+    asked = time.monotonic()
+    with pytest.raises(ProviderUnavailable, match="does not answer at the moment"):
+        await answer(provider)
+    assert time.monotonic() - asked < engine_client.HUNG / 2
+    os.kill(pid, signal.SIGCONT)
+    assert (await answer(provider))[0]
+    assert await pid_of(provider) == pid
+
+
 async def test_a_hung_engine_is_replaced_by_whoever_connects_next(provider, monkeypatch):
     monkeypatch.setattr(engine_client, "HANDSHAKE", 0.5)
     await answer(provider)

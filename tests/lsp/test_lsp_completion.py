@@ -186,7 +186,7 @@ async def test_an_engine_killed_during_a_request_loses_neither_server_nor_answer
     os.kill(pid, signal.SIGKILL)
     killed = loop.time()
     assert await asyncio.wait_for(asked, PATIENCE) == []
-    assert loop.time() - killed < 2
+    assert loop.time() - killed < 1
     assert await editor.ghosts(1, 4, "file:///project/b.py", invoked=True)
     assert (await editor.engine())["pid"] != pid
     assert len(editor.client.messages) == 1

@@ -47,10 +47,12 @@ from infill.settings import Engine, Latency
 
 HANDSHAKE = 5.0
 """Seconds for the engine to greet back."""
-SILENCE = 2.0
+SILENCE = 0.5
 """Seconds without a word, while something is asked, after which the engine is asked whether it lives: its event loop answers at any time."""
+UNANSWERED = 1.0
+"""Seconds without an answer to that after which nobody who types is kept waiting any longer."""
 HUNG = 8.0
-"""Seconds more without an answer to that: it does not live."""
+"""Seconds without an answer after which it does not live: until then it may be a machine that is short of memory."""
 
 log = logging.getLogger(__name__)
 Ask = TypeVar("Ask", Complete, Warm, Generate, Load, Unload, AskStatus, Shutdown)
@@ -78,6 +80,8 @@ class EngineClient:
         self._on_changed = on_changed
         self._ids = itertools.count(1)
         self._inboxes: dict[int, asyncio.Queue[Any]] = {}
+        self._brief: set[int] = set()
+        """Numbers of requests that are of no use later: completions, and what is evaluated ahead."""
         self._loop = asyncio.get_running_loop()
         self._heard = self._loop.time()
         self._watch: asyncio.TimerHandle | None = None
@@ -161,6 +165,8 @@ class EngineClient:
 
     async def _stream(self, ask: Any) -> AsyncGenerator[Text | Done, None]:
         number, inbox = self._open()
+        if isinstance(ask, Complete | Warm):
+            self._brief.add(number)
         try:
             self._send(replace(ask, id=number))
             while True:
@@ -171,6 +177,7 @@ class EngineClient:
                 if isinstance(frame, Done):
                     return
         finally:
+            self._brief.discard(number)
             if self._inboxes.pop(number, None) is not None:
                 self._send_if_open(Cancel(id=number))
 
@@ -250,7 +257,7 @@ class EngineClient:
     def _look(self, asked: float | None) -> None:
         """Look whether the engine says anything; `asked` is when it was asked whether it lives, if it was."""
         self._watch = None
-        if not self._inboxes or self.ended is not None:
+        if self.ended is not None or not (self._inboxes or asked):
             return
         now = self._loop.time()
         if asked is not None and self._heard >= asked:
@@ -258,12 +265,21 @@ class EngineClient:
         if asked is None and now - self._heard >= SILENCE:
             asked = now
             self._send_if_open(AskStatus(id=0))
+        if asked is not None and now - asked >= UNANSWERED:
+            self._give_up_waiting()
         if asked is not None and now - asked >= HUNG:
             self._process.kill(self.pid)
             self._end(errors.EngineCrashed("The engine did not answer any more and was ended.", "The next request starts it again."))
             self._connection.abort()
             return
         self._watch = self._loop.call_later(SILENCE / 2, self._look, asked)
+
+    def _give_up_waiting(self) -> None:
+        """End what is of no use later; the rest may still come."""
+        silent = ProviderUnavailable("The engine does not answer at the moment.", "If that lasts, it is ended and started again.")
+        for number in self._brief & self._inboxes.keys():
+            self._inboxes.pop(number).put_nowait(silent)
+            self._send_if_open(Cancel(id=number))
 
 
 def _error(failed: Failed) -> InfillError:
