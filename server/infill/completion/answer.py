@@ -22,8 +22,10 @@ _WORD_AT_THE_END = re.compile(r"\w+\Z")
 class Answer:
     """One question's candidates."""
 
-    def __init__(self, place: Place, asked: int = 1, source: Source = "model", *, uri: str = "", whole: bool = False) -> None:
+    def __init__(self, place: Place, asked: int = 1, source: Source = "model", *, uri: str = "", whole: bool = False, chosen: str = "") -> None:
         self.place = place
+        self.chosen = chosen
+        """The model that was to give it: what it is called until its report says who did."""
         self.uri = uri
         """Whose lane it grows in: only there it may be waited for."""
         self.asked = asked

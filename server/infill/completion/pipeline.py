@@ -50,6 +50,8 @@ class Completer:
         self._rhythm = Rhythm()
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
         self._model = ""
+        """Who answered last, as the reports say."""
+        self._chosen = ""
         self._last = Trace()
 
     # ---- the story
@@ -115,6 +117,7 @@ class Completer:
             "prefetch" if parent else "model",
             uri=question.uri,
             whole=not question.automatic or self._settings.completion.min_confidence > 0,
+            chosen=self._chosen,
         )
         self._cache.store(answer)
         if trace:
@@ -141,7 +144,7 @@ class Completer:
             reason="" if suggestions else reason,
             source=trace.source if suggestions else "none",
             provider=report.provider if report else self._provider.name,
-            model=report.model if report else self._model,
+            model=report.model if report else hit.answer.chosen or self._model,
             timings=msgspec.structs.replace(timings, total_ms=(self._clock() - trace.asked) * 1000, waited_ms=timings.waited_ms + trace.waited_ms),
             notes=(*trace.notes, *(report.notes if report else ())),
         )
@@ -220,6 +223,17 @@ class Completer:
             self._latencies.clear()
             self.forget_answers()
 
+    @property
+    def model(self) -> str:
+        """The model that was chosen; what another one said is not shown any more, what it is just saying is heard out."""
+        return self._chosen
+
+    @model.setter
+    def model(self, model: str) -> None:
+        if model != self._chosen:
+            self._chosen, self._model = model, ""
+            self._cache.clear()
+
     def forget_answers(self) -> None:
         """Somebody else answers from now on: what is known and what is under way is thrown away."""
         self._scheduler.close_all()
@@ -285,6 +299,8 @@ class Completer:
 
     def _ended(self, answer: Answer) -> None:
         """An answer will grow no more: what is of no use is thrown away, and everything when another model begins to answer."""
+        if answer.chosen != self._chosen:
+            return
         if answer.error or (answer.complete and not answer.says_nothing() and not answer.rest("")):
             self._cache.drop(answer)
         if answer.report and answer.report.model != self._model:

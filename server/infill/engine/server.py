@@ -269,6 +269,8 @@ class Server:
     async def _have(self, model: str, client: Client) -> None:
         try:
             await self._residents.ensure(model, client.key)
+        except ProviderUnavailable:
+            self._worker.stop_all(model)  # it was unloaded before it was here
         except InfillError as exc:
             for job in self._worker.jobs(model):
                 if job.runtime is None:

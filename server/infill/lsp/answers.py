@@ -117,11 +117,9 @@ class Answers:
         return Answer(document=document, line=at[0], index=at[1], until=until, request=request, outcome=outcome)
 
     async def _answer(self, request: CompletionRequest) -> Outcome:
-        self._completer.provider = self._provision.current()
+        self._completer.provider, self._completer.model = self._provision.current(), self._provision.model()
         try:
-            outcome = await self._completer.complete(request)
-            # an answer that is shown by its first line has not said yet who it is from
-            return outcome if outcome.model else msgspec.structs.replace(outcome, model=self._provision.model())
+            return await self._completer.complete(request)
         except (ProviderError, ModelError) as exc:
             logger.info("no answer: %s", exc)
             self._status.failed(exc)

@@ -83,6 +83,8 @@ class ModelCommands:
         self._chosen = chosen
         """Called when another model was chosen."""
         self._downloading: dict[str, float] = {}
+        self._choosing = asyncio.Lock()
+        """Whoever leaves a model must not meet somebody who is just coming back to it."""
         self._one_at_a_time = asyncio.Lock()
         """A download that is asked for again waits until the cancelled one has let go of its files."""
 
@@ -100,11 +102,12 @@ class ModelCommands:
         """Choose a model. A local one is loaded at once where one is in memory already; until it has answered the old one does."""
         model = argument.model if ":" in argument.model else f"{argument.provider or LOCAL}:{argument.model}"
         workspace = self._workspace_for(argument.scope)
-        before = self._provision.model()
-        if argument.role == "complete":
-            await self._get_ready(model)
-        model = await asyncio.to_thread(self._remember, model, argument.role, workspace)
-        self._chosen()
+        async with self._choosing:
+            before = self._provision.model()
+            if argument.role == "complete":
+                await self._get_ready(model)
+            model = await asyncio.to_thread(self._remember, model, argument.role, workspace)
+            self._chosen()
         if argument.role == "complete" and before != model and before.startswith(f"{LOCAL}:"):
             self._background.start(self._leave(before), "giving back a model's memory")
         return {"model": model, "message": self._told(model, argument)}
@@ -219,10 +222,11 @@ class ModelCommands:
     async def _leave(self, model: str) -> None:
         """Give a model's memory back once what it was asked is answered, unless another window may be using it."""
         await self._settled(LEAVE_OLD_SECONDS)
-        engine = await self._provision.local.status()
-        # with other windows, the engine itself gives back what nobody has used for a while
-        if engine is not None and len(engine.clients) == 1 and model != self._provision.model():
-            await self._provision.local.unload(model)
+        async with self._choosing:
+            engine = await self._provision.local.status()
+            # with other windows, the engine itself gives back what nobody has used for a while
+            if engine is not None and len(engine.clients) == 1 and model != self._provision.model():
+                await self._provision.local.unload(model)
 
     async def _unload(self, model: str) -> None:
         full_id = model if model.startswith(f"{LOCAL}:") else f"{LOCAL}:{model}"
