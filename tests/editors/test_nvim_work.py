@@ -110,7 +110,7 @@ def test_a_model_is_chosen_its_download_cancelled_and_resumed_and_it_then_answer
 def _generated(editor: Neovim) -> str:
     editor.keys("G:Infill generate<CR>")
     preview = editor.wait(lambda: ":Infill accept" in editor.lua(PREVIEW) and editor.lua(PREVIEW), "the finished preview is shown")
-    return str(preview).rpartition("\n")[0]
+    return str(preview).partition("\n")[2]
 
 
 def test_generated_code_is_previewed_accepted_and_undone_as_one_change(editor: Neovim) -> None:

@@ -24,11 +24,11 @@ end
 ---@param note string
 local function show(text, note)
   local row, col = place()
-  local lines = {}
+  -- the note comes first: what is longer than the window is cut off at its end
+  local lines = { { { note, 'ComplHintMore' } } }
   for line in vim.gsplit(text, '\n', { plain = true }) do
     lines[#lines + 1] = { { line, 'ComplHint' } }
   end
-  lines[#lines + 1] = { { note, 'ComplHintMore' } }
   api.nvim_buf_set_extmark(running.buf, namespace, row, col, { id = running.mark, virt_lines = lines })
 end
 

@@ -218,6 +218,15 @@ local function map(buf, key, action)
   end, { buffer = buf, expr = true, desc = 'infill: ' .. action:gsub('_', ' ') })
 end
 
+--- Neovim's own colours have no grey for terminals without true colour: there a suggestion would look like what is typed.
+local function tell_apart()
+  local look = api.nvim_get_hl(0, { name = 'ComplHint', link = false })
+  if not (look.ctermfg or look.cterm) then
+    look.ctermfg = 8
+    api.nvim_set_hl(0, 'ComplHint', look --[[@as vim.api.keyset.highlight]])
+  end
+end
+
 ---@param client vim.lsp.Client
 ---@param buf integer
 function M.attach(client, buf)
@@ -225,6 +234,8 @@ function M.attach(client, buf)
   if not (options.ghost and client:supports_method('textDocument/inlineCompletion', buf)) then
     return
   end
+  tell_apart()
+  api.nvim_create_autocmd('ColorScheme', { group = api.nvim_create_augroup('infill.ghost', {}), callback = tell_apart })
   vim.lsp.inline_completion.enable(true, { bufnr = buf })
   local state = completor(buf)
   if state and buf == api.nvim_get_current_buf() and vim.startswith(api.nvim_get_mode().mode, 'i') then

@@ -9,14 +9,16 @@ function M.show(params)
     return
   end
   local ended = value.kind == 'end'
-  vim.api.nvim_echo({ { value.message or (ended and 'done' or '') } }, false, {
+  -- the end says nothing of success: whoever asked for it is told by the command's own answer
+  vim.api.nvim_echo({ { value.message or (ended and 'ended' or '') } }, false, {
     id = 'infill.' .. params.token,
     kind = 'progress',
     source = 'infill',
     title = value.title,
     status = ended and 'success' or 'running',
-    percent = ended and 100 or value.percentage or 0,
+    percent = not ended and (value.percentage or 0) or nil,
   })
+  vim.cmd.redrawstatus()
 end
 
 return M
