@@ -60,6 +60,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     yield_after_line: bool = False
     """Once the first line is complete, go on only as long as nobody else asks."""
     remote_allowed: bool = True
+    model: str = ""
+    """Another local model than the one that completes."""
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from infill import paths
+from infill.errors import InfillError
 
 Role = Literal["complete", "generate"]
 BUNDLED = "local:bundled"
@@ -41,9 +42,12 @@ def load() -> State:
 
 
 def save(state: State) -> None:
-    """Write the state atomically. Raises InfillError where the directory cannot be written."""
+    """Write the state atomically. Raises InfillError where it cannot be written: nothing is changed then."""
     directory = paths.private_directory(_file().parent)
-    write_atomically(directory / _file().name, msgspec.json.format(msgspec.json.encode(state)))
+    try:
+        write_atomically(directory / _file().name, msgspec.json.format(msgspec.json.encode(state)))
+    except OSError as exc:
+        raise InfillError(f"The choice cannot be kept in {directory}: {exc.strerror}.", "Make room there, or set INFILL_HOME.") from exc
 
 
 def write_atomically(file: Path, content: bytes) -> None:
@@ -62,9 +66,11 @@ def write_atomically(file: Path, content: bytes) -> None:
 
 
 def chosen_model(role: Role = "complete", workspace: str | None = None) -> str:
-    """The model id for a role: the workspace's choice, else the user's, else (for `generate`) the one for completions, else the bundled one."""
+    """The model id for a role: the one that was chosen, else (for `generate`) the one for completions, else the bundled one."""
+    return choice_of(role, workspace) or choice_of("complete", workspace) or BUNDLED
+
+
+def choice_of(role: Role, workspace: str | None = None) -> str:
+    """What was chosen for just this role: in the workspace, else by the user everywhere; empty where nothing was."""
     state = load()
-    for choice in (state.workspaces.get(workspace or "", {}), state.models):
-        if role in choice:
-            return choice[role]
-    return BUNDLED if role == "complete" else chosen_model("complete", workspace)
+    return state.workspaces.get(workspace or "", {}).get(role) or state.models.get(role, "")

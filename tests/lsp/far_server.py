@@ -1,4 +1,4 @@
-"""A llama-server on loopback that answers with what can be foretold: how long the line is that it was asked about."""
+"""A llama-server on loopback that answers with what can be foretold: how long the line is that it was asked about; `WRITTEN` when told to write."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+
+WRITTEN = "size = os.path.getsize(path)"
 
 
 def says(line: str) -> str:
@@ -35,7 +37,9 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 def _answer(path: bytes, body: bytes) -> bytes:
-    if path == b"/infill":
+    if path == b"/v1/chat/completions":
+        kind, reply = "text/event-stream", _chat()
+    elif path == b"/infill":
         kind, reply = "text/event-stream", _events(json.loads(body)["input_prefix"].rpartition("\n")[2])
     else:
         kind, reply = "application/json", json.dumps({"data": [{"id": "far"}]}).encode()
@@ -46,3 +50,9 @@ def _events(line: str) -> bytes:
     said = [{"index": 0, "content": piece, "stop": False} for piece in (says(line)[:2], says(line)[2:])]
     last = {"index": 0, "content": "", "stop": True, "stop_type": "eos", "tokens_predicted": 2, "timings": {"prompt_n": 4, "predicted_n": 2}}
     return b"".join(b"data: " + json.dumps(message).encode() + b"\n\n" for message in (*said, last))
+
+
+def _chat() -> bytes:
+    said = [{"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]} for piece in ("```python\n", WRITTEN, "\n```")]
+    last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    return b"".join(b"data: " + json.dumps(message).encode() + b"\n\n" for message in (*said, last)) + b"data: [DONE]\n\n"

@@ -8,10 +8,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import far_server
+import parrot
 import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from real_editor import PATIENCE, Editor, NewEditor, until
+
+from infill import paths
 
 URI = "file:///project/a.py"
 TEXT = "import os\n\n\n# the size of a file in bytes\ndef file_size(path):\n\n\ndef main():\n    print(file_size('x'))\n"
@@ -64,6 +68,32 @@ async def test_a_signature_is_implemented_streamed_and_handed_back_as_one_edit(e
     assert {part.id for part in parts} == {result["id"]}
     assert parts[-1].text == result["text"]
     assert parts[-1].tokens > 0
+
+
+async def test_a_named_model_writes_instead_of_the_one_that_completes(new_editor: NewEditor, home: Path) -> None:
+    parrot.write(home / "parrot.gguf", "wychk")
+    paths.config_directory().mkdir(parents=True)
+    (paths.config_directory() / "models.toml").write_text(f'[[model]]\nid = "parrot"\ntitle = "Parrot"\npath = "{home / "parrot.gguf"}"\n')
+    editor = await new_editor(options={"generate": {"maxTokens": 8}})
+    editor.open(TEXT)
+    result = await editor.command("infill.generate", _asked(0, 9, instruction="say it", model="local:parrot"))
+    assert (result["model"], result["text"].strip()[:5]) == ("local:parrot", "wychk")
+    assert "local:parrot follows no instructions" in result["notes"][0]
+    result = await editor.command("infill.generate", _asked(4, 20))
+    assert result["model"] == "local:bundled"
+
+
+@pytest.mark.parametrize("order", [["local"], ["llamacpp:far", "local"]])
+async def test_a_remote_model_writes_where_it_was_chosen_or_comes_first(new_editor: NewEditor, order: list[str]) -> None:
+    async with far_server.listening() as url:
+        remote = {"order": order, "remote": {"far": {"kind": "llamacpp", "url": url}}}
+        editor = await new_editor(options={"providers": remote})
+        editor.open(TEXT)
+        if order == ["local"]:
+            await editor.command("infill.switchModel", {"model": "llamacpp:far/big", "role": "generate"})
+        result = await editor.command("infill.generate", _asked(4, 20))
+        assert (result["text"], result["notes"]) == (f"\n    {far_server.WRITTEN}", [])
+        assert await editor.engine() is None
 
 
 async def test_apply_edit_asks_the_editor_for_one_change_of_the_right_version(editor: Editor) -> None:
@@ -133,6 +163,20 @@ async def test_a_cancelled_generation_stops_and_the_next_one_works(editor: Edito
     engine = await until_idle(editor)
     assert engine["waiting"] == 0
     assert (await editor.command("infill.generate", _asked(4, 20)))["text"]
+
+
+async def test_the_progress_bar_stops_a_generation(new_editor: NewEditor) -> None:
+    editor = await new_editor(window=types.WindowClientCapabilities(work_done_progress=True))
+    parts = _watch(editor)
+    editor.open(TEXT)
+    asked = asyncio.ensure_future(editor.command("infill.generate", _asked(0, 0, instruction="every function of a calculator")))
+    await until(lambda: parts and editor.client.progress_reports)
+    (token,) = editor.client.progress_reports
+    editor.client.window_work_done_progress_cancel(types.WorkDoneProgressCancelParams(token=token))
+    with pytest.raises(JsonRpcException, match="Cancelled"):
+        await asked
+    assert not parts[-1].done
+    await until_idle(editor)
 
 
 async def until_idle(editor: Editor) -> Any:

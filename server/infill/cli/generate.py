@@ -44,7 +44,7 @@ def generate(
 
 
 def _request(instruction: str, file: str, language: str, settings: Settings, model: str) -> GenerationRequest:
-    wanted, follows = (model, follows_instructions(model)) if model else chosen(settings.models, str(Path.cwd()))
+    wanted, follows = (model, follows_instructions(model)) if model else chosen(settings, str(Path.cwd()))
     if not file:
         return GenerationRequest(
             slot="generate", text="", start=0, end=0, language=language, instruction=instruction, model=wanted, follows_instructions=follows

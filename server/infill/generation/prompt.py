@@ -103,7 +103,8 @@ _DEFINITION = re.compile(f"{_KEYWORD}|{_TYPED}")
 
 def enclosing_scopes(before: str, indent: str) -> list[str]:
     """The definitions that hold the place, outermost first: going up, those among the lines that are indented less and less."""
-    width, found = _columns(indent), []
+    width = _columns(indent)
+    found: list[str] = []
     for line in reversed(before.split("\n")):
         words = line.strip()
         # a closing bracket ends what began above it, and a preprocessor's lines stand at the margin wherever they are

@@ -179,6 +179,7 @@ class Writer:
                 stop=stop,
                 priority="invoked",
                 remote_allowed=request.remote_allowed,
+                model=request.model if request.model.startswith("local:") else "",
             )
         )
 

@@ -30,8 +30,8 @@ from infill.lsp.status import Status
 
 NOTIFY_EVERY = 0.03
 """Seconds between two notifications: faster than the eye, slower than the wire. The first is sent at once."""
-Answering = Callable[[], tuple[Answerer, str, bool]]
-"""Who answers, with which model, and whether that model follows instructions."""
+Answering = Callable[[str], tuple[Answerer, str, bool]]
+"""Who answers with that model (empty: with the chosen one), its id, and whether it follows instructions."""
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -87,7 +87,7 @@ class Generate:
 
     def follows_instructions(self) -> bool:
         """Whether the model that would write does more than go on."""
-        return self._answering()[2]
+        return self._answering("")[2]
 
     async def run(self, argument: GenerateArgument) -> dict[str, Any]:
         """Write, stream, and hand the edit back, or apply it. Raises RequestError, ProviderError, ModelError."""
@@ -116,8 +116,8 @@ class Generate:
         return document
 
     async def _written(self, number: str, document: Document, argument: GenerateArgument, text: str) -> Progress:
-        answerer, chosen, follows = self._answering()
-        request = self._request(document, argument, text, argument.model or chosen, follows)
+        answerer, model, follows = self._answering(argument.model)
+        request = self._request(document, argument, text, model, follows)
         writer = Writer(answerer, self._configuration.settings.generate)
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         bar = self._bars.begin("infill: writing code", functools.partial(_stop, task))

@@ -46,6 +46,8 @@ class Provision:
         self._clock = clock
         self._chain: Chain | None = None
         self._built_from: Any = None
+        self._writer: Chain | None = None
+        self._writer_built_from: Any = None
         self._workspace: str | None = None
         self._chosen = ""
         self._read_at = -FRESH_SECONDS
@@ -87,9 +89,30 @@ class Provision:
                 self._background.start(_leave(before, self.local), "leaving a provider")
         return self.provider
 
+    def writer(self, model: str) -> Provider:
+        """Who writes code with that model: whoever completes, unless nobody among them has it."""
+        answering = self.current()
+        if not model or (self._chain is None and model.startswith(f"{LOCAL}:")):
+            return answering
+        from infill.providers import setup
+
+        name = setup.provider_of(model, self._settings)
+        if not name or (self._chain is not None and self._chain.find(name)):
+            return answering
+        if name == LOCAL:
+            return self.local
+        made_of = (self._settings.providers, self._settings.privacy.offline, model)
+        if made_of != self._writer_built_from:
+            self._writer_built_from, before = made_of, self._writer
+            self._writer = self._build(self._settings, model)
+            if before is not None:
+                self._background.start(_leave(before, self.local), "leaving a provider")
+        return self._writer or answering
+
     async def aclose(self) -> None:
-        if self._chain is not None:
-            await self._chain.aclose()
+        for chain in (self._chain, self._writer):
+            if chain is not None:
+                await chain.aclose()
         await self.local.aclose()
 
     def _build(self, settings: Settings, model: str) -> Chain:

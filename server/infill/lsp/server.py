@@ -23,7 +23,7 @@ from infill import __version__
 from infill.completion.pipeline import Completer
 from infill.completion.types import Outcome
 from infill.errors import InfillError
-from infill.generation.choice import chosen
+from infill.generation.choice import chosen, follows_instructions
 from infill.generation.writer import Answerer
 from infill.lsp.acceptance import Acceptance, ResetArgument
 from infill.lsp.answers import Answers
@@ -136,10 +136,11 @@ class Server(LanguageServer):
         self._take_messages()
         self.configuration.follow(self._configured)
 
-    def _writing(self) -> tuple[Answerer, str, bool]:
-        """Who writes code, with which model, and whether that follows instructions."""
+    def _writing(self, model: str = "") -> tuple[Answerer, str, bool]:
+        """Who writes code, with which model (by default the chosen one), and whether that follows instructions."""
         folder = str(self.documents.folders[0]) if self.documents.folders else None
-        return cast("Answerer", self.completer.provider), *chosen(self.configuration.settings.models, folder)
+        model, follows = (model, follows_instructions(model)) if model else chosen(self.configuration.settings, folder)
+        return cast("Answerer", self.provision.writer(model)), model, follows
 
     def _offer_commands(self) -> None:
         models, providers = self.models, ProviderCommands(self.provision, self.configuration)

@@ -95,7 +95,7 @@ def listing(settings: Settings, workspace: str | None = None, machine: Machine |
 def chosen(settings: Settings, workspace: str | None = None) -> dict[Role, str]:
     """The model for each role, as settings and state say."""
     complete = settings.models.complete or state.chosen_model("complete", workspace)
-    return {"complete": complete, "generate": settings.models.generate or state.chosen_model("generate", workspace)}
+    return {"complete": complete, "generate": settings.models.generate or state.choice_of("generate", workspace) or complete}
 
 
 def use(model_id: str, role: Role = "complete", workspace: str | None = None) -> str:

@@ -59,14 +59,13 @@ class Chain:
             return provider.complete(msgspec.structs.replace(prompt, stop=_within(prompt.stop, left)))
 
         self._wake(prompt)
-        async with contextlib.aclosing(self._asked(ask, self.members, prompt.stop)) as events:
+        async with contextlib.aclosing(self._asked(ask, self._meant(prompt.model), prompt.stop)) as events:
             async for event in events:
                 yield event
 
     async def generate(self, instruction: Instruction, model: str = "") -> AsyncGenerator[Event, None]:
         """Answer an instruction: the provider that `model` names (`kind:name/model`), else whoever can, in order."""
-        named = [member for member in self.members if model.startswith((f"{member.name}/", f"{member.name}:")) or model == member.name]
-        able = [member for member in named or self.members if hasattr(member.provider, "generate")]
+        able = [member for member in self._meant(model) if hasattr(member.provider, "generate")]
 
         def ask(provider: Provider, left: float) -> AsyncIterator[Event]:
             asked = msgspec.structs.replace(instruction, stop=_within(instruction.stop, left))
@@ -92,6 +91,10 @@ class Chain:
         for member in self.members:
             with contextlib.suppress(InfillError, OSError):  # one that cannot be closed properly must not keep the others open
                 await member.provider.aclose()
+
+    def _meant(self, model: str) -> Sequence[Member]:
+        """Those whose model that is; all where it names nobody's."""
+        return [one for one in self.members if model.startswith((f"{one.name}/", f"{one.name}:")) or model == one.name] or self.members
 
     def _asked(self, ask: Ask, members: Sequence[Member], stop: Stop) -> AsyncGenerator[Event, None]:
         walk = Walk(self._clock, stop.deadline_ms)

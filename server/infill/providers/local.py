@@ -69,7 +69,7 @@ class LocalProvider:
         """Fill in the middle."""
         ask = Complete(
             id=0,
-            model=self._model(),
+            model=prompt.model or self._model(),
             slot=prompt.slot,
             prefix=_clean(prompt.prefix),
             suffix=_clean(prompt.suffix),
