@@ -43,11 +43,16 @@ def load() -> State:
 
 def save(state: State) -> None:
     """Write the state atomically. Raises InfillError where it cannot be written: nothing is changed then."""
-    directory = paths.private_directory(_file().parent)
+    keep(_file(), msgspec.json.format(msgspec.json.encode(state)))
+
+
+def keep(file: Path, content: bytes) -> None:
+    """Write a file of the user's state, which nobody else may read. Raises InfillError where it cannot be written: nothing is changed then."""
+    directory = paths.private_directory(file.parent)
     try:
-        write_atomically(directory / _file().name, msgspec.json.format(msgspec.json.encode(state)))
+        write_atomically(directory / file.name, content)
     except OSError as exc:
-        raise InfillError(f"The choice cannot be kept in {directory}: {exc.strerror}.", "Make room there, or set INFILL_HOME.") from exc
+        raise InfillError(f"{file.name} cannot be written in {directory}: {exc.strerror}.", "Make room there, or set INFILL_HOME.") from exc
 
 
 def write_atomically(file: Path, content: bytes) -> None:

@@ -140,8 +140,7 @@ def logins() -> frozenset[str]:
 
 
 def _remember(names: frozenset[str]) -> None:
-    directory = paths.private_directory(_file().parent)
-    state.write_atomically(directory / _file().name, msgspec.json.encode(sorted(names)))
+    state.keep(_file(), msgspec.json.encode(sorted(names)))
 
 
 def _file() -> Path:
