@@ -224,6 +224,31 @@ async def test_switching_back_and_forth_under_typing_loses_no_request_and_no_mem
         assert not editor.client.messages
 
 
+FEW_CHOICES = {"engine": {"threads": 1, "batchSize": 256, "kvType": "f16"}}
+"""What the user set is not tried: measuring takes seconds then."""
+
+
+async def test_a_model_is_measured_with_a_bar_that_stops_it_and_what_was_kept_is_used_until_it_is_forgotten(new_editor: NewEditor) -> None:
+    editor = await new_editor(options=FEW_CHOICES, **PROGRESS)
+    asked = asyncio.ensure_future(editor.command("infill.tune"))
+    await until(lambda: any(isinstance(value, types.WorkDoneProgressReport) for value in bars(editor)))
+    (token,) = editor.client.progress_reports
+    editor.client.window_work_done_progress_cancel(types.WorkDoneProgressCancelParams(token=token))
+    with pytest.raises(JsonRpcException, match="measuring was cancelled"):
+        await asked
+    assert isinstance(bars(editor)[-1], types.WorkDoneProgressEnd)
+    assert (await editor.command("infill.tune", {"reset": True}))["message"] == "local:bundled was not measured."
+    measured = await editor.command("infill.tune", {"model": "local:bundled"})
+    assert [row["best"] for row in measured["table"]].count(True) == 1
+    assert measured["table"][0]["alone"]["generate_per_second"] > 1
+    assert "tokens/s" in measured["message"]
+    assert [value.title for value in bars(editor) if isinstance(value, types.WorkDoneProgressBegin)] == 2 * ["infill: measuring local:bundled"]
+    offered = (await editor.command("infill.models"))["models"]
+    (bundled,) = [model for model in offered if model["id"] == "local:bundled"]
+    assert bundled["tokensPerSecond"] == pytest.approx(next(row["alone"]["generate_per_second"] for row in measured["table"] if row["best"]))
+    assert (await editor.command("infill.tune", {"reset": True}))["message"] == "What was measured of local:bundled is forgotten."
+
+
 async def test_what_is_put_into_a_watched_folder_is_offered_once_it_is_whole_and_no_longer_when_it_is_gone(
     new_editor: NewEditor, home: Path, tmp_path: Path
 ) -> None:

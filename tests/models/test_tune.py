@@ -72,6 +72,11 @@ def test_the_best_plan_is_kept_for_this_model_on_this_machine(home: Path, monkey
     assert planning.tuned("local:bundled", here) is None
 
 
-def test_a_cancelled_tuning_keeps_nothing(home: Path) -> None:
+def test_a_cancelled_tuning_keeps_nothing_and_what_was_kept_before(home: Path) -> None:
+    here = hardware.machine()
     assert tune.tune("local:bundled", cancelled=lambda: True) is None
-    assert planning.tuned("local:bundled", hardware.machine()) is None
+    assert planning.tuned("local:bundled", here) is None
+    before = planning.Tuned(machine=planning.fingerprint(here), plan=Plan(threads=1))
+    planning.keep("local:bundled", before)
+    assert tune.tune("local:bundled", cancelled=lambda: True) is None
+    assert planning.tuned("local:bundled", here) == before

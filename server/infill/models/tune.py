@@ -91,10 +91,9 @@ def tune(
     Raises UnknownModel, ModelMissing, BadModelFile, DoesNotFit, or ModelError where llama.cpp does not run.
     """
     file = store.locate(model_id)
-    machine = hardware.machine()
-    planning.forget(file.id)
-    start = planning.plan_for(file, engine).plan or Plan()
-    facts = gguf.facts(file.path)
+    machine, facts = hardware.machine(), gguf.facts(file.path)
+    # what was measured before holds until this is done: it begins with the plan that was made without measuring
+    start = fit.plan(facts, machine, engine).plan or planning.plan_for(file, engine).plan or Plan()
     with _measuring(str(file.path), machine, cancelled) as measure:
         rows = search(start, choices(start, facts, machine, engine), measure, progress)
     if rows is None or cancelled():
