@@ -86,7 +86,7 @@ export class VSCode {
   /** Another window on the same workspace. */
   async window() {
     // service workers are let in: without one VS Code leaves every webview empty
-    const context = await this.browser.newContext({ viewport: { width: 1180, height: 680 } });
+    const context = await this.browser.newContext({ viewport: { width: 1180, height: 680 }, reducedMotion: 'reduce' });
     const page = await context.newPage();
     page.setDefaultTimeout(90_000);
     await page.goto(`http://127.0.0.1:${this.port}/?folder=${this.workspace}`);

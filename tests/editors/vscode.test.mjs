@@ -172,7 +172,6 @@ test('a cell of a notebook gets suggestions that know the cells above', SLOW, as
   await cell.locator('.view-lines').click();
   await code.page.waitForSelector('.notebook-editor .monaco-editor.focused');
   await code.press('Control+End');
-  await code.at(2, 11);
   const ghost = await code.ghostAfter(' ');
   await code.screenshot('notebook');
   await code.take(ghost);

@@ -1,9 +1,11 @@
 /** The language client: one running server, its settings, and the single way to ask it something. */
 
 import * as vscode from 'vscode';
-import { LanguageClient, State, type LanguageClientOptions } from 'vscode-languageclient/node';
+import { LanguageClient, LSPErrorCodes, ResponseError, State, WorkDoneProgressCancelNotification, type LanguageClientOptions } from 'vscode-languageclient/node';
 import type { Found } from './find';
+import { Bars } from './progress';
 import type { Generation, Status } from './protocol';
+import { Shown } from './shown';
 import { tracing } from './trace';
 import { nest } from './words';
 
@@ -35,7 +37,13 @@ export function isOn(document: vscode.TextDocument): boolean {
   return settings.get<boolean>('enabled', true) && settings.get<Record<string, boolean>>('languages')?.[document.languageId] !== false;
 }
 
-function options(log: vscode.LogOutputChannel, trace: vscode.LogOutputChannel): LanguageClientOptions {
+/** Where what the client hears on the way goes. */
+interface Listeners {
+  bars: Bars;
+  shown: (item: vscode.InlineCompletionItem) => void;
+}
+
+function options(log: vscode.LogOutputChannel, trace: vscode.LogOutputChannel, { bars, shown }: Listeners): LanguageClientOptions {
   return {
     documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }, { scheme: 'vscode-notebook-cell' }, { scheme: 'vscode-remote' }, { scheme: 'vscode-userdata' }],
     initializationOptions: serverSettings(),
@@ -43,7 +51,14 @@ function options(log: vscode.LogOutputChannel, trace: vscode.LogOutputChannel): 
     traceOutputChannel: trace,
     connectionOptions: { maxRestartCount: 4 },
     middleware: {
-      provideInlineCompletionItems: (document, position, context, token, next) => (isOn(document) ? next(document, position, context, token) : null),
+      provideInlineCompletionItems: async (document, position, context, token, next) => {
+        if (!isOn(document)) return null;
+        const found = await next(document, position, context, token);
+        const [first] = Array.isArray(found) ? found : (found?.items ?? []);
+        if (first && !token.isCancellationRequested) shown(first);
+        return found;
+      },
+      handleWorkDoneProgress: (token, step, next) => { bars.handle(token, step, next); },
       executeCommand: (command, args, next) => {
         // the walkthrough's last step is done
         if (command === 'infill.didAccept') void vscode.commands.executeCommand('setContext', 'infill.accepted', true);
@@ -69,6 +84,8 @@ export class Server implements vscode.Disposable {
   status: Status | undefined;
 
   private readonly trace: vscode.LogOutputChannel;
+  private readonly bars = new Bars((token) => void this.client?.sendNotification(WorkDoneProgressCancelNotification.type, { token }));
+  private readonly shown = new Shown();
 
   constructor(private readonly log: vscode.LogOutputChannel) {
     this.trace = tracing(log);
@@ -83,15 +100,23 @@ export class Server implements vscode.Disposable {
     this.log.info(`infill ${found.version}: ${found.command.join(' ')}`);
     const env = { ...process.env, ...environment };
     const trusted = vscode.workspace.isTrusted ? ['--trust-workspace'] : [];
-    const client = new LanguageClient('infill', 'infill', { command, args: [...args, 'lsp', ...trusted], options: { env } }, options(this.log, this.trace));
+    const client = new LanguageClient('infill', 'infill', { command, args: [...args, 'lsp', ...trusted], options: { env } }, options(this.log, this.trace, { bars: this.bars, shown: (item) => { this.tellShown(item); } }));
     client.onNotification('infill/status', (status: Status) => { this.update(status); });
     client.onNotification('infill/generation', (generation: Generation) => { this.generated.fire(generation); });
     client.onDidChangeState(({ newState }) => {
-      if (newState === State.Stopped) this.update(undefined);
+      if (newState !== State.Stopped) return;
+      this.bars.closeAll();
+      this.update(undefined);
     });
     this.client = client;
     await client.start();
     await vscode.commands.executeCommand('setContext', 'infill.running', true);
+  }
+
+  /** For the statistics on this machine. */
+  private tellShown({ insertText, command }: vscode.InlineCompletionItem): void {
+    const text = typeof insertText === 'string' ? insertText : insertText.value;
+    if (this.shown.isNew(text)) void this.client?.sendNotification('textDocument/didShowCompletion', { item: { insertText: text, command } });
   }
 
   private update(status: Status | undefined): void {
@@ -109,19 +134,17 @@ export class Server implements vscode.Disposable {
   }
 
   /** Run a command of the server. Its errors are sentences: they are shown as they are, and the answer is undefined. */
-  async ask<Answer>(command: string, argument?: object, token?: vscode.CancellationToken): Promise<Answer | undefined> {
+  async ask<Answer>(command: string, argument?: object): Promise<Answer | undefined> {
     if (!this.client || !this.running) {
       void vscode.window.showWarningMessage(vscode.l10n.t('The infill server is not running.'));
       return undefined;
     }
     try {
       const params = { command, arguments: argument === undefined ? [] : [argument] };
-      // an undefined token would be sent along as a second parameter
-      return await (token === undefined
-        ? this.client.sendRequest<Answer>('workspace/executeCommand', params)
-        : this.client.sendRequest<Answer>('workspace/executeCommand', params, token));
+      return await this.client.sendRequest<Answer>('workspace/executeCommand', params);
     } catch (error) {
-      if (token?.isCancellationRequested !== true) void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));
+      const cancelled = error instanceof ResponseError && error.code === LSPErrorCodes.RequestCancelled;
+      if (!cancelled) void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));
       return undefined;
     }
   }

@@ -49,16 +49,16 @@ function asRange(edit: Edit): vscode.Range {
   return new vscode.Range(start.line, start.character, end.line, end.character);
 }
 
-async function write(server: Server, request: Request, shown: vscode.Uri, token: vscode.CancellationToken, report: (message: string) => void): Promise<Generated | undefined> {
+/** The preview fills meanwhile; progress and its Cancel button are the server's. */
+async function write(server: Server, request: Request, shown: vscode.Uri): Promise<Generated | undefined> {
   const { document, place, instruction } = request;
   const stream = server.onGeneration((part) => {
     preview.set(shown, withText(document, place, part.text));
-    report(vscode.l10n.t('{0} tokens, {1}/s', part.tokens, Math.round(part.tokensPerSecond)));
   });
   try {
     const where = place.isEmpty ? { position: place.start } : { range: place };
     const argument = { uri: server.toUri(document.uri), ...where, ...(instruction === '' ? {} : { instruction }), apply: 'preview' };
-    return await server.ask<Generated>('infill.generate', argument, token);
+    return await server.ask<Generated>('infill.generate', argument);
   } finally {
     stream.dispose();
   }
@@ -83,8 +83,7 @@ async function attempt(server: Server, request: Request): Promise<boolean> {
   const shown = document.uri.with({ scheme: SCHEME, query: String(Date.now()) });
   preview.set(shown, document.getText());
   await vscode.commands.executeCommand('vscode.diff', document.uri, shown, vscode.l10n.t('infill: generated code'), { preview: true });
-  const progress = { location: vscode.ProgressLocation.Notification, title: vscode.l10n.t('infill is writing'), cancellable: true };
-  const generated = await vscode.window.withProgress(progress, (report, token) => write(server, request, shown, token, (message) => { report.report({ message }); }));
+  const generated = await write(server, request, shown);
   if (!generated) {
     await closeDiff(shown);
     return false;

@@ -20,5 +20,5 @@ export function bars(rows: { name: string; value: number; unit: string }[]): str
   const bar = (row: { name: string; value: number; unit: string }, i: number): string =>
     `<text x="0" y="${i * 26 + 16}">${escape(row.name)}</text><rect x="160" y="${i * 26 + 4}" width="${((row.value / most) * 300).toFixed(1)}" height="16" rx="3"/>` +
     `<text x="470" y="${i * 26 + 16}">${row.value.toFixed(1)} ${escape(row.unit)}</text>`;
-  return `<svg width="580" height="${rows.length * 26 + 6}" role="img">${rows.map(bar).join('')}</svg>`;
+  return `<svg viewBox="0 0 580 ${rows.length * 26 + 6}" width="580" role="img">${rows.map(bar).join('')}</svg>`;
 }
