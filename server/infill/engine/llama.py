@@ -10,6 +10,7 @@ import ctypes
 import logging
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -332,6 +333,14 @@ class Context:
             self._outputs[:count] = 0
             self._outputs[count - outputs : count] = 1  # also right for none
         self._run(count)
+
+    def try_out(self, count: int) -> float:
+        """Seconds that a batch of so many tokens takes now; nothing of it stays. Raises CacheFull."""
+        began = time.perf_counter()
+        self.decode(range(count), 0, self._scratch)
+        took = time.perf_counter() - began
+        self.remove(self._scratch)
+        return took
 
     def decode_rows(self, rows: Sequence[tuple[int, int, int]]) -> None:
         """Evaluate one (token, position, sequence) for each of several sequences, all with logits. Raises Aborted or CacheFull."""

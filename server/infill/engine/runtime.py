@@ -20,7 +20,7 @@ from infill.engine.llama import Context, LoadStopped, Model
 from infill.engine.prompt_tokens import Fim, Parts
 from infill.engine.protocol import Complete, Done, Generate, ModelStatus, SlotStatus, Text, Warm
 from infill.engine.slots import SEQUENCES, Slot, Slots
-from infill.engine.speed import TARGET_MS, Speed
+from infill.engine.speed import FIRST_BATCH, SLOW_TOKEN, TARGET_MS, Speed
 from infill.engine.tokenizer import Tokenizer
 from infill.errors import ProviderRefused
 from infill.models.fit import Plan
@@ -101,10 +101,20 @@ class Runtime:
         """
         weights = Model(model.path, plan, progress)
         try:
-            return cls(model, plan, weights)
+            runtime = cls(model, plan, weights)
+            runtime._measure()
+            return runtime
         except BaseException:
             weights.close()
             raise
+
+    def _measure(self) -> None:
+        """How fast it is here, as far as that shows at once. The first token reads the weights from disk, so it counts for nothing."""
+        self._context.try_out(1)
+        tokens, seconds = 1, self._context.try_out(1)
+        if seconds < SLOW_TOKEN:
+            tokens, seconds = FIRST_BATCH, self._context.try_out(FIRST_BATCH)
+        self._speed.began(tokens, seconds)
 
     def close(self) -> None:
         """Give all memory back. Generators that are still open end at their next step."""

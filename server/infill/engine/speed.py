@@ -12,10 +12,13 @@ TARGET_MS = 400.0
 WINDOW_TARGETS = 7
 """A document that was never seen may take this many times the target to evaluate: with the default target, the three seconds in which it is being
 read. That is done in the background."""
-FIRST_WINDOW = 768
-"""Tokens, while nothing has been measured: a slow machine must not begin with a quarter of a minute of work, and a fast one soon learns that it is
-fast."""
-SMALLEST_WINDOW = 512
+FIRST_BATCH = 32
+"""Tokens that are evaluated right after loading, for a first guess: a window that turns out too large costs seconds, one too small a new start."""
+FIRST_SHARE = 0.85
+"""So fast is a batch of that size, for each token, by the side of large ones."""
+SLOW_TOKEN = 0.1
+"""Seconds; where one token takes so long, the window is the smallest one in any case."""
+SMALLEST_WINDOW = 256
 ENOUGH = 6
 """Batches to have seen before the window follows from them."""
 PATIENCE = 0.1
@@ -45,6 +48,12 @@ class Speed:
         self._lines: deque[float] = deque(maxlen=15)
         self._rates: deque[float] = deque(maxlen=24)
         self._window = 0
+        self._guess = 0.0
+        """Prompt tokens a second as seen right after loading."""
+
+    def began(self, tokens: int, seconds: float) -> None:
+        """The first batch after loading; with a single token, which says nothing about batches: this machine is slow."""
+        self._guess = tokens / seconds / FIRST_SHARE if tokens > 1 else 0.0
 
     def evaluated(self, tokens: int, seconds: float) -> None:
         """A batch of prompt tokens; small ones say nothing about large ones."""
@@ -96,14 +105,11 @@ class Speed:
 
     def window(self, room: int, target_ms: float) -> int:
         """Tokens of a prompt: as many as can be evaluated in WINDOW_TARGETS times the target, in steps that are rarely taken."""
-        if len(self._rates) < ENOUGH:
-            return min(self._window or FIRST_WINDOW, room)
         # what the machine does when it is left alone: a compiler that runs for a minute must not move every window twice
-        able = statistics.quantiles(self._rates, n=4)[2]
-        wanted = int(able * target_ms / 1000 * WINDOW_TARGETS)
-        wanted = max(SMALLEST_WINDOW, min(wanted, room))
+        able = statistics.quantiles(self._rates, n=4)[2] if len(self._rates) >= ENOUGH else self._guess
+        wanted = max(SMALLEST_WINDOW, min(int(able * target_ms / 1000 * WINDOW_TARGETS), room))
         if not self._window or not 0.6 < wanted / self._window < 1.6:
-            self._window = wanted // 256 * 256
+            self._window = wanted
         return min(self._window, room)
 
     def _blend(self, name: str, old: float, new: float, weight: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infill.engine.speed import FIRST_WINDOW, SMALLEST_WINDOW, Speed
+from infill.engine.speed import SMALLEST_WINDOW, Speed
 
 
 def measured(evaluate: float, generate: float = 30.0) -> Speed:
@@ -13,12 +13,28 @@ def measured(evaluate: float, generate: float = 30.0) -> Speed:
     return speed
 
 
-def test_an_unmeasured_machine_gets_an_ordinary_window() -> None:
-    assert Speed().window(8192, 400) == FIRST_WINDOW
+def test_an_unmeasured_machine_gets_the_smallest_window() -> None:
+    assert Speed().window(8192, 400) == SMALLEST_WINDOW
+
+
+def test_the_first_batch_after_loading_gives_a_window_that_later_batches_leave_alone() -> None:
+    speed = Speed()
+    speed.began(32, 32 / 250)
+    window = speed.window(8192, 400)
+    assert window > SMALLEST_WINDOW
+    for _ in range(20):
+        speed.evaluated(128, 128 / 280)
+        assert speed.window(8192, 400) == window
+
+
+def test_one_token_says_only_that_the_machine_is_slow() -> None:
+    speed = Speed()
+    speed.began(1, 0.2)
+    assert speed.window(8192, 400) == SMALLEST_WINDOW
 
 
 def test_a_slow_machine_gets_a_small_window_and_a_fast_one_a_large_one() -> None:
-    windows = [measured(rate).window(16384, 400) for rate in (20, 300, 2000)]
+    windows = [measured(rate).window(16384, 400) for rate in (20, 200, 2000)]
     assert windows[0] == SMALLEST_WINDOW
     assert windows[0] < windows[1] < windows[2]
 
@@ -48,10 +64,12 @@ def test_a_busy_minute_does_not_move_the_window() -> None:
     assert speed.window(16384, 400) == window
 
 
-def test_the_first_batches_decide_nothing() -> None:
+def test_a_few_batches_decide_nothing() -> None:
     speed = Speed()
+    speed.began(32, 32 / 250)
+    window = speed.window(8192, 400)
     speed.evaluated(64, 64 / 20)
-    assert speed.window(8192, 400) == FIRST_WINDOW
+    assert speed.window(8192, 400) == window
 
 
 def test_small_batches_say_nothing_about_evaluation() -> None:
