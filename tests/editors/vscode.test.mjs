@@ -8,6 +8,8 @@ import { until, VSCode } from './vscode.mjs';
 
 const HOME = path.join(process.env.INFILL_ARTEFACTS, 'main');
 const PATTERN = 'def add(first, second):\n    return first + second\n\n\ndef subtract(first, second):\n    return first - second\n\n\ndef multiply(first, second):\n    return';
+// here the bundled model suggests something sensible, of several lines: for the picture in the README too
+const SETTINGS = 'def show(settings):\n    for name, value in settings';
 const NAMES = ['accept', 'word', 'dismiss', 'popup', 'unicode', 'cycle', 'crash', 'killed', 'off', 'second'];
 const CELLS = [PATTERN.split('\n\n\n').slice(0, 2).join('\n\n\n'), PATTERN.split('\n\n\n')[2]];
 const NOTEBOOK = {
@@ -18,6 +20,7 @@ const NOTEBOOK = {
 let code;
 before(async () => {
   const files = Object.fromEntries(NAMES.map((name) => [`${name}.py`, `${PATTERN}\n`]));
+  files['settings.py'] = files['line.py'] = SETTINGS;
   files['book.ipynb'] = JSON.stringify(NOTEBOOK);
   const preferences = { 'files.defaultLanguage': 'python' };
   code = await VSCode.start(HOME, files, { settings: { 'infill.server.command': [process.env.INFILL_SERVER] }, preferences });
@@ -47,6 +50,19 @@ test('a suggestion appears while typing, and Tab takes it into the file', SLOW, 
   await code.take(ghost);
   const text = await code.saved('accept.py');
   assert.ok(text.startsWith(`${PATTERN} ${ghost}`), JSON.stringify({ text, ghost }));
+});
+
+test('a suggestion of several lines is shown under the cursor, and taken line by line', SLOW, async () => {
+  await code.open('line.py');
+  const ghost = await code.ghostAfter('.');
+  await code.press('Control+Alt+ArrowRight');
+  await until(async () => (await code.ghost()) !== ghost, 'a line was taken');
+  await code.press('Escape');
+  assert.equal((await code.saved('line.py')).trimEnd(), `${SETTINGS}.${ghost}`.trimEnd());
+  await code.open('settings.py');
+  await code.ghostAfter('.');
+  await code.screenshot('ghost');
+  assert.ok((await code.page.locator('.view-zones .ghost-text').count()) > 0, 'there is a second line');
 });
 
 test('the status bar names the model that answers', SLOW, async () => {

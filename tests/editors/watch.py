@@ -41,6 +41,7 @@ class Watch:
         self._writing = threading.Lock()
         self._asked: dict[Any, float] = {}
         self._milliseconds: dict[str, float] = {}
+        """How long an answer took, by the number of the question what `infill.explain` says of it."""
 
     def _tell(self, body: bytes) -> None:
         with self._writing:
@@ -59,7 +60,7 @@ class Watch:
             message = json.loads(body)
             number = None if "method" in message else message.get("id")
             if number in self._milliseconds:
-                self._note(self._milliseconds.pop(number), message.get("result") or {})
+                self._explained(self._milliseconds.pop(number), message.get("result") or {})
                 continue
             send(sys.stdout.buffer, body)
             if number in self._asked:
@@ -70,6 +71,13 @@ class Watch:
         self._milliseconds[number] = milliseconds
         params = {"command": "infill.explain", "arguments": []}
         self._tell(json.dumps({"jsonrpc": "2.0", "id": number, "method": "workspace/executeCommand", "params": params}).encode())
+
+    def _explained(self, milliseconds: float, explained: dict[str, Any]) -> None:
+        if (explained.get("answer") or {"complete": True})["complete"]:
+            self._note(milliseconds, explained)
+        else:
+            # the model goes on behind what was answered: its own account comes when it has ended
+            threading.Timer(0.05, self._explain, [milliseconds]).start()
 
     def _note(self, milliseconds: float, explained: dict[str, Any]) -> None:
         answer = explained.get("answer") or {}

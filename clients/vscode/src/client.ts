@@ -143,8 +143,10 @@ export class Server implements vscode.Disposable {
       const params = { command, arguments: argument === undefined ? [] : [argument] };
       return await this.client.sendRequest<Answer>('workspace/executeCommand', params);
     } catch (error) {
-      const cancelled = error instanceof ResponseError && error.code === LSPErrorCodes.RequestCancelled;
-      if (!cancelled) void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));
+      const message = error instanceof Error ? error.message : String(error);
+      const cancelled = this.bars.wasCancelled();
+      if (error instanceof ResponseError && error.code === LSPErrorCodes.RequestCancelled) return undefined;
+      void (cancelled ? vscode.window.showInformationMessage(message) : vscode.window.showErrorMessage(message));
       return undefined;
     }
   }

@@ -37,7 +37,16 @@ class Bar {
 export class Bars {
   private readonly bars = new Map<ProgressToken, Bar>();
 
+  private cancelled = false;
+
   constructor(private readonly cancel: (token: ProgressToken) => void) {}
+
+  /** Whether somebody pressed Cancel since this was last asked: what then ends is no error. */
+  wasCancelled(): boolean {
+    const was = this.cancelled;
+    this.cancelled = false;
+    return was;
+  }
 
   /** Take a step of what can be cancelled; everything else is the library's business. */
   handle(token: ProgressToken, step: Step, next: (token: ProgressToken, step: Step) => void): void {
@@ -57,7 +66,10 @@ export class Bars {
     const bar = new Bar();
     this.bars.set(token, bar);
     void vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, (shown, stop) => {
-      stop.onCancellationRequested(() => { this.cancel(token); });
+      stop.onCancellationRequested(() => {
+        this.cancelled = true;
+        this.cancel(token);
+      });
       return bar.show(shown);
     });
   }
