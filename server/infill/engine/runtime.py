@@ -206,7 +206,9 @@ class Runtime:
             before.pop()
         parts = Parts(prefix=before, suffix=tokenize(ask.suffix), header=header)
         self._speed.read(len(ask.prefix) + len(ask.suffix), len(parts.prefix) + len(parts.suffix))
-        room = min(self._room - answer, int(self._window() * SLACK)) - prompt_tokens.overhead(fim)
+        window = self._window()
+        fits = len(parts.prefix) + len(parts.suffix) + len(header) <= window * SLACK
+        room = min(self._room - answer, int(window * SLACK) if fits else window) - prompt_tokens.overhead(fim)
         previous = next((slot.suffix for slot in self._slots if slot.name == ask.slot), ())
         parts, notes = prompt_tokens.fit(parts, prompt_tokens.budget(room), previous)
         run.notes += notes

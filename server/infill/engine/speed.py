@@ -9,9 +9,9 @@ from infill.engine.kv import Costs
 
 TARGET_MS = 400.0
 """Default of `latency.target`."""
-WINDOW_TARGETS = 7
-"""A document that was never seen may take this many times the target to evaluate: with the default target, the three seconds in which it is being
-read. That is done in the background."""
+WINDOW_TARGETS = 5
+"""A document that was never seen may take this many times the target to evaluate: with the default target two seconds, in which it is being read.
+That is done in the background."""
 FIRST_BATCH = 32
 """Tokens that are evaluated right after loading, for a first guess: a window that turns out too large costs seconds, one too small a new start."""
 FIRST_SHARE = 0.85
