@@ -123,7 +123,7 @@ class Generation:
             growing = self._growing()
             if now - looked > PAUSE or not growing or any("\n" in text for _, text in new):
                 batches = self._context.batches
-                yield tuple(waiting)
+                yield _joined(waiting)
                 waiting, looked = [], time.monotonic()
                 if self._context.batches != batches:
                     self._forget_drafts()
@@ -261,3 +261,11 @@ class Generation:
         self._settle_trial()
         for candidate in self.candidates:
             candidate.chooser.close()
+
+
+def _joined(pieces: list[Piece]) -> tuple[Piece, ...]:
+    """One piece for each candidate that has any: each is a turn of the engine and a message."""
+    texts: dict[int, str] = {}
+    for number, text in pieces:
+        texts[number] = texts.get(number, "") + text
+    return tuple(texts.items())
