@@ -103,20 +103,25 @@ async def _rounds(driven: Driven, text: str, rounds: int, measured: Weights) -> 
     tokens = min(PROMPT_TOKENS, measured.trained_context * 2 // 3)
     characters = await _characters_for(driven, shuffled(text, -1), tokens)
     for number in range(rounds):
-        # the words come in another order each time: the engine finds again whatever it has seen, wherever that stands
-        whole = await driven.ask(shuffled(text, number)[:characters], slot=f"whole-{number}", tokens=1)
-        short = await driven.ask(shuffled(text, -2 - number)[:SHORT_CHARACTERS], slot=f"short-{number}", tokens=GENERATED_TOKENS)
+        # llama-bench begins with an empty cache: what another document holds there costs attention
+        await _empty(driven)
+        whole = await driven.ask(shuffled(text, number)[:characters], tokens=1)
+        await _empty(driven)
+        short = await driven.ask(shuffled(text, -2 - number)[:SHORT_CHARACTERS], tokens=GENERATED_TOKENS)
         size = max(size, resident(psutil.Process(driven.client.pid)))
         spent, made = whole.done.timings, short.done.timings
         if spent.evaluate_ms and made.generate_ms:
             evaluations.append(spent.tokens_evaluated / spent.evaluate_ms * 1000)
             generations.append((made.tokens_generated - 1) / made.generate_ms * 1000)
             firsts.append(made.first_token_ms)
-        driven.client.forget(f"whole-{number}")
-        driven.client.forget(f"short-{number}")
     if not evaluations:
         raise InfillError(f"{measured.name} gave no timings.")
     return evaluations, generations, firsts, size
+
+
+async def _empty(driven: Driven) -> None:
+    await driven.client.unload(driven.model)
+    await driven.client.load(driven.model)
 
 
 def shuffled(text: str, seed: int) -> str:
@@ -133,13 +138,15 @@ async def _characters_for(driven: Driven, text: str, tokens: int) -> int:
     return min(len(text), int(tokens * 1000 / max(1, asked.done.timings.tokens_evaluated)))
 
 
-def llama_bench(program: Path | None, measured: Weights, threads: int, rounds: int, say: Callable[[str], None]) -> tuple[float, float]:
+def llama_bench(
+    program: Path | None, measured: Weights, threads: int, rounds: int, say: Callable[[str], None], generated: int = GENERATED_TOKENS
+) -> tuple[float, float]:
     """Tokens per second of evaluation and generation."""
     if program is None or not threads:
         return 0.0, 0.0
     say(f"{measured.name}: llama-bench with {threads} threads ...")
     tokens = min(PROMPT_TOKENS, measured.trained_context * 2 // 3)
-    sizes = ["-p", str(tokens), "-n", str(GENERATED_TOKENS), "-t", str(threads), "-r", str(rounds)]
+    sizes = ["-p", str(tokens), "-n", str(generated), "-t", str(threads), "-r", str(rounds)]
     command = [str(program), "-m", str(measured.path), *sizes, "-o", "json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

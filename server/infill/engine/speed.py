@@ -96,7 +96,7 @@ class Speed:
     def chunk(self, largest: int, *, restless: bool) -> int:
         """Prompt tokens to evaluate in one step."""
         least, seconds = (SMALLEST_RESTLESS_STEP, RESTLESS_STEP) if restless else (SMALLEST_STEP, STEP)
-        return min(largest, max(least, int(self.evaluate * seconds) // 16 * 16))
+        return min(largest, max(least, int((self.evaluate or self._guess) * seconds) // 16 * 16))
 
     @property
     def soon(self) -> int:
