@@ -79,7 +79,7 @@ def build(say: Callable[[str], None], source: Path | None = None, jobs: int = 0)
 
 def _fetch(target: Path, log: Path, say: Callable[[str], None]) -> Path:
     say(f"Fetching the source of llama-cpp-python {version()} ...")
-    wanted = ["--no-binary", ":all:", "--no-deps", "--no-build-isolation", f"llama-cpp-python=={version()}"]
+    wanted = ["--no-binary", "llama-cpp-python", "--no-deps", f"llama-cpp-python=={version()}"]
     _run([sys.executable, "-m", "pip", "download", "--dest", str(target), *wanted], log)
     found = sorted(target.glob("llama_cpp_python-*.tar.gz"))
     if not found:
