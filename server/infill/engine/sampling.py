@@ -20,6 +20,8 @@ NEAR = (2, 4, 8, 12, 16, 24, 32)
 """Distances from the best logit within which enough others are sought."""
 LOOKED_THROUGH = (32, 256)
 """Likeliest tokens among which those that agree with a half-typed word are sought: few, which is quick and mostly enough, then many."""
+JUDGED = 64
+"""Tokens of an answer whose probability is computed, a fifth of a millisecond each; what is generated beyond has the mean of these."""
 LIKELIEST = 100
 """Sampling looks no further than this many tokens: what lies below them is noise, and sorting it costs more than a small model's evaluation."""
 
@@ -68,14 +70,19 @@ class Chooser:
 
     def __init__(self, sampling: Sampling, candidate: int = 0) -> None:
         self.greedy = sampling.temperature <= 0
+        self._judged, self._sum = 0, 0.0
         self._chain: Any = None if self.greedy else _chain(sampling, candidate)
 
     def choose(self, logits: Logits, context: Context, row: int) -> tuple[int, float]:
         """A token for the batch's row, whose logits these are, and its log-probability."""
         token = int(logits.argmax()) if self.greedy else int(llama_cpp.llama_sampler_sample(self._chain, context.handle, row))
+        if self._judged == JUDGED:
+            return token, self._sum / JUDGED
         chosen = float(logits[token])
         # a greedy token is the largest of all, which saves a pass
-        return token, chosen - _normal(logits, chosen if self.greedy else float(logits.max()))
+        logprob = chosen - _normal(logits, chosen if self.greedy else float(logits.max()))
+        self._judged, self._sum = self._judged + 1, self._sum + logprob
+        return token, logprob
 
     def close(self) -> None:
         if self._chain is not None:

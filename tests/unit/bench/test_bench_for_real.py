@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infill.bench import metrics, rhythm
+from infill.bench import generating, metrics, rhythm
 from infill.bench.drive import engine
 from infill.bench.ours import InfillEditor, settings_for
 from infill.bench.quality import quality
@@ -58,6 +58,15 @@ async def test_an_engine_is_driven_without_an_editor_and_gone_afterwards() -> No
         pid = driven.client.pid
     assert pid > 0
     assert not driven.folder.exists()
+
+
+@pytest.mark.slow
+async def test_writing_code_is_measured_through_the_editor_and_beside_llama_bench_where_that_was_built() -> None:
+    first, cancelled, speed = await generating.rows(weights("bundled"), 3, None, lambda _: None)
+    assert first.measured > 1
+    assert cancelled.measured > 0 or cancelled.unknown
+    assert "llama-bench has not been built" in speed.unknown
+    assert launch.running() is None
 
 
 @pytest.mark.slow
