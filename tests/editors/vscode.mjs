@@ -33,6 +33,12 @@ export async function until(condition, sentence, seconds = 60) {
   }
 }
 
+/** An empty folder, whatever an earlier run left there. */
+export function emptied(folder) {
+  fs.rmSync(folder, { recursive: true, force: true });
+  fs.mkdirSync(folder, { recursive: true });
+}
+
 export class VSCode {
   /**
    * home: a fresh folder for everything; files: name -> text of the workspace; settings: the machine's; preferences: the person's;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { until, VSCode } from './vscode.mjs';
+import { emptied, until, VSCode } from './vscode.mjs';
 
 const HOME = path.join(process.env.INFILL_ARTEFACTS, 'main');
 const PATTERN = 'def add(first, second):\n    return first + second\n\n\ndef subtract(first, second):\n    return first - second\n\n\ndef multiply(first, second):\n    return';
@@ -19,6 +19,7 @@ const NOTEBOOK = {
 
 let code;
 before(async () => {
+  emptied(HOME);
   const files = Object.fromEntries(NAMES.map((name) => [`${name}.py`, `${PATTERN}\n`]));
   files['settings.py'] = files['line.py'] = SETTINGS;
   files['book.ipynb'] = JSON.stringify(NOTEBOOK);

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { until, VSCode } from './vscode.mjs';
+import { emptied, until, VSCode } from './vscode.mjs';
 
 const HOME = path.join(process.env.INFILL_ARTEFACTS, 'first');
 const TEXT = 'def add(first, second):\n    return first + second\n\n\ndef multiply(first, second):\n    return';
@@ -22,7 +22,7 @@ function withoutServer() {
 
 let code;
 before(async () => {
-  fs.mkdirSync(HOME, { recursive: true });
+  emptied(HOME);
   // the server is in the extension; what it needs is offline, and nothing of the machine's own may stand in
   const environment = { PATH: withoutServer(), PYTHONPATH: '', HF_HUB_OFFLINE: '1', PIP_NO_INDEX: '1', PIP_FIND_LINKS: process.env.INFILL_WHEELS };
   code = await VSCode.start(HOME, { 'hello.py': TEXT }, { environment });

@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { until, VSCode } from './vscode.mjs';
+import { emptied, until, VSCode } from './vscode.mjs';
 
 const HOME = path.join(process.env.INFILL_ARTEFACTS, 'speed');
 const NOTED = path.join(HOME, 'answers.jsonl');
@@ -20,7 +20,7 @@ const rounded = (number) => Math.round(number * 10) / 10;
 
 let code;
 before(async () => {
-  fs.mkdirSync(HOME, { recursive: true });
+  emptied(HOME);
   fs.writeFileSync(NOTED, '');
   code = await VSCode.start(HOME, { 'speed.py': TEXT }, { settings: { 'infill.server.command': WATCHED } });
   await code.status('built in');

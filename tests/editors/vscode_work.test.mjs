@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { until, VSCode } from './vscode.mjs';
+import { emptied, until, VSCode } from './vscode.mjs';
 
 const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const MODEL = path.join(ROOT, 'server/infill/data/infill-tiny.gguf');
@@ -15,8 +15,9 @@ const PATTERN = 'def add(first, second):\n    return first + second\n\n\ndef sub
 const ASKED = `${PATTERN}def multiply(first, second):`;
 // here the bundled model writes something sensible, for the picture in the README
 const PERSON = `class Person:
-    def __init__(self, name):
+    def __init__(self, name, age):
         self.name = name
+        self.age = age
 
     @property
     def first_name(self):
@@ -38,6 +39,7 @@ async function startHub() {
 let code;
 let hub;
 before(async () => {
+  emptied(HOME);
   const started = await startHub();
   hub = started.hub;
   fs.mkdirSync(path.join(HOME, 'infill/config'), { recursive: true });
@@ -134,6 +136,7 @@ async function generate() {
   await code.press('Enter');
   await code.page.waitForSelector('.monaco-diff-editor');
   await code.page.waitForSelector('.quick-input-list .monaco-list-row.focused:has-text("Accept")', { timeout: 180_000 });
+  await code.toast('infill: writing code').waitFor({ state: 'detached' });
 }
 
 test('generated code is shown as a diff while it is written, and accepted into the file by keyboard', SLOW, async () => {

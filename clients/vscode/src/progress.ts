@@ -6,6 +6,9 @@ import type { ProgressToken, WorkDoneProgressBegin, WorkDoneProgressEnd, WorkDon
 type Step = WorkDoneProgressBegin | WorkDoneProgressReport | WorkDoneProgressEnd;
 type Shown = vscode.Progress<{ message?: string; increment?: number }>;
 
+/** What is done sooner shows no notification at all. */
+const SHOWN_AFTER_MS = 400;
+
 /** One notification; what is reported before it is on the screen is told when it is. */
 class Bar {
   private shown: Shown | undefined;
@@ -65,6 +68,11 @@ export class Bars {
   private open(token: ProgressToken, title: string): void {
     const bar = new Bar();
     this.bars.set(token, bar);
+    const timer = setTimeout(() => { this.show(token, title, bar); }, SHOWN_AFTER_MS);
+    void bar.ended.then(() => { clearTimeout(timer); });
+  }
+
+  private show(token: ProgressToken, title: string, bar: Bar): void {
     void vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, (shown, stop) => {
       stop.onCancellationRequested(() => {
         this.cancelled = true;

@@ -43,7 +43,7 @@ function statistics(stats: Statistics): string {
     table(facts) +
     by(vscode.l10n.t('Median latency'), stats.byModel.map((row) => ({ name: row.model, value: row.p50, unit: 'ms' }))) +
     by(vscode.l10n.t('Accepted'), stats.byModel.map((row) => ({ name: row.model, value: row.shown > 0 ? (100 * row.accepted) / row.shown : 0, unit: '%' }))) +
-    by(vscode.l10n.t('Speed'), stats.byModel.map((row) => ({ name: row.model, value: row.tokensPerSecond, unit: 'tokens/s' })))
+    by(vscode.l10n.t('Speed'), stats.byModel.filter((row) => row.tokensPerSecond > 0).map((row) => ({ name: row.model, value: row.tokensPerSecond, unit: 'tokens/s' })))
   );
 }
 
