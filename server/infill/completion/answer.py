@@ -15,7 +15,9 @@ from infill.completion.postprocess import repetition
 from infill.completion.types import Source, Suggestion
 
 WORTH_READING = 8
-"""Characters of an unfinished line that are worth showing; fewer are waited on with."""
+"""Characters of an unfinished line that are worth showing once somebody has waited long; fewer are not."""
+LONG = 60
+"""Characters of an unfinished line that are shown at once: few lines are that long, and those are read from their beginning."""
 _WORD_AT_THE_END = re.compile(r"\w+\Z")
 
 
@@ -106,8 +108,8 @@ class Answer:
     def _can_be_read(self, candidate: int, typed: str) -> bool:
         text = self._text(candidate)
         beyond = text[len(typed) :].strip()
-        unfinished = self.hurried and not _whole_lines(self._raw[candidate])
-        return text.startswith(typed) and len(beyond) >= (WORTH_READING if unfinished else 1)
+        enough = 1 if _whole_lines(self._raw[candidate]) else WORTH_READING if self.hurried else LONG
+        return text.startswith(typed) and len(beyond) >= enough
 
     def rest(self, typed: str) -> list[Suggestion]:
         """What remains of each candidate that says what was typed; whole lines only while it grows."""
@@ -152,7 +154,8 @@ class Answer:
         cut_short = not self.ran_on and (finish is None or finish.why in {"length", "deadline", "stopped"})
         if cut_short:
             keep_single = finish is not None and not self.stopped
-            raw = _whole_lines(raw) or (raw if keep_single else _whole_words(raw) if self.hurried else "")
+            by_words = not self.complete and (self.hurried or len(raw) > LONG)
+            raw = _whole_lines(raw) or (raw if keep_single else _whole_words(raw) if by_words else "")
         known = self._clean.get(candidate)
         if known is None or known[0] != len(raw):
             text, steps = postprocess.cacheable(raw, self.place)

@@ -35,6 +35,27 @@ async def test_a_few_characters_of_a_line_are_not_worth_showing_however_long_the
     assert texts(await first) == ["x = quantity * price"]
 
 
+async def test_a_long_line_is_shown_before_its_end(completer: Make) -> None:
+    more = asyncio.Event()
+    provider = Fake(["total = sum(item.price * item.quantity for item in ", "self.items if item.is_in_st", more, "ock)\n"])
+    one = completer(provider, QUIET)
+    assert texts(await one.complete(at("x\n█\n"))) == ["total = sum(item.price * item.quantity for item in self.items if item."]
+    more.set()
+    await settle()
+    assert texts(await one.complete(at("x\nto█\n"))) == ["tal = sum(item.price * item.quantity for item in self.items if item.is_in_stock)"]
+
+
+async def test_half_a_line_of_an_answer_that_was_stopped_is_not_shown_later(completer: Make) -> None:
+    provider = Fake(
+        lambda prompt: ["total = sum(item.price * item.quantity for item in self.items ", asyncio.Event()] if not provider.asked[1:] else ["ok()\n"]
+    )
+    one = completer(provider, QUIET)
+    assert texts(await one.complete(at("x\n█\n"))) == ["total = sum(item.price * item.quantity for item in self.items"]
+    assert texts(await one.complete(at("y\n█\n"))) == ["ok()"]
+    await settle()
+    assert texts(await one.complete(at("x\n█\n"))) == ["ok()"]
+
+
 async def test_a_line_from_another_machine_is_waited_for(completer: Make, time: Time) -> None:
     more = asyncio.Event()
     one = completer(Fake(["total = quantity * pri", more, "ce\n"], limits=Limits(remote=True)), QUIET)
