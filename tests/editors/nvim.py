@@ -16,6 +16,8 @@ import msgspec
 CLIENT = Path(__file__).parents[2] / "clients" / "nvim"
 PATIENCE = 90.0
 """Seconds: far beyond what anything takes, on a busy machine too. Only a failure waits so long."""
+QUITTING = 20.0
+"""Seconds. Nothing is asserted of quitting."""
 GHOST = """
 local ns = vim.api.nvim_create_namespace('nvim.lsp.inline_completion')
 local mark = vim.api.nvim_buf_get_extmarks(0, ns, 0, -1, { details = true })[1]
@@ -145,14 +147,16 @@ class Neovim:
         return Path(self.lua("return vim.api.nvim_buf_get_name(0)")).read_text()
 
     def close(self) -> None:
-        with contextlib.suppress(OSError, RuntimeError):
+        """Quit as a person does. What it asks for on the way, such as Enter, is not answered: then it is killed."""
+        with contextlib.suppress(OSError):
             self._socket.sendall(msgspec.msgpack.encode([2, "nvim_command", ["qall!"]]))
-        self._socket.close()
         try:
-            self.process.wait(PATIENCE)
+            self.process.wait(QUITTING)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        # not before: what it has not read yet from a closed connection it never does
+        self._socket.close()
         self.log.close()
 
 

@@ -101,6 +101,15 @@ def test_text_that_is_not_ascii_before_the_cursor_leaves_every_position_right(ed
     assert editor.saved() == f"{PATTERN}{line}{ghost}\n"
 
 
+def test_what_was_typed_while_the_server_started_is_completed_without_another_key(nvim: Path, infill: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "early.py"
+    file.write_text(PATTERN)
+    with neovim(nvim, tmp_path / "nvim", [*infill, "lsp"], file) as editor:
+        editor.keys(f"Go{START}")
+        assert not editor.lua("return #vim.lsp.get_clients({ bufnr = 0, method = 'textDocument/inlineCompletion' })"), "typed before it was there"
+        assert editor.type_and_see("")
+
+
 def test_tab_without_a_suggestion_does_what_it_did_before(nvim: Path, infill: list[str], tmp_path: Path) -> None:
     file = tmp_path / "plain.py"
     file.write_text("x = 1\n")
