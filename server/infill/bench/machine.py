@@ -13,6 +13,9 @@ import psutil
 
 from infill import __version__
 
+BUSY = 0.3
+"""Load from which on somebody else was at work."""
+
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """This machine now."""
@@ -26,14 +29,15 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     llama_cpp_python: str
     infill: str
     load: float
-    """Average load of the last minute when it was asked: above 0.3 somebody else was at work, and the figures are worth less."""
+    """Average load of the last minute when it was asked."""
 
     @property
     def sentence(self) -> str:
         memory = f"{self.memory_bytes / 2**30:.0f} GiB"
+        doubt = ": somebody else was at work, the figures are worth less" if self.load > BUSY else ""
         return (
             f"{self.cpu}, {self.physical_cores} cores, {memory}; {self.system}; Python {self.python}; llama-cpp-python {self.llama_cpp_python}; "
-            f"infill {self.infill}; load {self.load:.2f} at the start"
+            f"infill {self.infill}; load {self.load:.2f} at the start{doubt}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The report of `infill bench typing`: one HTML file that needs nothing else, in light and dark. Pure but for `write`."""
+"""The reports of `infill bench typing` and `infill bench speed`: HTML files that need nothing else, in light and dark. Pure but for `write`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from infill.bench.charts import Bar, Curve, Lane
 from infill.bench.machine import Machine
 from infill.bench.recorder import Moment
 from infill.bench.speed import Speed
+from infill.bench.targets import number
 from infill.bench.trace import Trace
 from infill.bench.typing import Comparison, Run, Wishes, middle
 
@@ -25,7 +26,7 @@ CSS = """
   font: 15px/1.5 system-ui, sans-serif } h1 { font-size: 25px; margin: 0 0 4px } h2 { font-size: 19px; margin: 40px 0 8px }
 h3 { font-size: 14px; margin: 24px 0 4px; color: var(--soft); font-weight: 600 } p { margin: 6px 0 } .soft { color: var(--soft); font-size: 13px }
 table { border-collapse: collapse; width: 100%; margin: 12px 0; font-variant-numeric: tabular-nums }
-th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--rule) }
+th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--rule); white-space: nowrap }
 th { color: var(--soft); font-weight: 600; font-size: 13px } th:first-child, td:first-child { text-align: left }
 td.best { font-weight: 650 } svg { width: 100%; height: auto; display: block; margin: 4px 0 8px }
 text { font: 12px system-ui, sans-serif; fill: var(--soft) }
@@ -153,44 +154,53 @@ def _shifted(lane: Lane, by: float) -> Lane:
 
 def speed_page(speeds: Sequence[Speed], machine: Machine) -> str:
     """The report of `infill bench speed`."""
-    rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in speed_row(one))}</tr>" for one in speeds)
-    head = "".join(f"<th>{name}</th>" for name in SPEED_COLUMNS)
-    charted = (
-        ("Generation, tokens per second", lambda one: (one.generate_per_second, one.bench_generate)),
-        ("Evaluation, tokens per second", lambda one: (one.evaluate_per_second, one.bench_evaluate)),
-    )
-    drawn = "".join(f"<h3>{title}</h3>{charts.bars(_bars(speeds, values), title)}" for title, values in charted)
+    names, cells = speed_table(speeds)
+    rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in cells)
+    head = "".join(f"<th>{name}</th>" for name in names)
+    drawn = "".join(f"<h3>{title}</h3>{charts.bars(_bars(speeds, ours, bench, form), title)}" for title, ours, bench, form in CHARTED)
     body = f'<h1>Speed of models</h1><p class="soft">{html.escape(machine.sentence)}</p><table><tr>{head}</tr>{rows}</table>{drawn}'
     page_head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>infill bench speed</title><style>{CSS}</style>'
     return f'<!doctype html><html lang="en"><head>{page_head}</head><body>{body}</body></html>\n'
 
 
-def _bars(speeds: Sequence[Speed], values: Callable[[Speed], tuple[float, float]]) -> list[Bar]:
+Value = Callable[[Speed], float]
+CHARTED: tuple[tuple[str, Value, Value, str], ...] = (
+    ("Generation, tokens per second", lambda one: one.generate_per_second, lambda one: one.bench_generate, "{}"),
+    ("Evaluation, tokens per second", lambda one: one.evaluate_per_second, lambda one: one.bench_evaluate, "{}"),
+    ("First token of a short prompt", lambda one: one.first_token_ms, lambda one: 0.0, "{} ms"),
+    ("Memory", lambda one: one.resident_bytes / 2**20, lambda one: 0.0, "{} MiB"),
+)
+
+
+def _bars(speeds: Sequence[Speed], values: Value, benched: Value, form: str) -> list[Bar]:
     found = []
     for one in speeds:
-        ours, bench = values(one)
-        found.append(Bar(one.name, "ours", ours, f"{ours:.1f}"))
+        ours, bench = values(one), benched(one)
+        if ours:
+            found.append(Bar(one.name, "ours", ours, form.format(number(ours))))
         if bench:
-            found.append(Bar(f"{one.name}, llama-bench", "theirs", bench, f"{bench:.1f}"))
+            found.append(Bar(f"{one.name}, llama-bench", "theirs", bench, form.format(number(bench))))
     return found
 
 
-SPEED_COLUMNS = ("model", "load", "first token", "evaluation", "of llama-bench", "generation", "of llama-bench", "memory")
+SPEED_COLUMNS: tuple[tuple[str, Value, str], ...] = (
+    ("load", lambda one: one.load_ms, "{} ms"),
+    ("first token", lambda one: one.first_token_ms, "{} ms"),
+    ("evaluation", lambda one: one.evaluate_per_second, "{} tokens/s"),
+    ("to llama-bench", lambda one: one.evaluate_ratio, "{} x"),
+    ("generation", lambda one: one.generate_per_second, "{} tokens/s"),
+    ("to llama-bench", lambda one: one.generate_ratio, "{} x"),
+    ("memory", lambda one: one.resident_bytes / 2**20, "{} MiB"),
+)
 
 
-def speed_row(one: Speed) -> list[str]:
-    """One line of the table; what is not known stays empty."""
+def speed_table(speeds: Sequence[Speed]) -> tuple[list[str], list[list[str]]]:
+    """The table's head and its lines: no column of which nothing is known, and an empty cell where one model's value is not."""
+    columns = [column for column in SPEED_COLUMNS if any(column[1](one) for one in speeds)]
+    rows = [[_of_whom(one), *(form.format(number(value(one))) if value(one) else "" for _, value, form in columns)] for one in speeds]
+    return ["model", *(name for name, _, _ in columns)], rows
 
-    def known(value: float, form: str) -> str:
-        return form.format(value) if value else ""
 
-    return [
-        f"{one.name} ({one.provider}{f', {one.threads} threads' if one.threads else ''})",
-        known(one.load_ms, "{:.0f} ms"),
-        known(one.first_token_ms, "{:.1f} ms"),
-        known(one.evaluate_per_second, "{:.0f} tok/s"),
-        known(one.evaluate_ratio, "{:.2f}"),
-        known(one.generate_per_second, "{:.1f} tok/s"),
-        known(one.generate_ratio, "{:.2f}"),
-        known(one.resident_bytes / 2**20, "{:.0f} MiB"),
-    ]
+def _of_whom(one: Speed) -> str:
+    threads = f", {one.threads} thread{'s' if one.threads > 1 else ''}" if one.threads else ""
+    return f"{one.name} ({one.provider}{threads})"

@@ -111,7 +111,7 @@ def speed(
         output.json({"machine": here, "speeds": speeds})
         return
     output.note(here.sentence)
-    output.table(reports.SPEED_COLUMNS, [reports.speed_row(one) for one in speeds])
+    output.table(*reports.speed_table(speeds))
 
 
 async def _speeds(models: list[str], providers: list[str], threads: int | None, rounds: int, bench: Path | None) -> list[Speed]:

@@ -9,6 +9,7 @@ import pytest
 from infill.bench import charts, metrics, report, targets
 from infill.bench.machine import machine
 from infill.bench.recorder import Moment
+from infill.bench.speed import Speed
 from infill.bench.targets import Row
 from infill.bench.trace import Hole, Trace
 from infill.bench.typing import Comparison, Run, Wishes
@@ -102,6 +103,17 @@ def test_the_report_is_one_file_that_needs_nothing_else() -> None:
     assert "prefers-color-scheme: dark" in page
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("<svg") == 2
+
+
+def test_of_what_nobody_measured_there_is_no_column() -> None:
+    tiny = Speed(name="<tiny>", provider="local", load_ms=218.4, first_token_ms=6.41, generate_per_second=1823.4, resident_bytes=2**20, threads=1)
+    names, rows = report.speed_table([tiny, Speed(name="b", provider="ollama:home", generate_per_second=18.64, threads=2)])
+    assert names == ["model", "load", "first token", "generation", "memory"]
+    assert rows[0] == ["<tiny> (local, 1 thread)", "218 ms", "6.41 ms", "1,823 tokens/s", "1 MiB"]
+    assert rows[1] == ["b (ollama:home, 2 threads)", "", "", "18.6 tokens/s", ""]
+    page = report.speed_page([tiny], machine())
+    assert "&lt;tiny&gt;" in page and "<tiny>" not in page
+    assert page.count("<svg") == 4
 
 
 def test_charts_are_well_formed_also_without_values() -> None:
