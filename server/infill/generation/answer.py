@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import textwrap
 
+from infill.completion.postprocess.repetition import once
 from infill.generation.place import Place, indent_of
 
 _THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>\s*|\Z)", re.DOTALL)
@@ -87,16 +88,25 @@ def to_whole_statement(code: str) -> str:
 MOST_REPEATS = 3
 """The same line so many times in a row is a model running in circles; closing brackets and blank lines may."""
 
+ENDLESS = 300
+"""Characters of a line from which on repetition within it is no table of numbers any more."""
+
 
 def runs_in_circles(code: str) -> bool:
-    """Whether the last whole lines are the same one again and again: nothing better will come."""
+    """Whether the last whole lines are the same one again and again, or one line goes on so without an end: nothing better will come."""
+    line = code[code.rfind("\n") + 1 :]
+    if len(line) > ENDLESS and once(line) != line:
+        return True
     lines = code.split("\n")[:-1][-MOST_REPEATS - 1 :]
     return len(lines) > MOST_REPEATS and len(set(lines)) == 1 and any(character.isalnum() for character in lines[0])
 
 
 def without_circles(code: str) -> str:
-    """Ends before a line comes for the third time in a row."""
+    """Ends before a line comes for the third time in a row, and where an endless line begins to repeat itself."""
     lines = code.split("\n")
+    if len(lines[-1]) > ENDLESS:
+        lines[-1] = once(lines[-1])
+        code = "\n".join(lines)
     for number in range(2, len(lines)):
         if lines[number] == lines[number - 1] == lines[number - 2] and any(character.isalnum() for character in lines[number]):
             return "\n".join(lines[: number - 1])

@@ -86,6 +86,19 @@ async def test_a_model_that_only_repeats_itself_is_stopped_and_the_repeats_are_c
     assert len(fake.stopped) == 1
 
 
+async def test_a_line_without_an_end_is_stopped_and_cut_where_it_begins_to_repeat_itself() -> None:
+    steps, fake = await _all(["# see https://example.org"] + ["/python"] * 300, _request(follows_instructions=False))
+    assert steps[-1].text == "\n# see https://example.org/python"
+    assert "only repeated itself" in steps[-1].notes[-1]
+    assert len(fake.stopped) == 1
+
+
+async def test_a_table_of_zeros_is_no_circle() -> None:
+    row = f"ROW = [{', '.join(40 * ['0'])}]"
+    steps, _ = await _all([f"```python\n{row}\n```"])
+    assert steps[-1].text == f"\n{row}"
+
+
 async def test_an_answer_that_hits_the_token_limit_ends_at_a_whole_statement() -> None:
     steps, _ = await _all(["def read():\n    a = 1\n    b = (a +", Finish(0, why="length")])
     assert steps[-1].text == "\ndef read():\n    a = 1"

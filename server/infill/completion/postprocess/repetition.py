@@ -42,7 +42,7 @@ def loop_in_a_line_cut(text: str, place: Place) -> str:
     """`a, b, a, b, a, b, a, b` at the end of a line, four times or more: once is enough."""
     lines = text.split("\n")
     for number, line in enumerate(lines):
-        shorter = _once(line)
+        shorter = once(line)
         if shorter != line:
             return "\n".join([*lines[:number], shorter])
     return text
@@ -51,10 +51,11 @@ def loop_in_a_line_cut(text: str, place: Place) -> str:
 def in_circles(text: str) -> bool:
     """Whether the line that is being written repeats itself already."""
     line = text[text.rfind("\n") + 1 :]
-    return _once(line) != line
+    return once(line) != line
 
 
-def _once(line: str) -> str:
+def once(line: str) -> str:
+    """The line with what comes again and again at its end only once."""
     body = line.rstrip()
     for period in range(3, min(LONGEST_PERIOD, len(body) // 3) + 1):
         start = len(body)
