@@ -1,4 +1,4 @@
-"""Emacs with eglot, in batch, against the real server, engine and bundled model, as docs/editors/emacs.md says. The saved file is what counts."""
+"""Emacs with eglot, in batch and in a terminal, against the real server, engine and bundled model, as docs/editors/emacs.md says. The saved file is what counts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from terminal import terminal
 
 pytestmark = pytest.mark.editors
 PAGE = Path(__file__).parents[2] / "docs" / "editors" / "emacs.md"
 DAY = Path(__file__).with_name("emacs_day.el")
 TEXT = "def add(first, second):\n    return first + second\n\n\ndef subtract(first, second):\n    return first - second\n\n\n"
+TAKEN = re.compile(r"def multiply\(first, second\):\n    return (\S.*)")
 
 
 def _has_eglot() -> bool:
@@ -31,24 +33,30 @@ def blocks() -> list[str]:
     return re.findall(r"```elisp\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def seen(blocks: list[str], infill: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One session; what was seen in it, and under `file` what is in the file at its end."""
+def _home(folder: Path, infill: list[str], blocks: list[str]) -> dict[str, str]:
+    """An empty home but for the page's configuration and a file to work in; the environment of its owner."""
     if not _has_eglot():
         pytest.skip("Emacs with eglot is not installed: run tests/editors/install (Debian: emacs-nox, elpa-eglot)")
-    home = tmp_path_factory.mktemp("emacs")
-    (home / "init.el").write_text(blocks[0])
-    file = home / "work" / "numbers.py"
-    file.parent.mkdir()
-    file.write_text(TEXT)
-    environment = os.environ | {
-        "HOME": str(home),
+    (folder / ".emacs.d").mkdir()
+    (folder / ".emacs.d" / "init.el").write_text(blocks[0])
+    (folder / "work").mkdir()
+    (folder / "work" / "numbers.py").write_text(TEXT)
+    return os.environ | {
+        "HOME": str(folder),
         "PATH": f"{Path(infill[0]).parent}{os.pathsep}{os.environ['PATH']}",
-        "INFILL_HOME": str(home / "infill"),
+        "INFILL_HOME": str(folder / "infill"),
         "HF_HUB_OFFLINE": "1",
         "LC_ALL": "C.UTF-8",
     }
-    command = ["emacs", "--batch", "-f", "package-activate-all", "-l", str(home / "init.el"), "-l", str(DAY), str(file), blocks[1]]
+
+
+@pytest.fixture(scope="module")
+def seen(blocks: list[str], infill: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One session in batch; what was seen in it, and under `file` what is in the file at its end."""
+    home = tmp_path_factory.mktemp("emacs")
+    environment = _home(home, infill, blocks)
+    file = home / "work" / "numbers.py"
+    command = ["emacs", "--batch", "-f", "package-activate-all", "-l", str(home / ".emacs.d" / "init.el"), "-l", str(DAY), str(file), blocks[1]]
     try:
         # which code action, and whether the server may change the text
         done = subprocess.run(command, env=environment, input="Implement this function\ny\n", capture_output=True, text=True, timeout=240)
@@ -87,3 +95,27 @@ def test_code_actions_are_listed_and_one_writes_into_the_file(seen: dict[str, An
     assert seen["after"].startswith(seen["before"].rstrip("\n"))
     assert len(seen["after"].strip()) > len(seen["before"].strip())
     assert seen["file"].rstrip("\n") == seen["after"].rstrip("\n")
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed: run tests/editors/install (Debian: tmux)")
+def test_in_a_terminal_the_completion_key_puts_the_suggestion_into_the_file(
+    blocks: list[str], infill: list[str], tmp_path: Path, artefacts: Path
+) -> None:
+    environment = _home(tmp_path, infill, blocks)
+    try:
+        with terminal(tmp_path, environment) as screen:
+            screen.type("emacs -nw work/numbers.py; echo it has ENDED | tr a-z A-Z")
+            screen.press("Enter")
+            screen.see("[eglot:work]")
+            screen.press("M->")
+            screen.type("def multiply(first, second):\n    return ")
+            screen.press("M-Tab")
+            seen = screen.wait(TAKEN.search, "the suggestion is in the text")
+            (artefacts / "emacs-terminal.txt").write_text(seen)
+            screen.press("C-x", "C-s", "C-x", "C-c")
+            screen.see("IT HAS ENDED")
+    finally:
+        subprocess.run([*infill, "engine", "stop"], env=environment, capture_output=True)
+    found = TAKEN.search(seen)
+    assert found
+    assert (tmp_path / "work" / "numbers.py").read_text().startswith(f"{TEXT}def multiply(first, second):\n    return {found[1].rstrip()}")
