@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -15,11 +14,9 @@ from typing import Any
 
 import pytest
 from pytest_lsp import LanguageClient, make_test_lsp_client
-from real_editor import Editor, NewEditor
+from real_editor import SERVER, Editor, NewEditor
 
 from infill.engine import transport
-
-SERVER = (sys.executable, "-m", "infill", "lsp")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import psutil
 from lsprotocol import types
 from pytest_lsp import LanguageClient
 
+SERVER = (sys.executable, "-m", "infill", "lsp")
 PATIENCE = 30.0
 """Seconds after which something that should have come will not come, on a busy machine."""
 GHOST = types.TextDocumentClientCapabilities(inline_completion=types.InlineCompletionClientCapabilities())

@@ -7,9 +7,8 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import SERVER
 from pygls.exceptions import JsonRpcException
-from real_editor import ADD, Editor, NewEditor
+from real_editor import ADD, SERVER, Editor, NewEditor
 
 ALONE = ("unshare", "--user", "--map-root-user", "--mount", "--", "sh", "-ec")
 READ_ONLY = 'mount -t tmpfs -o ro tmpfs "$INFILL_HOME"; exec "$@"'
