@@ -1,0 +1,51 @@
+/** As much of the editor as the unit tests need, in its place. */
+
+export enum LogLevel { Off, Trace }
+export enum ProgressLocation { Notification = 15 }
+
+export class EventEmitter<T> {
+  private readonly listeners = new Set<(value: T) => void>();
+  readonly event = (listener: (value: T) => void): { dispose: () => void } => {
+    this.listeners.add(listener);
+    return { dispose: () => this.listeners.delete(listener) };
+  };
+
+  fire(value: T): void {
+    for (const listener of this.listeners) listener(value);
+  }
+
+  dispose(): void {
+    this.listeners.clear();
+  }
+}
+
+/** What is set, and the way to change it. */
+export const settings: Record<string, unknown> = {};
+const changed = new EventEmitter<{ affectsConfiguration: (section: string) => boolean }>();
+export function set(name: string, value: unknown): void {
+  settings[name] = value;
+  changed.fire({ affectsConfiguration: (section) => name.startsWith(section) });
+}
+
+export const workspace = {
+  getConfiguration: (section: string) => ({ get: (name: string, otherwise: unknown): unknown => settings[`${section}.${name}`] ?? otherwise }),
+  onDidChangeConfiguration: changed.event,
+};
+
+/** One notification with progress, as a test sees it. */
+export interface Notification {
+  title: string;
+  told: { message?: string; increment?: number }[];
+  cancel: () => void;
+  closed: boolean;
+}
+export const notifications: Notification[] = [];
+
+export const window = {
+  async withProgress(options: { title: string }, work: (progress: { report: (step: object) => void }, token: { onCancellationRequested: (act: () => void) => void }) => Promise<void>): Promise<void> {
+    const one: Notification = { title: options.title, told: [], cancel: () => undefined, closed: false };
+    notifications.push(one);
+    await work({ report: (step) => one.told.push(step) }, { onCancellationRequested: (act) => { one.cancel = act; } });
+    one.closed = true;
+  },
+};
