@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -169,4 +170,5 @@ def neovim(program: Path, home: Path, server: list[str], *files: Path, init: str
     finally:
         editor.close()
         environment = os.environ | {"INFILL_HOME": str(home / "infill")}
-        subprocess.run([server[0], "engine", "stop"], env=environment, capture_output=True, check=False)
+        if shutil.which(server[0]):
+            subprocess.run([server[0], "engine", "stop"], env=environment, capture_output=True, check=False)

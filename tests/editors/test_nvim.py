@@ -194,6 +194,32 @@ def test_wrong_options_are_told_once_and_their_defaults_used(nvim: Path, infill:
         assert editor.type_and_see(f"Go{START}")
 
 
+def test_without_a_server_installed_typing_goes_on_and_one_sentence_names_the_next_step(nvim: Path, tmp_path: Path) -> None:
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text("x = 1\n")
+    with neovim(nvim, tmp_path / "nvim", ["no-such-infill", "lsp"], tmp_path / "one.py") as editor:
+        editor.keys("Goy = 2<Esc>")
+        editor.keys(f":edit {tmp_path / 'two.py'}<CR>:edit {tmp_path / 'one.py'}<CR>")
+        assert editor.saved() == "x = 1\ny = 2\n"
+        told = [line for line in editor.messages().splitlines() if "infill" in line and "written" not in line and ".py" not in line]
+        assert told == ["infill: no-such-infill was not found. :checkhealth infill says how to install it."]
+        editor.keys(":checkhealth infill<CR>")
+        editor.wait(lambda: "was not found" in editor.text, "the report is shown")
+        assert f"uv tool install {Path(__file__).parents[2]}" in editor.text
+
+
+def test_two_windows_share_one_engine(editor: Neovim, nvim: Path, infill: list[str], tmp_path: Path) -> None:
+    editor.type_and_see(f"Go{START}")
+    other = tmp_path / "work" / "others.py"
+    other.write_text(PATTERN)
+    home = {"INFILL_HOME": str(editor.home / "infill"), "HF_HUB_OFFLINE": "1"}
+    with neovim(nvim, tmp_path / "second", [*infill, "lsp"], other, extra=home) as second:
+        second.ready()
+        second.type_and_see(f"Go{START}")
+        status = json.loads(_engine(infill, editor.home, "status"))
+        assert len(status["clients"]) == 2
+
+
 def test_the_help_is_what_the_schema_says(nvim: Path, tmp_path: Path) -> None:
     client = Path(__file__).parents[2] / "clients" / "nvim"
     made = tmp_path / "infill.txt"

@@ -4,6 +4,12 @@ return {
   cmd = function(dispatchers)
     return vim.lsp.rpc.start(require('infill.config').get().cmd, dispatchers)
   end,
+  -- only asked whether to start at all: the markers below say where the workspace is
+  root_dir = function(_, start)
+    if require('infill.server').is_installed() then
+      start()
+    end
+  end,
   root_markers = { '.git', 'pyproject.toml', 'package.json', 'go.mod', 'Cargo.toml' },
   -- Any file may be completed: the server itself refuses what is switched off, excluded or secret.
   filetypes = require('infill.config').get().filetypes,

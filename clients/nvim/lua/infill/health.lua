@@ -36,13 +36,21 @@ local function report_doctor(program)
   end
 end
 
+--- The repository that this plugin is a folder of: the server comes from there.
+---@return string
+local function clone()
+  local here = debug.getinfo(1, 'S').source:sub(2)
+  local root = vim.fs.root(here, 'pyproject.toml')
+  return root or '/path/to/infill'
+end
+
 function M.check()
   vim.health.start('infill')
   check_options()
   local program = require('infill.config').get().cmd[1]
   if vim.fn.executable(program) == 0 then
     vim.health.error(('The program %q was not found.'):format(program), {
-      'Install it: `uv tool install infill` or `pipx install infill`.',
+      ('Install it: `uv tool install %s` or `pipx install %s`.'):format(clone(), clone()),
       'Or name it: vim.g.infill = { cmd = { "/path/to/infill", "lsp" } }',
     })
     return

@@ -1,6 +1,22 @@
 --- Asking the server: one function, so that a missing server and a server's "no" read the same everywhere.
 local M = {}
 
+local told = false
+
+--- Whether the program is there to be started. Tells once, and not in every buffer, where it isn't.
+---@return boolean
+function M.is_installed()
+  local program = require('infill.config').get().cmd[1]
+  if vim.fn.executable(program) == 1 then
+    return true
+  end
+  if not told then
+    told = true
+    require('infill.message').warn(('%s was not found. :checkhealth infill says how to install it.'):format(program))
+  end
+  return false
+end
+
 --- The client that serves this buffer, or any.
 ---@return vim.lsp.Client?
 function M.client()
