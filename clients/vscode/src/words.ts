@@ -1,5 +1,6 @@
-/** Facts in the words that people read. Pure: knows nothing of the editor. */
+/** Facts in the words that people read. Of the editor it knows the language alone. */
 
+import { l10n } from 'vscode';
 import type { Edit, Generated, Model, Status } from './protocol';
 
 export function bytes(count: number): string {
@@ -14,10 +15,23 @@ export function label(model: Model): string {
   return `${FIT_ICON[model.fit]} ${model.title}${model.active ? '  $(check)' : ''}`;
 }
 
+function stateOf(model: Model): string {
+  const states: Record<string, string> = {
+    installed: l10n.t('installed'),
+    available: l10n.t('available'),
+    downloading: l10n.t('downloading'),
+    loading: l10n.t('loading'),
+    loaded: l10n.t('loaded'),
+    broken: l10n.t('broken'),
+  };
+  const state = states[model.state] ?? model.state;
+  if (model.fit === 'too big') return l10n.t('too big');
+  return model.fit === 'tight' ? l10n.t('tight, {0}', state) : state;
+}
+
 export function summary(model: Model): string {
-  const speed = model.tokensPerSecond > 0 ? `about ${Math.round(model.tokensPerSecond)} tokens/s` : '';
-  const state = model.fit === 'too big' ? 'too big' : model.fit === 'tight' ? `tight, ${model.state}` : model.state;
-  return [bytes(model.size), speed, state, model.licence].filter((part) => part !== '').join(' · ');
+  const speed = model.tokensPerSecond > 0 ? l10n.t('about {0} tokens/s', Math.round(model.tokensPerSecond)) : '';
+  return [bytes(model.size), speed, stateOf(model), model.licence].filter((part) => part !== '').join(' · ');
 }
 
 const STATUS_ICON = {
@@ -31,7 +45,7 @@ const STATUS_ICON = {
 
 /** A model's id without its provider, for narrow places. */
 export function shortName(model: string): string {
-  return model.replace(/^local:/, '').replace(/^bundled$/, 'built in');
+  return model.replace(/^local:/, '').replace(/^bundled$/, l10n.t('built in'));
 }
 
 export function statusText(status: Status | undefined): string {

@@ -19,6 +19,9 @@ export class EventEmitter<T> {
   }
 }
 
+/** English, as where nobody has translated anything. */
+export const l10n = { t: (text: string, ...values: unknown[]): string => text.replace(/\{(\d)\}/g, (_match, i: string) => String(values[Number(i)])) };
+
 /** What is set, and the way to change it. */
 export const settings: Record<string, unknown> = {};
 const changed = new EventEmitter<{ affectsConfiguration: (section: string) => boolean }>();
