@@ -27,8 +27,8 @@ NAMED = {("local", BUNDLED): BUNDLED, ("local", PARROT): PARROT, ("llamacpp:far"
 LINES = ("value = ", "return self.", "if not value.", "items.append(", "print(value, ")
 """What is typed, key by key."""
 CANCELLED = -32800
-AGREEING = 0.9
-"""The built-in model is asked again afterwards, in one go: where two tokens are equally likely, rounding decides."""
+AGREEING = 0.8
+"""The built-in model is asked again afterwards, in one go: what was typed along goes on as it began, and of equally likely tokens rounding chooses."""
 
 
 class Said(NamedTuple):
@@ -182,5 +182,5 @@ def _judge(said: list[Said], again: list[str]) -> None:
     assert [one for one in said if one.model == FAR and one.text != far_server.says(one.line)] == []
     bundled = [one.text for one in said if one.model == BUNDLED]
     assert [text for text in bundled if WORD in text or text.startswith("gx")] == []
-    same = sum(second.startswith(first) for first, second in zip(bundled, again, strict=False))
+    same = sum(second.startswith(first) or first.startswith(second) for first, second in zip(bundled, again, strict=False))
     assert same >= AGREEING * len(again)

@@ -269,13 +269,12 @@ class Server:
     async def _have(self, model: str, client: Client) -> None:
         try:
             await self._residents.ensure(model, client.key)
-        except ProviderUnavailable:
-            self._worker.stop_all(model)  # it was unloaded before it was here
         except InfillError as exc:
             for job in self._worker.jobs(model):
                 if job.runtime is None:
                     self._worker.stop(job, failed(job.ask.id, exc))
-            for other in self._clients.values():
+            # that it was unloaded before it was here is nobody's trouble
+            for other in () if isinstance(exc, ProviderUnavailable) else self._clients.values():
                 if model in other.asked:
                     other.send(Changed(state="problem", model=model, message=str(exc)))
         finally:

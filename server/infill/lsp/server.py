@@ -222,7 +222,7 @@ class Server(LanguageServer):
     def _configured(self, settings: Settings) -> None:
         self.status.forgive()
         self.completer.settings = settings
-        self.completer.provider = self.provision.configure(settings, self._folder())
+        self.completer.provider, self.completer.model = self.provision.configure(settings, self._folder()), self.provision.model()
         self.rules.configure(settings)
         self.sync.rules_changed()
         self.popup.configured(settings)
@@ -240,7 +240,7 @@ class Server(LanguageServer):
         """Another model was chosen."""
         self.provision.chosen()
         self.status.forgive()
-        self.completer.provider = self.provision.current()
+        self.completer.provider, self.completer.model = self.provision.current(), self.provision.model()
         self._say_who_answers()
 
     def _answered(self, outcome: Outcome, language: str) -> None:
