@@ -81,6 +81,9 @@ export class VSCode {
     this.port = await freePort();
     const log = fs.openSync(path.join(this.home, 'code-server.log'), 'w');
     this.process = spawn(process.execPath, [ENTRY, ...base, '--bind-addr', `127.0.0.1:${this.port}`, '--auth', 'none', '--disable-telemetry', '--disable-update-check', '--disable-workspace-trust', this.workspace], { env, stdio: ['ignore', log, log], detached: true });
+    // whoever stops the tests must not leave an editor behind
+    process.once('exit', () => this.#stop());
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
     await until(() => reachable(`http://127.0.0.1:${this.port}/healthz`), 'code-server is up', 60);
     this.browser = await chromium.launch({
       executablePath: '/usr/bin/chromium', headless: true,
@@ -207,15 +210,31 @@ export class VSCode {
     await page.keyboard.press('F1');
     await page.waitForSelector('.quick-input-widget input:focus');
     await page.keyboard.type(title, { delay: 5 });
-    const row = page.locator('.quick-input-list .monaco-list-row').filter({ has: page.getByText(title, { exact: true }) }).first();
-    await row.click();
+    await this.#choose(page.locator('.quick-input-list .monaco-list-row').filter({ has: page.getByText(title, { exact: true }) }).first(), page);
+  }
+
+  /** Go to a row of an open quick pick and choose it, by keyboard: a tooltip may lie over what the mouse would press. */
+  async #choose(row, page) {
+    await page.mouse.move(24, 480); // where nothing has a tooltip
+    await row.waitFor();
+    let since;
+    const focused = async () => {
+      if (!(await row.getAttribute('class')).includes('focused')) {
+        since = undefined;
+        await page.keyboard.press('ArrowDown');
+        return false;
+      }
+      since ??= Date.now();
+      return Date.now() - since > 100; // the list may still be filling
+    };
+    await until(focused, 'the row has the focus');
+    await page.keyboard.press('Enter');
     await row.waitFor({ state: 'hidden' });
   }
 
   /** Choose the entry of an open quick pick that contains the text. */
   async pick(text, page = this.page) {
-    const row = page.locator(`.quick-input-list .monaco-list-row:has-text("${text}")`).first();
-    await row.click();
+    await this.#choose(page.locator(`.quick-input-list .monaco-list-row:has-text("${text}")`).first(), page);
   }
 
   /** Save the file, which must have been changed; its text on the disk. */
@@ -250,9 +269,13 @@ export class VSCode {
     return page.screenshot({ path: path.join(this.home, `${name}.png`) });
   }
 
+  #stop() {
+    try { process.kill(-this.process.pid, 'SIGTERM'); } catch { /* already gone */ }
+  }
+
   async close() {
     await this.browser?.close();
-    try { process.kill(-this.process.pid, 'SIGTERM'); } catch { /* already gone */ }
+    this.#stop();
     // the engine outlives its editors by design, for a while
     const env = { ...process.env, INFILL_HOME: path.join(this.home, 'infill') };
     if (process.env.INFILL_SERVER) try { execFileSync(process.env.INFILL_SERVER, ['engine', 'stop'], { env, stdio: 'ignore' }); } catch { /* none ran */ }

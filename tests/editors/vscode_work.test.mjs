@@ -65,7 +65,6 @@ async function chooseFromStatusBar(title, picture) {
   await (await code.status('')).click();
   await code.pick('Choose model');
   await code.asked('Model for completions');
-  await code.page.mouse.move(600, 500); // no tooltip in the pictures
   if (picture) await code.screenshot(picture);
   await code.type(title); // the list is long and shows only what is in view
   await code.pick(title);
