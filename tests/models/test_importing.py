@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import time
 from pathlib import Path
 
 import pytest
-from small_gguf import MODEL, small_gguf
+from small_gguf import MODEL, put, small_gguf
 
 from infill.errors import UnknownModel
 from infill.models import download, importing, listing, store
@@ -107,15 +105,6 @@ def test_a_name_that_no_program_knows_says_what_was_found(user: Path) -> None:
     with pytest.raises(UnknownModel) as failure:
         importing.by_name("ollama:other")
     assert "ollama:qwen2.5-coder:1.5b-base" in failure.value.hint
-
-
-def put(file: Path, content: bytes = MODEL, *, seconds_ago: float = 60) -> Path:
-    """A file that somebody finished writing so long ago."""
-    file.parent.mkdir(exist_ok=True)
-    file.write_bytes(content)
-    then = time.time() - seconds_ago
-    os.utime(file, (then, then))
-    return file
 
 
 def test_a_watched_folder_is_followed(home: Path, tmp_path: Path) -> None:

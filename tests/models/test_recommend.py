@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from small_gguf import MODEL, small_gguf, write_catalogue
+from small_gguf import MODEL, put, small_gguf, write_catalogue
 from test_fit import machine
 
 from infill import state
@@ -111,8 +111,7 @@ def test_the_list_has_what_is_here_what_could_be_had_and_what_others_have(home: 
     folder = tmp_path / "user" / ".lmstudio" / "models" / "a" / "b"
     folder.mkdir(parents=True)
     (folder / "theirs.gguf").write_bytes(MODEL)
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "watched.gguf").write_bytes(small_gguf(chat=True))
+    put(tmp_path / "mine" / "watched.gguf", small_gguf(chat=True))
     found = listing.listing(Settings(models=Models(folders=[str(tmp_path / "mine")])), machine=machine(16, 10))
     by_id = {choice.id: choice for choice in found.choices}
     assert (by_id["local:watched"].state, by_id["local:watched"].roles) == ("installed", ("complete", "generate"))
