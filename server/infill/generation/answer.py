@@ -116,14 +116,16 @@ def without_circles(code: str) -> str:
 def placed(raw: str, place: Place, before: str, after: str, cut_short: bool, from_fim: bool) -> str:
     """All steps in order: the text that goes between `before` and `after`, which are the document without what is replaced."""
     # filled in, the code goes on behind the indentation that the prompt ended with; told in a conversation, it has an indentation of its own
-    code = place.indent + raw if from_fim else code_of(raw)
+    within = bool(before) and not before.endswith("\n") and not place.own_line
+    # a model whose tokens begin with a space puts one more behind that indentation
+    code = place.indent + (raw if within else raw.lstrip(" \t")) if from_fim else code_of(raw)
     if cut_short:
         code = to_whole_statement(code)
     code = without_following(without_signature(without_circles(code), before), after)
     if not code.strip():
         return ""
     text = code.strip("\n").rstrip() if from_fim else reindented(code.strip("\n").rstrip(), place.indent)
-    if before and not before.endswith("\n") and not place.own_line:
+    if within:
         return text[len(place.indent) :]
     return ("\n" if place.own_line else "") + text + _closing(place, before, after)
 
