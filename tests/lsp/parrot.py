@@ -18,11 +18,11 @@ GAIN = 20.0
 """How far the next letter's logit is above all others, at the least."""
 
 
-def write(file: Path, word: str) -> None:
-    """Write a model that says `word`, whose letters must differ, and ends the line."""
+def write(file: Path, word: str, *, tensors_a_file: int = 0) -> None:
+    """Write a model that says `word`, whose letters must differ, and ends the line; split over several files where a number is given."""
     inner = Inner(paths.bundled_model())
     said = [*(inner.tokens.index(letter) for letter in word), inner.tokens.index("Ċ")]
-    writer = gguf.GGUFWriter(str(file), "qwen2")
+    writer = gguf.GGUFWriter(str(file), "qwen2", split_max_tensors=tensors_a_file)
     writer.add_name(f"says {word}")
     writer.add_context_length(inner.field("qwen2.context_length"))
     writer.add_embedding_length(WIDTH)

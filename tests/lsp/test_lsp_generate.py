@@ -250,6 +250,15 @@ async def test_code_actions_are_offered_where_they_make_sense(new_editor: NewEdi
     assert await _actions(editor, 0, 3) == []
 
 
+async def test_a_blank_line_inside_something_that_has_begun_can_be_completed(new_editor: NewEditor) -> None:
+    editor = await new_editor(text_document=RESOLVE)
+    editor.open("def total(items):\n    result = 0\n    \n    return result\n")
+    (action,) = await _actions(editor, 2, 4)
+    assert (action.title, action.kind) == ("Complete this block", "refactor.rewrite.infill")
+    resolved = await asyncio.wait_for(editor.client.code_action_resolve_async(action), PATIENCE)
+    assert resolved.edit is not None
+
+
 async def test_what_the_model_cannot_do_is_offered_disabled_with_the_reason(new_editor: NewEditor) -> None:
     editor = await new_editor(text_document=RESOLVE)
     editor.open(TEXT)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import parrot
 import psutil
 import pytest
 from lsprotocol import types
@@ -284,6 +286,23 @@ async def test_what_is_put_into_a_watched_folder_is_offered_once_it_is_whole_and
     file.unlink()
     await until(lambda: len(told) > 1)
     assert (told[1].added, told[1].removed) == ([], ["local:mine"])
+
+
+async def test_a_model_in_several_files_is_one_model_and_answers(new_editor: NewEditor, home: Path) -> None:
+    folder = home / "models"
+    folder.mkdir()
+    parrot.write(folder / "split.gguf", "wychk", tensors_a_file=6)
+    parts = sorted(folder.iterdir())
+    assert [part.name for part in parts] == [f"split-0000{number}-of-00003.gguf" for number in (1, 2, 3)]
+    for part in parts:
+        os.utime(part, (1_700_000_000, 1_700_000_000))  # they have been here for a while
+    editor = await new_editor(options={"models": {"folders": [str(folder)]}, "completion": {"multiline": False}})
+    offered = [model for model in (await editor.command("infill.models"))["models"] if model["id"].startswith("local:split")]
+    assert [model["size"] for model in offered] == [sum(part.stat().st_size for part in parts)]
+    await editor.command("infill.switchModel", {"model": offered[0]["id"]})
+    editor.open(ADD)
+    (ghost, *_) = await editor.ghosts(4, 11, invoked=True)
+    assert ghost.insert_text == "wychk"
 
 
 async def test_the_first_run_asks_one_calm_question_once(new_editor: NewEditor, monkeypatch: pytest.MonkeyPatch) -> None:
