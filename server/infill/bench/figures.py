@@ -199,7 +199,7 @@ async def cancel_to_idle(measured: Weights, rounds: int) -> Row:
         finally:
             await watcher.aclose()
     both = [value for value in (*evaluating, *generating) if value is not None]
-    seen = ", ".join(f"{name} {metrics.spread(value for value in values if value is not None)}" for name, values in _named(evaluating, generating))
+    seen = ", ".join(_seen(name, [value for value in values if value is not None]) for name, values in _named(evaluating, generating))
     return Row(
         what=f"cancel to idle, {measured.name}, 95th percentile",
         measured=round(metrics.percentile(both, 0.95), 1),
@@ -207,6 +207,10 @@ async def cancel_to_idle(measured: Weights, rounds: int) -> Row:
         target=round(max(50.0, one_token), 1),
         note=f"{seen}; one token takes {one_token:.0f} ms",
     )
+
+
+def _seen(when: str, values: list[float]) -> str:
+    return f"{when} {len(values)} times, median {metrics.percentile(values, 0.5):.1f} ms" if values else f"never {when}"
 
 
 def _named(evaluating: list[float | None], generating: list[float | None]) -> list[tuple[str, list[float | None]]]:
