@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def _library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as exc:
-        raise InfillError(f"Making model files needs the Python package {name}.", "`pip install 'infill[bench]'` brings it.") from exc
+        raise InfillError(f"Making model files needs the Python package {name}.", f"`{sys.executable} -m pip install {name}` brings it.") from exc
 
 
 class Inner:
