@@ -27,7 +27,7 @@ MOST_WAITING = 2_000
 BUSY_SECONDS = 2.0
 """How long one process waits for another one's write."""
 
-Kind = Literal["answered", "shown", "partly", "accepted"]
+Kind = Literal["answered", "generated", "shown", "partly", "accepted"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +45,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Of an answer: from the request to it."""
     characters: int = 0
     tokens: int = 0
+    """What the model wrote, the rest of an answer that was shown long ago included; with the time it took."""
     generate_ms: float = 0.0
 
 
 class ModelSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How one model does here."""
+    """How one model of one provider does here."""
 
+    provider: str
     model: str
     shown: int = 0
     accepted: int = 0
@@ -111,7 +113,7 @@ class Statistics:
         with self._lock, self._database() as database:
             if database is not None:
                 counts = _rows(database, "SELECT kind, count(*), sum(characters) FROM events GROUP BY kind")
-                answers = _rows(database, "SELECT model, ms FROM events WHERE kind = 'answered' AND model != '' ORDER BY ms")
+                answers = _rows(database, "SELECT provider, model, ms FROM events WHERE kind = 'answered' AND model != '' ORDER BY ms")
                 models = _rows(database, _BY_MODEL)
                 return _summed(counts, answers, models)
         return Summary()
@@ -156,8 +158,9 @@ class Statistics:
 
 _TABLE = """CREATE TABLE IF NOT EXISTS events (
     at REAL, kind TEXT, provider TEXT, model TEXT, language TEXT, source TEXT, ms REAL, characters INTEGER, tokens INTEGER, generate_ms REAL)"""
-_BY_MODEL = """SELECT model, sum(kind = 'shown'), sum(kind = 'accepted'), sum(CASE WHEN kind IN ('accepted', 'partly') THEN characters ELSE 0 END),
-    sum(tokens), sum(generate_ms) FROM events WHERE model != '' GROUP BY model ORDER BY 2 DESC"""
+_BY_MODEL = """SELECT provider, model, sum(kind = 'shown'), sum(kind = 'accepted'),
+    sum(CASE WHEN kind IN ('accepted', 'partly') THEN characters ELSE 0 END),
+    sum(tokens), sum(generate_ms) FROM events WHERE model != '' GROUP BY provider, model ORDER BY 3 DESC"""
 
 
 def _rows(database: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:
@@ -168,12 +171,21 @@ def _summed(counts: Sequence[tuple[Any, ...]], answers: Sequence[tuple[Any, ...]
     number = {kind: count for kind, count, _ in counts}
     characters = sum(total or 0 for kind, _, total in counts if kind in {"accepted", "partly"})
     by_model = []
-    for model, shown, accepted, taken, tokens, milliseconds in models:
-        times = [ms for name, ms in answers if name == model]
-        speed = tokens / milliseconds * 1000 if milliseconds else 0.0
-        p50, p95 = percentile(times, 0.50), percentile(times, 0.95)
-        by_model.append(ModelSummary(model=model, shown=shown, accepted=accepted, characters=taken, p50=p50, p95=p95, tokens_per_second=speed))
-    every = [ms for _, ms in answers]
+    for provider, model, shown, accepted, taken, tokens, milliseconds in models:
+        times = [ms for *names, ms in answers if names == [provider, model]]
+        by_model.append(
+            ModelSummary(
+                provider=provider,
+                model=model,
+                shown=shown,
+                accepted=accepted,
+                characters=taken,
+                p50=percentile(times, 0.50),
+                p95=percentile(times, 0.95),
+                tokens_per_second=tokens / milliseconds * 1000 if milliseconds else 0.0,
+            )
+        )
+    every = [ms for *_, ms in answers]
     return Summary(
         shown=number.get("shown", 0),
         accepted=number.get("accepted", 0),

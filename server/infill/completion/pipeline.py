@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from infill.ask import Timings
+from infill.ask import Report, Timings
 from infill.completion import postprocess, prompt, trigger
 from infill.completion.answer import Answer
 from infill.completion.cache import Cache, Hit, follows
@@ -53,6 +53,8 @@ class Completer:
         """Who answered last, as the reports say."""
         self._chosen = ""
         self._last = Trace()
+        self.on_report: Callable[[Report], None] = lambda report: None
+        """Told what each answer cost, once it has ended: that may be long after its first line was shown."""
 
     # ---- the story
 
@@ -299,6 +301,8 @@ class Completer:
 
     def _ended(self, answer: Answer) -> None:
         """An answer will grow no more: what is of no use is thrown away, and everything when another model begins to answer."""
+        if answer.report:
+            self.on_report(answer.report)
         if answer.chosen != self._chosen:
             return
         if answer.error or (answer.complete and not answer.says_nothing() and not answer.rest("")):

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from infill.ask import Report
 from infill.completion.pipeline import Completer
 from infill.completion.types import Outcome
 from infill.lsp.answers import Answers, Given
@@ -31,6 +32,7 @@ class Acceptance:
         self._completer = completer
         self._statistics = statistics
         self._background = background
+        completer.on_report = self.generated
 
     async def on_did_show(self, params: Any) -> None:
         if given := self._of_item(params):
@@ -53,19 +55,19 @@ class Acceptance:
 
     def answered(self, outcome: Outcome, language: str) -> None:
         """A request got suggestions."""
-        timings = outcome.timings
-        self._statistics.add(
-            Event(
-                kind="answered",
-                provider=outcome.provider,
-                model=outcome.model,
-                language=language,
-                source=outcome.source,
-                ms=timings.total_ms,
-                tokens=timings.tokens_generated if outcome.source == "model" else 0,
-                generate_ms=timings.generate_ms if outcome.source == "model" else 0.0,
-            )
-        )
+        ms = outcome.timings.total_ms
+        self._later(Event(kind="answered", provider=outcome.provider, model=outcome.model, language=language, source=outcome.source, ms=ms))
+
+    def generated(self, report: Report) -> None:
+        """An answer has ended: only now it is known how fast it came, whether anybody saw it or not."""
+        timings = report.timings
+        # of a remote model it is known only when its text began and when it was whole
+        spent = timings.generate_ms or timings.total_ms - timings.first_token_ms
+        if timings.tokens_generated and spent > 0:
+            self._later(Event(kind="generated", provider=report.provider, model=report.model, tokens=timings.tokens_generated, generate_ms=spent))
+
+    def _later(self, event: Event) -> None:
+        self._statistics.add(event)
         if self._statistics.waiting >= WRITE_AFTER:
             self._write()
 

@@ -12,9 +12,11 @@ import pytest
 from scripted_editor import GHOST, Editor, NewEditor
 
 from infill import paths
+from infill.ask import Report, Timings
 from infill.engine.protocol import Changed
 from infill.errors import EngineCrashed, InfillError, ModelMissing, ProviderRefused, ProviderUnavailable
 from infill.lsp import status
+from infill.providers.fake import Step
 from infill.stats import MOST_WAITING, Event, Statistics, percentile
 
 PROGRESS = GHOST | {"window": {"workDoneProgress": True}}
@@ -172,6 +174,31 @@ async def test_what_is_shown_and_accepted_is_counted(editor: Editor) -> None:
     assert stats["byModel"][0]["model"] == "fake"
     assert stats["latency"]["p50"] > 0
     assert (await editor.command("infill.stats", {"reset": True}))["shown"] == 0
+
+
+async def test_how_fast_a_model_writes_is_known_although_its_first_line_was_shown_before_its_end(new_editor: NewEditor) -> None:
+    rest = asyncio.Event()
+    script: list[Step] = ["if True:\n", rest, "    go()\n"]
+    editor = new_editor(script)
+    await editor.start()
+    model = editor.server.provision.model()
+    script.append(Report(provider="fake", model=model, timings=Timings(tokens_generated=30, generate_ms=500.0)))
+    editor.open("x = 1\n")
+    assert await editor.ghosts(1, 0)
+    rest.set()
+    await editor.until(lambda: editor.server.statistics.waiting == 2)
+    (row,) = (await editor.command("infill.stats"))["byModel"]
+    assert (row["provider"], row["model"], row["tokensPerSecond"]) == ("fake", model, 60.0)
+
+
+async def test_a_model_of_two_providers_is_counted_for_each(tmp_path: Path) -> None:
+    statistics = Statistics(tmp_path / "statistics.sqlite3")
+    for provider, ms in (("local", 40.0), ("local", 60.0), ("ollama:home", 90.0)):
+        statistics.add(Event(kind="answered", provider=provider, model="coder", ms=ms))
+        statistics.add(Event(kind="shown", provider=provider, model="coder"))
+    statistics.add(Event(kind="generated", provider="ollama:home", model="coder", tokens=20, generate_ms=400.0))
+    rows = [(row.provider, row.shown, row.p95, row.tokens_per_second) for row in statistics.summary().by_model]
+    assert rows == [("local", 2, 60.0, 0.0), ("ollama:home", 1, 90.0, 50.0)]
 
 
 async def test_a_suggestion_nobody_knows_is_accepted_without_ado(editor: Editor) -> None:
