@@ -81,6 +81,9 @@ export class Server implements vscode.Disposable {
   private readonly generated = new vscode.EventEmitter<Generation>();
   readonly onStatus = this.statusChanged.event;
   readonly onGeneration = this.generated.event;
+  private readonly modelsChanged = new vscode.EventEmitter<undefined>();
+  /** Models came or went in a folder that is watched. */
+  readonly onModelsChanged = this.modelsChanged.event;
   status: Status | undefined;
 
   private readonly trace: vscode.LogOutputChannel;
@@ -103,6 +106,7 @@ export class Server implements vscode.Disposable {
     const client = new LanguageClient('infill', 'infill', { command, args: [...args, 'lsp', ...trusted], options: { env } }, options(this.log, this.trace, { bars: this.bars, shown: (item) => { this.tellShown(item); } }));
     client.onNotification('infill/status', (status: Status) => { this.update(status); });
     client.onNotification('infill/generation', (generation: Generation) => { this.generated.fire(generation); });
+    client.onNotification('infill/modelsChanged', () => { this.modelsChanged.fire(undefined); });
     client.onDidChangeState(({ newState }) => {
       if (newState !== State.Stopped) return;
       this.bars.closeAll();
@@ -160,5 +164,6 @@ export class Server implements vscode.Disposable {
     this.trace.dispose();
     this.statusChanged.dispose();
     this.generated.dispose();
+    this.modelsChanged.dispose();
   }
 }

@@ -47,16 +47,17 @@ type Node = { kind: 'group'; name: string; models: Model[] } | { kind: 'model'; 
 export class ModelTree implements vscode.TreeDataProvider<Node> {
   private readonly changed = new vscode.EventEmitter<undefined>();
   readonly onDidChangeTreeData = this.changed.event;
-  private readonly watching: vscode.Disposable;
+  private readonly watching: vscode.Disposable[];
 
   constructor(private readonly server: Server) {
     // another model, or none any more
     let known = '';
-    this.watching = server.onStatus((status) => {
+    const status = server.onStatus((status) => {
       const now = `${String(server.running)} ${status?.model ?? ''}`;
       if (now !== known) this.refresh();
       known = now;
     });
+    this.watching = [status, server.onModelsChanged(() => { this.refresh(); })];
   }
 
   refresh(): void {
@@ -123,7 +124,7 @@ export class ModelTree implements vscode.TreeDataProvider<Node> {
       on('infill.model.tune', (model) => this.server.ask('infill.tune', { model: model.id })),
       vscode.commands.registerCommand('infill.models.refresh', () => { this.refresh(); }),
       vscode.window.registerTreeDataProvider('infill.models', this),
-      this.watching,
+      ...this.watching,
       new vscode.Disposable(() => { this.changed.dispose(); }),
     ];
   }
