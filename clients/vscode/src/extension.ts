@@ -7,7 +7,7 @@ import { generate, registerPreview } from './generate';
 import { installServer } from './install';
 import { environment, storeKey } from './keys';
 import { chooseDownload, chooseModel, ModelTree } from './models';
-import { explain, showReport } from './report';
+import { explain, Report } from './report';
 import { showMenu, StatusBar } from './status';
 
 let running: Server | undefined;
@@ -51,7 +51,7 @@ async function toggleLanguage(): Promise<void> {
   await settings.update('languages', { ...languages, [language]: languages[language] === false }, vscode.ConfigurationTarget.Global);
 }
 
-function commands(context: vscode.ExtensionContext, server: Server, log: vscode.LogOutputChannel): vscode.Disposable[] {
+function commands(context: vscode.ExtensionContext, server: Server, report: Report, log: vscode.LogOutputChannel): vscode.Disposable[] {
   const table: Record<string, () => unknown> = {
     'infill.trigger': () => vscode.commands.executeCommand('editor.action.inlineSuggest.trigger'),
     'infill.menu': () => showMenu(server),
@@ -61,7 +61,9 @@ function commands(context: vscode.ExtensionContext, server: Server, log: vscode.
     'infill.generateHere': () => generate(server, false),
     'infill.rewriteSelection': () => generate(server, true),
     'infill.explainLast': () => explain(server),
-    'infill.showReport': () => showReport(server),
+    'infill.showReport': () => report.show(),
+    'infill.compareModels': () => report.compare(),
+    'infill.openBench': () => report.openBench(),
     'infill.toggleHere': toggleLanguage,
     'infill.toggleAll': toggleEverywhere,
     'infill.load': () => server.ask('infill.loadModel', {}),
@@ -82,13 +84,15 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const server = new Server(log);
   running = server;
   const tree = new ModelTree(server);
+  const report = new Report(server);
   context.subscriptions.push(
     log,
     server,
     new StatusBar(server),
     registerPreview(),
     ...tree.register(),
-    ...commands(context, server, log),
+    report,
+    ...commands(context, server, report, log),
     vscode.workspace.onDidGrantWorkspaceTrust(() => restart(context, server, log)),
     vscode.workspace.onDidChangeConfiguration(async (change) => {
       if (change.affectsConfiguration('infill.enabled')) await (enabled() ? start(context, server, log) : server.stop());
