@@ -192,6 +192,14 @@ async def test_a_promised_key_that_is_not_there_is_said_with_its_setting(monkeyp
         await keys.find("openai:lab", Endpoint(kind="openai", key_variable="LAB_KEY"))
 
 
+async def test_a_key_that_the_editor_hands_over_is_used_for_its_own_provider_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFILL_KEY_MY_LAB", KEY)
+    found = await keys.find("openai:my-lab", Endpoint(kind="openai"))
+    assert found is not None
+    assert found.reveal() == KEY
+    assert await keys.find("openai:lab", Endpoint(kind="openai")) is None
+
+
 def test_a_key_does_not_show_itself() -> None:
     secret = Secret(KEY)
     assert KEY not in f"{secret} {secret!r} {[secret]}"

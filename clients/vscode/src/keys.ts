@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 
 const NAMES = 'infill.keyNames';
 
-/** The environment variable that the server looks a provider's key up in. */
+/** The environment variable that the server looks a provider's key up in, unless settings name another: `keys.own_variable` over there. */
 export function variable(provider: string): string {
   return `INFILL_KEY_${provider.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`;
 }

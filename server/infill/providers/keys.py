@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -49,9 +50,16 @@ async def find(name: str, endpoint: Endpoint) -> Secret | None:
         return _from_variable(name, endpoint.key_variable)
     if endpoint.key_file:
         return _from_file(endpoint.key_file)
+    if handed := os.environ.get(own_variable(name), "").strip():
+        return _usable(handed, own_variable(name))
     if name in logins():
         return await _from_keyring(name)
     return None
+
+
+def own_variable(name: str) -> str:
+    """Where an editor that keeps keys itself hands over a provider's: `openai:my-lab` has INFILL_KEY_MY_LAB. Settings need not name it."""
+    return f"INFILL_KEY_{re.sub('[^A-Z0-9]', '_', name.partition(':')[2].upper())}"
 
 
 def _from_variable(name: str, variable: str) -> Secret:
