@@ -41,6 +41,13 @@ def test_the_extension_s_readme_names_every_key_that_it_binds(extension: Path, p
     assert not [bound["key"] for bound in package["contributes"]["keybindings"] if f"`{bound['key']}`" not in readme]
 
 
+def test_a_workspace_that_is_not_trusted_chooses_no_model_and_exposes_no_file(package: dict[str, Any]) -> None:
+    restricted = set(package["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"])
+    settings = package["contributes"]["configuration"]["properties"]
+    choosing = {name for name in settings if name.split(".")[1] in {"exclude", "models", "providers"}}
+    assert choosing | {"infill.server.command", "infill.privacy.exclude"} <= restricted <= set(settings)
+
+
 def test_commands_that_the_extension_offers_are_those_that_it_registers(extension: Path, package: dict[str, Any]) -> None:
     sources = "".join(source.read_text("utf-8") for source in (extension / "src").glob("*.ts"))
     assert not [offered["command"] for offered in package["contributes"]["commands"] if f"'{offered['command']}'" not in sources]
