@@ -2,9 +2,9 @@
 
 import * as vscode from 'vscode';
 import { Server } from './client';
-import { findServer } from './find';
+import { findServer, type Found } from './find';
 import { generate, registerPreview } from './generate';
-import { installServer } from './install';
+import { extensionVersion, installServer, isOutdated } from './install';
 import { environment, storeKey } from './keys';
 import { chooseDownload, chooseModel, ModelTree } from './models';
 import { explain, Report } from './report';
@@ -15,11 +15,12 @@ let running: Server | undefined;
 const enabled = (): boolean => vscode.workspace.getConfiguration('infill').get('enabled', true);
 
 /** Start the server that is found; where there is none, offer to install it, and wait for no answer. */
-async function start(context: vscode.ExtensionContext, server: Server, log: vscode.LogOutputChannel): Promise<void> {
-  if (!enabled() || server.running) return;
+async function start(context: vscode.ExtensionContext, server: Server, log: vscode.LogOutputChannel): Promise<Found | undefined> {
+  if (!enabled() || server.running) return undefined;
   const found = await findServer(context, log);
   if (found) await server.start(found, await environment(context));
   else void offerServer(context, server, log);
+  return found;
 }
 
 async function offerServer(context: vscode.ExtensionContext, server: Server, log: vscode.LogOutputChannel): Promise<void> {
@@ -32,6 +33,16 @@ async function offerServer(context: vscode.ExtensionContext, server: Server, log
 
 async function installAndStart(context: vscode.ExtensionContext, server: Server, log: vscode.LogOutputChannel): Promise<void> {
   if (await installServer(context, log)) await restart(context, server, log);
+}
+
+/** The extension was updated, and its private server stayed behind. */
+async function offerUpgrade(context: vscode.ExtensionContext, server: Server, log: vscode.LogOutputChannel, { version }: Found): Promise<void> {
+  const upgrade = vscode.l10n.t('Upgrade');
+  const question = vscode.l10n.t('The infill server on this machine is version {0}; version {1} came with the extension.', version, extensionVersion(context));
+  if ((await vscode.window.showInformationMessage(question, upgrade)) !== upgrade) return;
+  await server.stop(); // on Windows no program can be replaced while it runs
+  await installServer(context, log, 'upgrade');
+  await start(context, server, log);
 }
 
 async function restart(context: vscode.ExtensionContext, server: Server, log: vscode.LogOutputChannel): Promise<void> {
@@ -99,7 +110,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
       if (change.affectsConfiguration('infill.server')) await restart(context, server, log);
     }),
   );
-  await start(context, server, log);
+  const found = await start(context, server, log);
+  if (found && isOutdated(context, found)) void offerUpgrade(context, server, log, found);
 }
 
 export function deactivate(): Promise<void> | undefined {

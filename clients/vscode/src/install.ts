@@ -4,9 +4,13 @@ import { spawn } from 'node:child_process';
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
-import { privateEnvironment, scriptIn, versionOf } from './find';
+import { privateEnvironment, scriptIn, versionOf, type Found } from './find';
+import { isOlder } from './words';
 
 const LONGEST_LINE = 100;
+
+/** Runs a program to its end; rejects where it fails. */
+type Run = (program: string, args: string[]) => Promise<void>;
 
 /** Run a program, its output going to the log and its latest line to `say`; rejects with its last line. */
 function run(program: string, args: string[], log: vscode.LogOutputChannel, token: vscode.CancellationToken, say: (line: string) => void): Promise<void> {
@@ -57,15 +61,19 @@ async function source(context: vscode.ExtensionContext): Promise<string> {
   return path.join(folder, wheel);
 }
 
+async function pip(context: vscode.ExtensionContext, run: Run, wanted: string): Promise<void> {
+  const installer = scriptIn(privateEnvironment(context)).replace(/infill(\.exe)?$/, 'python$1');
+  await run(installer, ['-m', 'pip', 'install', '--disable-pip-version-check', '--upgrade', wanted]);
+}
+
 /** Make the environment and install into it. An unfinished one is removed: nothing half-done is ever found as a server. */
-async function install(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, token: vscode.CancellationToken, say: (line: string) => void): Promise<void> {
+async function install(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, run: Run, wanted: string): Promise<void> {
   const environment = privateEnvironment(context);
-  const [wanted, program] = [await source(context), await python()];
+  const program = await python();
   try {
     await fs.mkdir(context.globalStorageUri.fsPath, { recursive: true });
-    await run(program, ['-m', 'venv', '--clear', environment], log, token, say);
-    const installer = scriptIn(environment).replace(/infill(\.exe)?$/, 'python$1');
-    await run(installer, ['-m', 'pip', 'install', '--disable-pip-version-check', wanted], log, token, say);
+    await run(program, ['-m', 'venv', '--clear', environment]);
+    await pip(context, run, wanted);
     if ((await versionOf([scriptIn(environment)], log)) === undefined) throw new Error(vscode.l10n.t('the installed server does not start'));
   } catch (error) {
     await fs.rm(environment, { recursive: true, force: true });
@@ -73,13 +81,26 @@ async function install(context: vscode.ExtensionContext, log: vscode.LogOutputCh
   }
 }
 
-/** The button's work; true when a server is there afterwards. */
-export async function installServer(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<boolean> {
+/** Whether the server is this extension's own installation, and older than the one that the extension brings. */
+export function isOutdated(context: vscode.ExtensionContext, { command, version }: Found): boolean {
+  const named = vscode.workspace.getConfiguration('infill').get<string>('server.package') ?? '';
+  return named === '' && command[0] === scriptIn(privateEnvironment(context)) && isOlder(version, extensionVersion(context));
+}
+
+/** The extension's version, which is that of the server it brings. */
+export function extensionVersion(context: vscode.ExtensionContext): string {
+  return (context.extension.packageJSON as { version: string }).version;
+}
+
+/** The button's work; true when a server is there afterwards. An upgrade that fails leaves the older one as it was. */
+export async function installServer(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, how: 'anew' | 'upgrade' = 'anew'): Promise<boolean> {
   const title = vscode.l10n.t('Installing the infill server (llama.cpp is compiled for this machine: a few minutes)');
   try {
-    await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, (progress, token) =>
-      install(context, log, token, (message) => { progress.report({ message }); }),
-    );
+    const wanted = await source(context);
+    await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, (progress, token) => {
+      const logged: Run = (program, args) => run(program, args, log, token, (message) => { progress.report({ message }); });
+      return how === 'upgrade' ? pip(context, logged, wanted) : install(context, log, logged, wanted);
+    });
     return true;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);

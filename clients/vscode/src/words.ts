@@ -71,6 +71,12 @@ export function isAtLeast(version: [number, number, number], wanted: [number, nu
   return differing === -1 || (version[differing] ?? 0) > (wanted[differing] ?? 0);
 }
 
+/** Whether one version (as people write it) came before the other; not where one of them is no version. */
+export function isOlder(version: string, other: string): boolean {
+  const [mine, theirs] = [versionIn(version), versionIn(other)];
+  return mine !== undefined && theirs !== undefined && !isAtLeast(mine, theirs);
+}
+
 /** Put a value at a path of names into nested objects. */
 export function nest(into: Record<string, unknown>, path: string[], value: unknown): void {
   const [name, ...rest] = path;

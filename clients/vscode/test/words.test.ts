@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Generated, Model, Status } from '../src/protocol';
-import { bytes, editsOf, isAtLeast, label, nest, shortName, statusText, summary, versionIn } from '../src/words';
+import { bytes, editsOf, isAtLeast, isOlder, label, nest, shortName, statusText, summary, versionIn } from '../src/words';
 
 const model: Model = {
   id: 'local:qwen2.5-coder-1.5b-q8_0', title: 'Qwen2.5-Coder 1.5B', provider: 'local', parameters: '1.5B', quantization: 'q8_0', size: 1_646_573_056,
@@ -46,6 +46,13 @@ test('an older server is refused, an equal or newer one taken, and noise is no v
   assert.equal(isAtLeast([0, 1, 0], [0, 1, 0]), true);
   assert.equal(isAtLeast([0, 0, 9], [0, 1, 0]), false);
   assert.equal(isAtLeast([1, 0, 0], [0, 9, 9]), true);
+});
+
+test('a server that came before the extension is older, one that is newer or says no version is not', () => {
+  assert.equal(isOlder('0.9.12', '0.10.0'), true);
+  assert.equal(isOlder('0.10.0', '0.10.0'), false);
+  assert.equal(isOlder('1.0.0', '0.10.0'), false);
+  assert.equal(isOlder('unknown', '0.10.0'), false);
 });
 
 test('settings that somebody set travel as nested objects', () => {
