@@ -44,6 +44,9 @@ export interface Notification {
 }
 export const notifications: Notification[] = [];
 
+/** No other extension is there. */
+export const extensions = { getExtension: (): undefined => undefined };
+
 export const window = {
   async withProgress(options: { title: string }, work: (progress: { report: (step: object) => void }, token: { onCancellationRequested: (act: () => void) => void }) => Promise<void>): Promise<void> {
     const one: Notification = { title: options.title, told: [], cancel: () => undefined, closed: false };
