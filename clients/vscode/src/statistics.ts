@@ -56,7 +56,7 @@ export function totals(stats: Statistics): string {
 
 /** The two that stand side by side: those that were chosen, else those that were shown most; undefined where only one has answered yet. */
 export function pairOf(stats: Statistics, chosen: string[]): [Kept, Kept] | undefined {
-  const [first, second] = stats.byModel.filter((row) => chosen.includes(nameOf(row)));
+  const [first, second] = chosen.map((name) => stats.byModel.find((row) => nameOf(row) === name));
   if (first && second) return [first, second];
   const [most, next] = stats.byModel;
   return most && next ? [most, next] : undefined;

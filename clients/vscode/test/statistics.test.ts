@@ -15,7 +15,7 @@ test('one model of two providers has two names', () => {
 test('the two that were shown most stand side by side until others are chosen', () => {
   const all = stats(LOCAL, FAR, THIRD);
   assert.deepEqual(pairOf(all, []), [LOCAL, FAR]);
-  assert.deepEqual(pairOf(all, [nameOf(THIRD), nameOf(LOCAL)]), [LOCAL, THIRD]);
+  assert.deepEqual(pairOf(all, [nameOf(THIRD), nameOf(LOCAL)]), [THIRD, LOCAL]);
   assert.deepEqual(pairOf(all, ['gone', nameOf(THIRD)]), [LOCAL, FAR]);
   assert.equal(pairOf(stats(LOCAL), []), undefined);
 });
