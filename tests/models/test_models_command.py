@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -70,12 +71,17 @@ def test_killed_at_any_moment_the_same_command_works_again(hub: Hub, infill: Run
 def test_interrupting_by_hand_says_that_it_continues(hub: Hub, infill: Run) -> None:
     hub.fault("stall", after=400_000)
     stopped = subprocess.Popen(
-        [sys.executable, "-m", "infill", "models", "download", "small"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "infill", "models", "download", "small"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell that runs the tests in the background lets its children ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
     )
     deadline = time.monotonic() + 60
     while not list(store.incoming_directory("small").glob("*.part")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    stopped.send_signal(2)
+    stopped.send_signal(signal.SIGINT)
     _, said = stopped.communicate(timeout=30)
     assert stopped.returncode == 130
     assert "the same command continues" in said
