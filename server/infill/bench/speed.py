@@ -102,26 +102,20 @@ async def _rounds(driven: Driven, text: str, rounds: int, measured: Weights) -> 
     evaluations, generations, firsts, size = [], [], [], 0
     tokens = min(PROMPT_TOKENS, measured.trained_context * 2 // 3)
     characters = await _characters_for(driven, shuffled(text, -1), tokens)
-    for number in range(rounds):
-        # llama-bench begins with an empty cache: what another document holds there costs attention
-        await _empty(driven)
+    for number in range(rounds + 1):
+        # one slot for all: what another document holds in the cache costs attention, and llama-bench begins with an empty one
         whole = await driven.ask(shuffled(text, number)[:characters], tokens=1)
-        await _empty(driven)
         short = await driven.ask(shuffled(text, -2 - number)[:SHORT_CHARACTERS], tokens=GENERATED_TOKENS)
         size = max(size, resident(psutil.Process(driven.client.pid)))
         spent, made = whole.done.timings, short.done.timings
-        if spent.evaluate_ms and made.generate_ms:
+        # the first round is for the processor and its caches
+        if number and spent.evaluate_ms and made.generate_ms:
             evaluations.append(spent.tokens_evaluated / spent.evaluate_ms * 1000)
             generations.append((made.tokens_generated - 1) / made.generate_ms * 1000)
             firsts.append(made.first_token_ms)
     if not evaluations:
         raise InfillError(f"{measured.name} gave no timings.")
     return evaluations, generations, firsts, size
-
-
-async def _empty(driven: Driven) -> None:
-    await driven.client.unload(driven.model)
-    await driven.client.load(driven.model)
 
 
 def shuffled(text: str, seed: int) -> str:
@@ -133,8 +127,7 @@ def shuffled(text: str, seed: int) -> str:
 
 async def _characters_for(driven: Driven, text: str, tokens: int) -> int:
     """How many characters make about that many tokens; the first request also warms the processor up."""
-    asked = await driven.ask(text[:1000], slot="probe", tokens=1)
-    driven.client.forget("probe")
+    asked = await driven.ask(text[:1000], tokens=1)
     return min(len(text), int(tokens * 1000 / max(1, asked.done.timings.tokens_evaluated)))
 
 

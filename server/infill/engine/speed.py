@@ -29,6 +29,8 @@ SMALLEST_STEP, SMALLEST_RESTLESS_STEP = 64, 16
 """Tokens; on a CPU 64 at once cost 4 % more than 512 do, and 16 a third more (llama-bench, Qwen2.5-Coder 0.5B shape)."""
 SOON = 0.5
 """Seconds of work in an idle moment that are not worth waiting for a better one."""
+USUAL_CHARACTERS, WAVER = 3.2, 1.25
+"""Characters of a token as `providers.base.Limits` has them, and by what factor they may be wrong without a word."""
 MEMORY = 2000
 """Tokens after which an old measurement weighs less than half."""
 
@@ -44,6 +46,8 @@ class Speed:
         self.shift = 0.0
         """Seconds that applying shifts takes; 0 while unknown."""
         self.chars_per_token = 0.0
+        """Told in large steps: whoever cuts a text by it would cut it elsewhere at every change."""
+        self._read = 0.0
         self._seen: dict[str, float] = {}
         self._lines: deque[float] = deque(maxlen=15)
         self._rates: deque[float] = deque(maxlen=24)
@@ -74,7 +78,9 @@ class Speed:
     def read(self, characters: int, tokens: int) -> None:
         """Text was turned into tokens."""
         if tokens >= 100:
-            self.chars_per_token = self._blend("read", self.chars_per_token, characters / tokens, tokens)
+            self._read = self._blend("read", self._read, characters / tokens, tokens)
+            if not 1 / WAVER < self._read / (self.chars_per_token or USUAL_CHARACTERS) < WAVER:
+                self.chars_per_token = self._read
 
     def answered(self, milliseconds: float) -> None:
         """A request had its first complete line."""

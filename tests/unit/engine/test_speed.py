@@ -93,12 +93,17 @@ def test_the_typical_answer_is_the_median() -> None:
     assert speed.typical_ms == 120
 
 
-def test_characters_per_token_are_learned_from_real_text() -> None:
+def test_characters_per_token_are_told_where_they_are_unusual_and_stand_still_while_they_waver() -> None:
     speed = Speed()
     speed.read(10, 1)
-    assert speed.chars_per_token == 0
     speed.read(3500, 1000)
-    assert speed.chars_per_token == 3.5
+    assert speed.chars_per_token == 0
+    for _ in range(5):
+        speed.read(6000, 1000)
+    told = speed.chars_per_token
+    assert told > 4
+    speed.read(5000, 1000)
+    assert speed.chars_per_token == told
 
 
 def test_while_somebody_types_a_step_is_short_enough_to_be_finished() -> None:
