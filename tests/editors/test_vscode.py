@@ -60,7 +60,7 @@ def test_the_extension_passes_its_types_lint_and_unit_tests(extension: Path) -> 
 
 # many minutes on a busy machine; the scenarios have deadlines of their own, and name what hung
 @pytest.mark.timeout(1300)
-@pytest.mark.parametrize("scenarios", ["vscode", "vscode_work", "vscode_first", "vscode_speed"])
+@pytest.mark.parametrize("scenarios", ["vscode", "vscode_work", "vscode_remote", "vscode_first", "vscode_speed"])
 def test_a_person_works_in_vs_code(
     scenarios: str, code_server: Path, environment: dict[str, str], vsix: Path, packed: Path, infill: list[str], artefacts: Path
 ) -> None:

@@ -42,10 +42,12 @@ export function emptied(folder) {
 export class VSCode {
   /**
    * home: a fresh folder for everything; files: name -> text of the workspace; settings: the machine's; preferences: the person's;
-   * environment: of the editor and all that it starts. Offline by default: then a new user is not asked whether to download a better model.
+   * environment: of the editor and all that it starts. Offline by default: then a new user is not asked whether to download a better model;
+   * trusted: false where the workspace is one that the person has not said to trust.
    */
-  static async start(home, files, { settings = {}, preferences = {}, environment = { HF_HUB_OFFLINE: '1' } } = {}) {
+  static async start(home, files, { settings = {}, preferences = {}, environment = { HF_HUB_OFFLINE: '1' }, trusted = true } = {}) {
     const editor = new VSCode();
+    editor.trusted = trusted;
     editor.home = home;
     editor.environment = environment;
     editor.workspace = path.join(home, 'workspace');
@@ -59,7 +61,8 @@ export class VSCode {
       'editor.inlineSuggest.enabled': true, 'editor.quickSuggestions': { other: 'off', comments: 'off', strings: 'off' },
       'editor.suggestOnTriggerCharacters': false, 'editor.cursorBlinking': 'solid', 'editor.accessibilitySupport': 'off', 'editor.autoIndent': 'none',
       'workbench.startupEditor': 'none', 'workbench.tips.enabled': false, 'workbench.enableExperiments': false,
-      'workbench.secondarySideBar.defaultVisibility': 'hidden', 'security.workspace.trust.enabled': false, 'telemetry.telemetryLevel': 'off',
+      'workbench.secondarySideBar.defaultVisibility': 'hidden', 'security.workspace.trust.enabled': !trusted,
+      'security.workspace.trust.startupPrompt': 'never', 'security.workspace.trust.banner': 'never', 'telemetry.telemetryLevel': 'off',
       'update.mode': 'none', 'extensions.autoCheckUpdates': false, 'extensions.autoUpdate': false, 'chat.disableAIFeatures': true, 'git.enabled': false,
       // in a browser VS Code saves by itself after a second
       'files.autoSave': 'off', ...preferences,
@@ -80,7 +83,7 @@ export class VSCode {
     execFileSync(process.execPath, [ENTRY, ...base, '--install-extension', process.env.INFILL_VSIX], { env, stdio: 'ignore' });
     this.port = await freePort();
     const log = fs.openSync(path.join(this.home, 'code-server.log'), 'w');
-    this.process = spawn(process.execPath, [ENTRY, ...base, '--bind-addr', `127.0.0.1:${this.port}`, '--auth', 'none', '--disable-telemetry', '--disable-update-check', '--disable-workspace-trust', this.workspace], { env, stdio: ['ignore', log, log], detached: true });
+    this.process = spawn(process.execPath, [ENTRY, ...base, '--bind-addr', `127.0.0.1:${this.port}`, '--auth', 'none', '--disable-telemetry', '--disable-update-check', ...(this.trusted ? ['--disable-workspace-trust'] : []), this.workspace], { env, stdio: ['ignore', log, log], detached: true });
     // whoever stops the tests must not leave an editor behind
     process.once('exit', () => this.#stop());
     for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
@@ -131,6 +134,12 @@ export class VSCode {
     return item;
   }
 
+  /** The server has said how it is, whichever way that is. */
+  async connected(page = this.page) {
+    const item = await this.status('', page);
+    await until(async () => (await item.locator('.codicon-debug-disconnect').count()) === 0, 'the server has spoken');
+  }
+
   /** The process ids of this editor's servers. */
   servers() {
     const own = `INFILL_HOME=${path.join(this.home, 'infill')}`;
@@ -142,6 +151,11 @@ export class VSCode {
         return false; // it has ended, or is somebody else's
       }
     });
+  }
+
+  /** Whether a running server was told that the workspace is trusted. */
+  trusting() {
+    return this.servers().some((pid) => fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--trust-workspace'));
   }
 
   /** The engine's process id. */

@@ -50,6 +50,14 @@ async function restart(context: vscode.ExtensionContext, server: Server, log: vs
   await start(context, server, log);
 }
 
+/** What changes by itself is done one after the other: trust brings settings with it, and two restarts at once would start two servers. */
+let turn: Promise<unknown> = Promise.resolve();
+function inTurn(act: () => Promise<void>): Promise<void> {
+  const mine = turn.then(act);
+  turn = mine.catch(() => undefined); // it is told to whoever asked
+  return mine;
+}
+
 async function toggleEverywhere(): Promise<void> {
   await vscode.workspace.getConfiguration('infill').update('enabled', !enabled(), vscode.ConfigurationTarget.Global);
 }
@@ -104,11 +112,11 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     ...tree.register(),
     report,
     ...commands(context, server, report, log),
-    vscode.workspace.onDidGrantWorkspaceTrust(() => restart(context, server, log)),
-    vscode.workspace.onDidChangeConfiguration(async (change) => {
+    vscode.workspace.onDidGrantWorkspaceTrust(() => inTurn(() => restart(context, server, log))),
+    vscode.workspace.onDidChangeConfiguration((change) => inTurn(async () => {
       if (change.affectsConfiguration('infill.enabled')) await (enabled() ? start(context, server, log) : server.stop());
       if (change.affectsConfiguration('infill.server')) await restart(context, server, log);
-    }),
+    })),
   );
   const found = await start(context, server, log);
   if (found && isOutdated(context, found)) void offerUpgrade(context, server, log, found);

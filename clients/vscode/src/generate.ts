@@ -56,7 +56,8 @@ async function write(server: Server, request: Request, shown: vscode.Uri): Promi
     preview.set(shown, withText(document, place, part.text));
   });
   try {
-    const where = place.isEmpty ? { position: place.start } : { range: place };
+    // a Range of the editor's would travel as an array
+    const where = place.isEmpty ? { position: place.start } : { range: { start: place.start, end: place.end } };
     const argument = { uri: server.toUri(document.uri), ...where, ...(instruction === '' ? {} : { instruction }), apply: 'preview' };
     return await server.ask<Generated>('infill.generate', argument);
   } finally {
