@@ -166,7 +166,7 @@ test('the report tells what was suggested and taken, in the colours of the theme
   await code.command('infill: Show Report');
   const page = code.webview();
   await page.locator('h1', { hasText: 'infill: report' }).waitFor();
-  const rows = Object.fromEntries((await page.locator('tr').allInnerTexts()).map((row) => row.split('\t')));
+  const rows = Object.fromEntries((await page.locator('table').first().locator('tr').allInnerTexts()).map((row) => row.split('\t')));
   assert.ok(Number(rows['suggestions shown']) >= 2, JSON.stringify(rows));
   assert.match(rows.accepted, /^[1-9]\d* \(\d+ %\)$/);
   assert.ok((await page.locator('svg text', { hasText: 'ms' }).count()) > 0, 'latency is drawn');
@@ -176,4 +176,49 @@ test('the report tells what was suggested and taken, in the colours of the theme
   await code.command('Preferences: Toggle between Light/Dark Themes');
   await until(async () => (await colour()) !== light, 'the page has the colours of the dark theme');
   await code.screenshot('report-dark');
+});
+
+test('two models stand side by side in the report, and those that are chosen take their place', SLOW, async () => {
+  const cells = async (line) => (await code.webview().locator('table').last().locator('tr').nth(line).innerText()).split('\t').map((cell) => cell.trim());
+  const [, one, other] = await cells(0);
+  assert.ok(one.startsWith('local:') && other.startsWith('local:') && one !== other, `${one}, ${other}`);
+  await code.webview().locator('a', { hasText: 'Compare Two Models...' }).click();
+  await code.asked('Compare which model?');
+  await code.pick(other);
+  await code.asked(`Compare ${other} with which?`);
+  await code.pick(one);
+  await until(async () => (await cells(0))[1] === other, 'the chosen one comes first');
+  assert.equal((await cells(0))[2], one);
+  const latency = await cells(4);
+  assert.equal(latency[0], 'latency, median');
+  assert.match(latency[1], /^\d+ ms$/);
+  assert.match(latency[2], /^\d+ ms$/);
+  // known of models whose answers ended by themselves: those here run on, and are left
+  assert.match((await cells(6)).join(' '), /^tokens per second( (\d+|-)){2}$/);
+});
+
+/** Choose a file of the workspace by the report's button. */
+async function openInReport(name, content) {
+  fs.writeFileSync(path.join(code.workspace, name), content);
+  await code.webview().locator('a', { hasText: 'Open Bench Results...' }).click();
+  await code.asked('Results of infill bench');
+  await until(async () => (await code.page.locator('.quick-input-widget input:focus').inputValue()) === `${code.workspace}/`, 'the dialog is in the workspace');
+  await code.type(name);
+  await code.press('Enter');
+}
+
+test('saved results of a bench are drawn in the report, and another file gets a sentence', SLOW, async () => {
+  const page = code.webview();
+  const speed = { name: 'some model', generate_per_second: 61.25, evaluate_per_second: 480, first_token_ms: 12.5, load_ms: 167, resident_bytes: 105e6 };
+  await openInReport('speed.json', JSON.stringify({ machine: {}, speeds: [speed] }));
+  await page.locator('h2', { hasText: 'Bench results: speed.json' }).waitFor();
+  const cells = (await page.locator('tr', { hasText: 'some model' }).innerText()).split('\t').map((cell) => cell.trim());
+  assert.deepEqual(cells, ['some model', '61.3 tokens/s', '480 tokens/s', '12.5 ms', '167 ms', '105 MB']);
+  assert.equal(await page.locator('svg text', { hasText: '61.3 tokens/s' }).count(), 1);
+  await code.screenshot('bench');
+  await openInReport('notes.json', '{"rows": "<b>none</b>"}');
+  const sentence = page.locator('p[role=alert]');
+  await sentence.waitFor();
+  assert.match(await sentence.innerText(), /^notes\.json is no result of infill bench\./);
+  assert.equal(await page.locator('tr', { hasText: 'some model' }).count(), 0);
 });

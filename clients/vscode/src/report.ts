@@ -16,7 +16,7 @@ function page(title: string, body: string): string {
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"><title>${escape(title)}</title>
 <style>body{font-family:var(--vscode-font-family);color:var(--vscode-foreground);padding:1em 2em}h1,h2{font-weight:400}
 table{border-collapse:collapse}th{text-align:left;font-weight:400;opacity:.75;padding:.2em 1.5em .2em 0;vertical-align:top}td{padding:.2em 1.5em .2em 0;vertical-align:top}
-a{display:inline-block;margin:0 1em 0 0;padding:.3em .9em;border-radius:2px;text-decoration:none;color:var(--vscode-button-foreground);background:var(--vscode-button-background)}
+a{display:inline-block;margin:.2em 1em .2em 0;padding:.3em .9em;border-radius:2px;text-decoration:none;color:var(--vscode-button-foreground);background:var(--vscode-button-background)}
 svg{max-width:100%}rect{fill:var(--vscode-charts-blue)}text{fill:var(--vscode-foreground);font-size:12px}ul{margin:0;padding-left:1.2em}</style></head>
 <body><h1>${escape(title)}</h1>${body}</body></html>`;
 }
