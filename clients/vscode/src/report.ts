@@ -69,7 +69,7 @@ export class Report implements vscode.Disposable {
     const button = (command: string, title: string): string => `<a href="command:${command}">${escape(title)}</a>`;
     const buttons = (pair ? button('infill.compareModels', vscode.l10n.t('Compare Two Models...')) : '') + button('infill.openBench', vscode.l10n.t('Open Bench Results...'));
     const note = escape(vscode.l10n.t('Counted on this machine alone; nothing is sent.'));
-    this.put(`<p>${buttons}</p>${this.bench}${totals(stats)}${section(vscode.l10n.t('Side by side'), compared)}<p>${note}</p>`);
+    this.put(`<p>${buttons}</p>${this.bench}${section(vscode.l10n.t('Suggestions on this machine'), totals(stats))}${section(vscode.l10n.t('Side by side'), compared)}<p>${note}</p>`);
   }
 
   private put(body: string): void {
