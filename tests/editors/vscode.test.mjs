@@ -171,10 +171,11 @@ test('a file that was never saved gets suggestions, and they are in it when it i
   const ghost = await code.ghostAfter(`${PATTERN} `);
   await code.take(ghost);
   await code.press('Control+s');
-  await code.page.waitForSelector('.quick-input-widget input:focus');
-  await code.press('Control+a');
+  const input = code.page.locator('.quick-input-widget input:focus');
   const file = path.join(code.workspace, 'untitled.py');
-  await code.type(file);
+  // the dialog proposes a name when it gets to it, and completes what is typed key by key
+  await until(() => input.inputValue(), 'a name is proposed');
+  await until(async () => { const there = (await input.inputValue()) === file; if (!there) await input.fill(file); return there; }, 'the name stands in the dialog');
   await code.press('Enter');
   await code.page.waitForSelector('.tab.active:not(.dirty):has-text("untitled.py")');
   const text = fs.readFileSync(file, 'utf8');
