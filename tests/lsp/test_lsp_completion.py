@@ -48,6 +48,32 @@ async def test_nothing_is_loaded_before_a_completion_is_asked_for(editor: Editor
     assert set(editor.kinds) == {"ready"}
 
 
+async def test_a_place_where_the_cursor_has_rested_is_evaluated_before_the_first_key(editor: Editor) -> None:
+    editor.open(ADD)
+    await editor.ghosts(4, 11)
+    uri = "file:///project/long.py"
+    editor.open(f"{LOOP}\n" * 100, uri)
+
+    async def evaluated(at_least: int) -> int:
+        """Tokens of the long file in the engine, once they are others than at its start."""
+        while True:
+            slots = (await editor.engine())["models"][0]["slots"]
+            tokens = next((int(slot["tokens"]) for slot in slots if slot["slot"].endswith(uri)), 0)
+            if tokens > at_least and not (await editor.engine())["background"]:
+                return tokens
+            await asyncio.sleep(0.02)
+
+    at_the_start = await asyncio.wait_for(evaluated(0), PATIENCE)
+    editor.client.protocol.notify("infill/cursor", {"textDocument": {"uri": uri}, "position": {"line": 203, "character": 8}})
+    in_the_middle = await asyncio.wait_for(evaluated(at_the_start), PATIENCE)
+    editor.type("r", 203, 8, uri)
+    await editor.ghosts(203, 9, uri)
+    while (answer := (await editor.command("infill.explain"))["answer"])["tokensEvaluated"] is None:
+        await asyncio.sleep(0.02)  # it goes on behind its first line
+    assert answer["tokensEvaluated"] <= 8
+    assert answer["tokensKept"] >= in_the_middle - 8
+
+
 async def test_a_preloaded_model_is_there_before_anybody_asks(new_editor: NewEditor) -> None:
     editor = await new_editor(options={"engine": {"preload": True}})
     await until(lambda: "loading" in editor.kinds and editor.kinds[-1] == "ready")

@@ -23,6 +23,8 @@ from infill.errors import InfillError
 
 COST_SECONDS = 0.05
 """How often the server is asked whether an answer has ended; it goes on behind what is shown."""
+REST_SECONDS = 0.1
+"""How long the cursor rests before our clients tell where it is."""
 LEAVE_SECONDS = 10.0
 READY_SECONDS = 120.0
 """The longest that loading a model may take before the first key."""
@@ -93,6 +95,7 @@ class InfillEditor:
         self.uri = (self._home / document.name).as_uri()
         item = {"uri": self.uri, "languageId": document.language, "version": document.version, "text": document.text}
         self.client.notify("textDocument/didOpen", {"textDocument": item})
+        self._later(self._tell_cursor(document))
 
     async def _wait_until_loaded(self, document: Document) -> None:
         """Have the model in memory when the first key falls, and ask once, as somebody would who has just opened the file."""
@@ -111,6 +114,7 @@ class InfillEditor:
 
     async def moved(self, document: Document) -> None:
         self._stop()
+        self._later(self._tell_cursor(document))
 
     async def accept(self, document: Document) -> None:
         shown = self._shown
@@ -150,6 +154,11 @@ class InfillEditor:
         content = {"range": change.range, "text": change.inserted}
         params = {"textDocument": {"uri": self.uri, "version": document.version}, "contentChanges": [content]}
         self.client.notify("textDocument/didChange", params)
+
+    async def _tell_cursor(self, document: Document) -> None:
+        uri = self.uri
+        await asyncio.sleep(REST_SECONDS)
+        self.client.notify("infill/cursor", {"textDocument": {"uri": uri}, "position": document.position(document.cursor)})
 
     def question(self, document: Document, invoked: bool) -> dict[str, Any]:
         """The parameters of a request for ghost text at the cursor."""

@@ -177,6 +177,15 @@ class Completer:
         if not self._scheduler.busy(request.uri):
             self._warm(request, WARM_AFTER_S if typed else 0)
 
+    def moved(self, request: CompletionRequest) -> None:
+        """The cursor was put elsewhere without an edit. Stops what goes on for another line unless somebody waits for it, warms after a pause."""
+        if self._scheduler.waited_for(request.uri):
+            return
+        above = place_of(request).above
+        self._scheduler.keep(request.uri, lambda answer: answer.place.above == above or follows(answer, request))
+        if not self._scheduler.busy(request.uri):
+            self._warm(request, WARM_AFTER_S)
+
     def closed(self, uri: str) -> None:
         """The document was closed: its work ends. What is known of it stays, it may be opened again."""
         self._scheduler.close(uri)

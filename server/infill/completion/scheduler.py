@@ -285,6 +285,11 @@ class Scheduler:
         lane = self._lanes.get(uri)
         return bool(lane and lane.running)
 
+    def waited_for(self, uri: str) -> bool:
+        """Whether somebody waits for an answer for this document."""
+        lane = self._lanes.get(uri)
+        return bool(lane and lane.question and not lane.question.result.done())
+
     def _lane(self, uri: str) -> _Lane:
         return self._lanes.setdefault(uri, _Lane())
 

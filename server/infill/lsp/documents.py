@@ -36,7 +36,7 @@ class Document:
         self.notebook = notebook
         """URI of the notebook that this is a cell of; empty: none."""
         self.cursor = (0, 0)
-        """Line and index where the last edit ended."""
+        """Line and index where the editor last said the cursor was, or where the last edit ended."""
         self.edited = 0.0
         """When that was (monotonic clock); 0: never."""
         self.seen = 0.0

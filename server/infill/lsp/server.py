@@ -58,6 +58,7 @@ from infill.stats import Statistics
 FAREWELL_SECONDS = 2.0
 """How long the parts may take to end once the editor has gone."""
 DID_SHOW = "textDocument/didShowCompletion"
+CURSOR = "infill/cursor"
 DID_PARTIALLY_ACCEPT = "textDocument/didPartiallyAcceptCompletion"
 NOTEBOOKS = types.NotebookDocumentSyncOptions(
     notebook_selector=[types.NotebookDocumentFilterWithCells(cells=[types.NotebookCellLanguage(language="*")])], save=False
@@ -183,8 +184,9 @@ class Server(LanguageServer):
             types.NOTEBOOK_DOCUMENT_DID_CLOSE: self.sync.on_notebook_did_close,
             types.TEXT_DOCUMENT_INLINE_COMPLETION: self.inline_completion.on_inline_completion,
             types.TEXT_DOCUMENT_COMPLETION: self.popup.on_completion,
-            types.TEXT_DOCUMENT_CODE_ACTION: self.code_actions.on_code_action,
+            types.TEXT_DOCUMENT_CODE_ACTION: self._on_code_action,
             types.CODE_ACTION_RESOLVE: self.code_actions.on_resolve,
+            CURSOR: self.sync.on_cursor,
             DID_SHOW: self.acceptance.on_did_show,
             DID_PARTIALLY_ACCEPT: self.acceptance.on_did_partially_accept,
         }
@@ -215,6 +217,12 @@ class Server(LanguageServer):
         self.documents.folders = kept + _paths([folder.uri for folder in params.event.added])
         self.configuration.moved(self.documents.folders)
         self._configured(self.configuration.settings)
+
+    async def _on_code_action(self, params: types.CodeActionParams) -> list[types.CodeAction]:
+        rests = params.context.trigger_kind == types.CodeActionTriggerKind.Automatic and params.range.start == params.range.end
+        if rests:  # many editors ask by themselves wherever the cursor comes to rest, and tell it in no other way
+            self.sync.cursor_rests(params.text_document.uri, params.range.start)
+        return await self.code_actions.on_code_action(params)
 
     async def _on_shutdown(self, params: None) -> None:
         await self._end()

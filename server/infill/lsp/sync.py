@@ -1,11 +1,14 @@
 """`textDocument/did*` and `notebookDocument/did*`: what the editor says of its documents, taken in at once, then told to the completer.
 
-A document is changed before its handler first gives way, so that a request that comes after a change always sees it.
+A document is changed before its handler first gives way, so that a request that comes after a change always sees it. Where the cursor rests is told
+too, by editors that do (`infill/cursor`, or a question for code actions there): what is written next is evaluated before the first key falls.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from typing import Any
 
 from lsprotocol import types
 
@@ -14,6 +17,8 @@ from infill.lsp.background import Background
 from infill.lsp.documents import Document, Documents
 from infill.lsp.rules import Rules
 from infill.lsp.snapshot import Snapshots
+
+logger = logging.getLogger(__name__)
 
 
 class Sync:
@@ -58,6 +63,24 @@ class Sync:
     async def on_notebook_did_close(self, params: types.DidCloseNotebookDocumentParams) -> None:
         self._closed(self._documents.close_notebook(params.notebook_document.uri))
 
+    async def on_cursor(self, params: Any) -> None:
+        """`infill/cursor`: our own message, so plain JSON."""
+        try:
+            uri, at = params["textDocument"]["uri"], params["position"]
+            self.cursor_rests(uri, types.Position(line=_count(at["line"]), character=_count(at["character"])))
+        except (KeyError, TypeError, ValueError):
+            logger.warning("ignored a place of the cursor that is none")
+
+    def cursor_rests(self, uri: object, position: types.Position) -> None:
+        """The editor's cursor is there; a document that is not open, or a place that is known, is no news."""
+        document = self._documents.get(uri) if isinstance(uri, str) else None
+        if document is None:
+            return
+        at = document.text.locate(position.line, position.character)
+        if at != document.cursor:
+            document.cursor = at
+            self._completer.moved(self._snapshots.take(document, at, self._rules.known(document)))
+
     def rules_changed(self) -> None:
         """The settings or the folders are others now: look at every document again."""
         for document in self._documents:
@@ -81,3 +104,9 @@ class Sync:
             self._rules.forget(document)
         for identity in {document.identity for document in documents}:
             self._completer.closed(identity)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError
+    return value

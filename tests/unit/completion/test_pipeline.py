@@ -248,6 +248,46 @@ async def test_a_document_is_evaluated_ahead_when_opened_and_after_a_pause(compl
     assert [prompt.prefix for prompt in provider.warmed] == ["x = ", "x = 12"]
 
 
+async def test_where_the_cursor_rests_is_evaluated_ahead_after_a_pause(completer: Make, time: Time) -> None:
+    provider = Fake(["abc"])
+    one = completer(provider)
+    one.moved(at("x = █\ny = 1\n"))
+    await time.pass_(0.1)
+    one.moved(at("x = \ny = 1█\n"))
+    await time.pass_(0.2)
+    assert [prompt.prefix for prompt in provider.warmed] == ["x = \ny = 1"]
+
+
+async def test_what_is_written_for_one_line_is_stopped_when_the_cursor_goes_to_another(completer: Make, time: Time) -> None:
+    provider = Fake(["a = 1\n", asyncio.Event()])
+    one = completer(provider, Settings(engine=Engine(prefetch=False)))
+    assert texts(await one.complete(at("x\n█\ny\n"))) == ["a = 1"]
+    one.moved(at("x█\n\ny\n"))
+    await time.pass_(0.2)
+    assert len(provider.stopped) == 1
+    assert [prompt.prefix for prompt in provider.warmed] == ["x"]
+
+
+async def test_what_is_written_goes_on_while_the_cursor_stays_on_its_line(completer: Make, time: Time) -> None:
+    provider = Fake(["a = 1\n", asyncio.Event()])
+    one = completer(provider, Settings(engine=Engine(prefetch=False)))
+    await one.complete(at("x\na█\ny\n"))
+    one.moved(at("x\n█a\ny\n"))
+    await time.pass_(0.2)
+    assert not provider.stopped and not provider.warmed
+
+
+async def test_an_answer_that_somebody_waits_for_is_not_stopped_by_a_cursor_elsewhere(completer: Make, time: Time) -> None:
+    more = asyncio.Event()
+    provider = Fake([more, "a = 1\n"])
+    one = completer(provider)
+    asked = asyncio.ensure_future(one.complete(at("x\n█\ny\n")))
+    await time.pass_(0.2)
+    one.moved(at("x█\n\ny\n"))
+    more.set()
+    assert texts(await asked) == ["a = 1"]
+
+
 async def test_nothing_is_evaluated_ahead_where_it_would_leave_the_machine(completer: Make, time: Time) -> None:
     provider = Fake(["abc"], limits=Limits(remote=True))
     one = completer(provider)
