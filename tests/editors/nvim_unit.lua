@@ -159,6 +159,74 @@ test('a snippet, which the server never sends, is not inserted as text', functio
   same({ 'x = ' }, take('accept', { 'x = ' }, { 1, 4 }, item({ kind = 'snippet', value = '$1' }, 0, 4, 4)))
 end)
 
+-- where the cursor rests
+
+-- What a client is told of this buffer while `act` is done and until the cursor has rested.
+local function told(act)
+  local messages = {}
+  local client = { id = 7, offset_encoding = 'utf-16' }
+  function client.notify(_, method, params)
+    messages[#messages + 1] = { method, params.position.line, params.position.character }
+  end
+  local get_clients, defer_fn = vim.lsp.get_clients, vim.defer_fn
+  vim.lsp.get_clients = function()
+    return { client }
+  end
+  local rest = {}
+  -- luacheck: globals vim.defer_fn
+  vim.defer_fn = function(then_do)
+    local timer = {}
+    function timer.stop()
+      rest[timer] = nil
+    end
+    function timer.close() end
+    rest[timer] = then_do
+    return timer
+  end
+  vim.api.nvim_buf_set_lines(0, 0, -1, false, { "s = 'ü😀'", 'x = 1' })
+  require('infill.cursor').attach(client, vim.api.nvim_get_current_buf())
+  act(client)
+  for _, then_do in pairs(rest) do
+    then_do()
+  end
+  vim.lsp.get_clients, vim.defer_fn = get_clients, defer_fn
+  return messages
+end
+
+local function go(row, col)
+  vim.api.nvim_win_set_cursor(0, { row, col })
+  vim.api.nvim_exec_autocmds('CursorMoved', { buffer = 0 })
+end
+
+test('where the cursor is when the server attaches is told without a key', function()
+  same({ { 'infill/cursor', 0, 0 } }, told(function() end))
+end)
+
+test('a held key tells only where the cursor came to rest, in the encoding of the client', function()
+  local messages = told(function()
+    go(2, 0)
+    go(2, 4)
+    go(1, 11)
+  end)
+  same({ { 'infill/cursor', 0, 8 } }, messages)
+end)
+
+test('a client that has left the buffer is told nothing more', function()
+  local messages = told(function(client)
+    vim.api.nvim_exec_autocmds('LspDetach', { buffer = 0, data = { client_id = client.id } })
+    go(2, 4)
+  end)
+  same({}, messages)
+end)
+
+test('another client that leaves the buffer ends nothing', function()
+  local messages = told(function(client)
+    vim.api.nvim_exec_autocmds('LspDetach', { buffer = 0, data = { client_id = client.id + 1 } })
+    go(2, 4)
+  end)
+  same({ { 'infill/cursor', 1, 4 } }, messages)
+end)
+
 -- words for people
 
 test('a model in the picker has its fit mark, size, speed and an unfree licence', function()

@@ -31,5 +31,6 @@ return {
   },
   on_attach = function(client, bufnr)
     require('infill.ghost').attach(client, bufnr)
+    require('infill.cursor').attach(client, bufnr)
   end,
 }
