@@ -175,6 +175,7 @@ class Completer:
         cursors = [request, *_within_pair(request)]
         self._scheduler.keep(request.uri, lambda answer: any(follows(answer, cursor) for cursor in cursors))
         if not self._scheduler.busy(request.uri):
+            self._scheduler.overtake(request.uri)  # a question that still waits for a burst of keys to end would be asked of a text that is gone
             self._warm(request, WARM_AFTER_S if typed else 0)
 
     def moved(self, request: CompletionRequest) -> None:

@@ -180,6 +180,18 @@ async def test_a_slow_model_is_asked_only_when_the_burst_of_keys_is_over(complet
     assert len(provider.asked) == 1
 
 
+async def test_a_question_is_not_asked_of_a_text_that_has_changed_meanwhile(completer: Make, time: Time) -> None:
+    provider = Fake(["abc"], limits=SLOW)
+    one = completer(provider, QUIET)
+    one.changed(at("x = q█\n"), typed=True)
+    task = asyncio.ensure_future(one.complete(at("x = q█\n")))
+    await time.pass_(0.030)
+    one.changed(at("x = qz█\n"), typed=True)  # and the editor neither cancels nor asks again
+    await time.pass_(0.5)
+    assert (await task).reason == "superseded"
+    assert not provider.asked
+
+
 async def test_a_fast_model_is_asked_at_every_key(completer: Make) -> None:
     provider = Fake(["abc"], limits=Limits(typical_ms=12.0))
     one = completer(provider, QUIET)
