@@ -117,6 +117,17 @@ export class VSCode {
     await this.at(lines.length, lines.at(-1).length + 1, page);
   }
 
+  /** Open a file by its name, or by its name and a line, without the mouse. */
+  async goTo(name, place = '', page = this.page) {
+    await page.keyboard.press('Control+p');
+    await page.waitForSelector('.quick-input-widget input:focus');
+    await page.keyboard.type(name, { delay: 5 });
+    await page.locator(`.quick-input-list .monaco-list-row.focused:has-text("${name}")`).waitFor();
+    await page.keyboard.type(place, { delay: 5 });
+    await page.keyboard.press('Enter');
+    await this.focused(name, page);
+  }
+
   /** The keys go into this file. */
   focused(name, page = this.page) {
     return page.waitForSelector(`.monaco-editor.focused[data-uri$="${name}"]`);
@@ -158,10 +169,20 @@ export class VSCode {
     return this.servers().some((pid) => fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--trust-workspace'));
   }
 
+  #engineStatus() {
+    const env = { ...process.env, INFILL_HOME: path.join(this.home, 'infill') };
+    return JSON.parse(execFileSync(process.env.INFILL_SERVER, ['engine', 'status', '--json'], { env }).toString());
+  }
+
   /** The engine's process id. */
   engine() {
-    const env = { ...process.env, INFILL_HOME: path.join(this.home, 'infill') };
-    return JSON.parse(execFileSync(process.env.INFILL_SERVER, ['engine', 'status', '--json'], { env }).toString()).pid;
+    return this.#engineStatus().pid;
+  }
+
+  /** How many tokens the model holds of the file; 0 while it is reading. */
+  tokens(name) {
+    const { background, models } = this.#engineStatus();
+    return background ? 0 : (models.flatMap((model) => model.slots ?? []).find(({ slot }) => slot.endsWith(`/${name}`))?.tokens ?? 0);
   }
 
   /** The first line of the ghost text on the screen; undefined: none. */

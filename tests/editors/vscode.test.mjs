@@ -11,6 +11,7 @@ const PATTERN = 'def add(first, second):\n    return first + second\n\n\ndef sub
 // here the bundled model suggests something sensible, of several lines: for the picture in the README too
 const SETTINGS = 'def show(settings):\n    for name, value in settings';
 const NAMES = ['accept', 'word', 'dismiss', 'popup', 'unicode', 'cycle', 'crash', 'killed', 'off', 'second'];
+const LONG = Array.from({ length: 160 }, (_, i) => `def function_${i}(first, second):\n    total = first * ${i} + second\n    return total - ${i}\n\n\n`).join('');
 const CELLS = [PATTERN.split('\n\n\n').slice(0, 2).join('\n\n\n'), PATTERN.split('\n\n\n')[2]];
 const NOTEBOOK = {
   cells: CELLS.map((text, i) => ({ cell_type: 'code', id: `cell-${i}`, execution_count: null, metadata: {}, outputs: [], source: text.split(/(?<=\n)/) })),
@@ -22,8 +23,10 @@ before(async () => {
   emptied(HOME);
   const files = Object.fromEntries(NAMES.map((name) => [`${name}.py`, `${PATTERN}\n`]));
   files['settings.py'] = files['line.py'] = SETTINGS;
+  files['long.py'] = files['other.py'] = LONG;
   files['book.ipynb'] = JSON.stringify(NOTEBOOK);
-  const preferences = { 'files.defaultLanguage': 'python' };
+  // the light bulb asks for code actions where the cursor rests, and so tells the server the place too: here it is to be told without
+  const preferences = { 'files.defaultLanguage': 'python', 'editor.lightbulb.enabled': 'off' };
   code = await VSCode.start(HOME, files, { settings: { 'infill.server.command': [process.env.INFILL_SERVER] }, preferences });
   await code.status('built in');
 }, { timeout: 300_000 });
@@ -196,6 +199,18 @@ test('a cell of a notebook gets suggestions that know the cells above', SLOW, as
   const text = cells[1].source.join('');
   assert.equal(cells[0].source.join(''), CELLS[0]);
   assert.ok(text.startsWith(`${CELLS[1]} ${ghost}`), JSON.stringify({ text, ghost }));
+});
+
+test('where a file is opened and where one jumps in it is read before the first key falls', SLOW, async () => {
+  await code.goTo('long.py');
+  const top = await until(() => code.tokens('long.py'), "the file's top is read");
+  await code.press('Control+End');
+  await until(() => code.tokens('long.py') > top, "the file's end is read");
+  await code.press('Control+Home');
+  await until(() => code.tokens('long.py') === top, "the file's top is read again");
+  await code.goTo('other.py', ':400');
+  await code.at(400, 1);
+  await until(() => code.tokens('other.py') > top, 'the place where the file was opened is read');
 });
 
 test('a second window shares the engine', SLOW, async () => {

@@ -2,12 +2,16 @@
 
 import * as vscode from 'vscode';
 import { LanguageClient, LSPErrorCodes, ResponseError, State, WorkDoneProgressCancelNotification, type LanguageClientOptions } from 'vscode-languageclient/node';
+import { Cursor } from './cursor';
 import type { Found } from './find';
 import { Bars } from './progress';
 import type { Generation, Status } from './protocol';
 import { Shown } from './shown';
 import { tracing } from './trace';
 import { nest } from './words';
+
+/** The documents that the server gets. */
+const SCHEMES = ['file', 'untitled', 'vscode-notebook-cell', 'vscode-remote', 'vscode-userdata'];
 
 /** Settings of the extension itself, which the server would not know. */
 const OWN = new Set(['server', 'trace']);
@@ -45,7 +49,7 @@ interface Listeners {
 
 function options(log: vscode.LogOutputChannel, trace: vscode.LogOutputChannel, { bars, shown }: Listeners): LanguageClientOptions {
   return {
-    documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }, { scheme: 'vscode-notebook-cell' }, { scheme: 'vscode-remote' }, { scheme: 'vscode-userdata' }],
+    documentSelector: SCHEMES.map((scheme) => ({ scheme })),
     initializationOptions: serverSettings(),
     outputChannel: log,
     traceOutputChannel: trace,
@@ -77,6 +81,7 @@ function options(log: vscode.LogOutputChannel, trace: vscode.LogOutputChannel, {
 
 export class Server implements vscode.Disposable {
   private client: LanguageClient | undefined;
+  private cursor: Cursor | undefined;
   private readonly statusChanged = new vscode.EventEmitter<Status | undefined>();
   private readonly generated = new vscode.EventEmitter<Generation>();
   readonly onStatus = this.statusChanged.event;
@@ -108,6 +113,9 @@ export class Server implements vscode.Disposable {
     client.onNotification('infill/generation', (generation: Generation) => { this.generated.fire(generation); });
     client.onNotification('infill/modelsChanged', () => { this.modelsChanged.fire(undefined); });
     client.onDidChangeState(({ newState }) => {
+      this.cursor?.dispose();
+      // after a crash too; the server has all documents only when the start is over, and one that fails is told by the client itself
+      if (newState === State.Running) client.start().then(() => { this.follow(); }, () => undefined);
       if (newState !== State.Stopped) return;
       this.bars.closeAll();
       this.update(undefined);
@@ -115,6 +123,17 @@ export class Server implements vscode.Disposable {
     this.client = client;
     await client.start();
     await vscode.commands.executeCommand('setContext', 'infill.running', true);
+  }
+
+  /** Have the model read ahead where the cursor is. */
+  private follow(): void {
+    if (this.running) this.cursor = new Cursor((document, position) => { this.tellCursor(document, position); });
+  }
+
+  private tellCursor(document: vscode.TextDocument, position: vscode.Position): void {
+    if (!this.client || !SCHEMES.includes(document.uri.scheme) || !isOn(document)) return;
+    const place = this.client.code2ProtocolConverter.asTextDocumentPositionParams(document, position);
+    this.client.sendNotification('infill/cursor', place).catch(() => undefined); // the server has left meanwhile
   }
 
   /** For the statistics on this machine. */

@@ -30,7 +30,13 @@ export function set(name: string, value: unknown): void {
   changed.fire({ affectsConfiguration: (section) => name.startsWith(section) });
 }
 
+/** What somebody does in the editor. */
+export const selectionChanged = new EventEmitter<unknown>();
+export const editorChanged = new EventEmitter<unknown>();
+export const textChanged = new EventEmitter<unknown>();
+
 export const workspace = {
+  onDidChangeTextDocument: textChanged.event,
   getConfiguration: (section: string) => ({ get: (name: string, otherwise: unknown): unknown => settings[`${section}.${name}`] ?? otherwise }),
   onDidChangeConfiguration: changed.event,
 };
@@ -48,6 +54,9 @@ export const notifications: Notification[] = [];
 export const extensions = { getExtension: (): undefined => undefined };
 
 export const window = {
+  activeTextEditor: undefined as unknown,
+  onDidChangeTextEditorSelection: selectionChanged.event,
+  onDidChangeActiveTextEditor: editorChanged.event,
   async withProgress(options: { title: string }, work: (progress: { report: (step: object) => void }, token: { onCancellationRequested: (act: () => void) => void }) => Promise<void>): Promise<void> {
     const one: Notification = { title: options.title, told: [], cancel: () => undefined, closed: false };
     notifications.push(one);
