@@ -242,6 +242,27 @@ def test_what_was_moved_is_evaluated_anew_when_nobody_asks(psm: Asker) -> None:
     assert divergence(fresh, rested) < 1e-5 < divergence(fresh, moved)
 
 
+def test_every_prompt_token_is_counted_also_those_that_nobody_waited_for(psm: Asker) -> None:
+    psm.runtime._speed.costs = lambda target: decoding_prices()  # type: ignore[method-assign]
+    psm.warm(SOURCE[:600], SOURCE[700:1200])
+    ahead = psm.runtime.status()
+    assert ahead.tokens_evaluated == ahead.slots[0].tokens > 200
+    answers = [psm(SOURCE[:end], SOURCE[700:1200]).done.timings for end in range(605, 700, 5)]
+    asked = psm.runtime.status()
+    assert asked.tokens_evaluated - ahead.tokens_evaluated == sum(timings.tokens_evaluated for timings in answers) > 0
+    assert asked.tokens_generated == sum(timings.tokens_generated for timings in answers) > 0
+    assert psm.rest() == 1
+    assert psm.runtime.status().tokens_evaluated > asked.tokens_evaluated + 100
+
+
+def test_what_was_evaluated_for_a_request_that_was_given_up_is_counted_too(psm: Asker) -> None:
+    psm.runtime._slots.chunk = lambda restless: 64
+    steps = psm.runtime.complete(Complete(id=1, model="m", slot="a.py", prefix=SOURCE[:900], suffix=SOURCE[900:1500], stop=LINE))
+    assert next(steps) is None
+    steps.close()  # type: ignore[attr-defined]
+    assert psm.runtime.status().tokens_evaluated == 64
+
+
 def test_a_question_in_the_middle_of_a_refresh_finds_the_slot_as_it_was(psm: Asker) -> None:
     psm.runtime._speed.costs = lambda target: decoding_prices()  # type: ignore[method-assign]
     psm.runtime._slots.chunk = lambda restless: 64  # this machine may be fast enough to take it at once

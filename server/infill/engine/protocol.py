@@ -173,6 +173,10 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     context: int = 0
     evaluate_per_second: float = 0.0
     generate_per_second: float = 0.0
+    tokens_evaluated: int = 0
+    """Prompt tokens since it was loaded, warming, drafting ahead and refreshing included."""
+    tokens_generated: int = 0
+    """Of all requests that have ended, however they did."""
     slots: tuple[SlotStatus, ...] = ()
     plan: str = ""
     """The plan in one sentence."""

@@ -64,7 +64,7 @@ class Run:
             generate_ms=generation.seconds * 1000 if generation else 0.0,
             tokens_evaluated=self.evaluated,
             tokens_kept=self.kept,
-            tokens_generated=sum(len(candidate.tokens) for candidate in generation.candidates) if generation else 0,
+            tokens_generated=_tokens(generation) if generation else 0,
             tokens_drafted=generation.drafted if generation else 0,
             tokens_accepted=generation.accepted if generation else 0,
         )
@@ -75,6 +75,10 @@ class Run:
         self.first_token = self.first_token or now
         if "\n" in text:
             self.first_line = self.first_line or now
+
+
+def _tokens(generation: Generation) -> int:
+    return sum(len(candidate.tokens) for candidate in generation.candidates)
 
 
 class Runtime:
@@ -90,6 +94,7 @@ class Runtime:
         self._speed = Speed()
         self._slots.chunk = lambda restless: self._speed.chunk(self._context.largest_batch, restless=restless)
         self._drafting = Policy()
+        self._generated = 0
         self.target_ms = TARGET_MS
         """`latency.target` of whoever uses the model."""
 
@@ -247,6 +252,7 @@ class Runtime:
             yield self._done(number, run, generation)
         finally:
             generation.close()
+            self._generated += _tokens(generation)
             branches.give_back()
             self._leave(slot, prompt, run)
 
@@ -339,6 +345,8 @@ class Runtime:
             context=self._context.size,
             evaluate_per_second=self._speed.evaluate,
             generate_per_second=self._speed.generate,
+            tokens_evaluated=self._slots.evaluated,
+            tokens_generated=self._generated,
             slots=tuple(SlotStatus(slot=slot.name, tokens=len(slot.tokens), moved=slot.moved) for slot in self._slots),
             plan=f"{self._plan.threads} threads, context {self._context.size}, batch {self._plan.batch}, layers on the GPU: {self._plan.gpu_layers}",
         )

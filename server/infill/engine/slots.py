@@ -106,6 +106,8 @@ class Slots:
         self._slots = [Slot(index) for index in range(SLOTS)]
         self._free_branches = [1 + 2 * SLOTS + i for i in range(BRANCHES)]
         self._clock = 0
+        self.evaluated = 0
+        """Prompt tokens put through the model since it was loaded, for whomever and whatever it was."""
         self._given_up = -RESTLESS
         self.chunk: Callable[[bool], int] = lambda restless: min(64, context.largest_batch)
         """Prompt tokens to evaluate in one step, when nothing and when something was given up lately."""
@@ -266,6 +268,7 @@ class Slots:
                 if not self._evict(slot):
                     raise InfillError("The KV cache is too small for this prompt.", "Raise `engine.contextSize`.") from None
                 continue
+            self.evaluated += end - position
             slot.tokens.extend(wanted[position:end])
             yield Did(end - position, shifts)
             position = end
@@ -308,6 +311,7 @@ class Slots:
                 end = min(len(tokens), position + (SMALL if self._context.shift_pending else self._step()))
                 try:
                     self._context.decode(tokens[position:end], position, slot.parked, int(end == len(tokens)))
+                    self.evaluated += end - position
                     position = end
                 except Aborted:
                     pass

@@ -38,5 +38,7 @@ def _model(model: ModelStatus) -> dict[str, Any]:
         "context": model.context,
         "evaluatePerSecond": model.evaluate_per_second,
         "generatePerSecond": model.generate_per_second,
+        "tokensEvaluated": model.tokens_evaluated,
+        "tokensGenerated": model.tokens_generated,
         "slots": [{"slot": slot.slot, "tokens": slot.tokens, "moved": slot.moved} for slot in model.slots],
     }
