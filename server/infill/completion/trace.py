@@ -121,6 +121,8 @@ def _answer(answer: Answer | None) -> dict[str, object] | None:
         "tokensKept": timings.tokens_kept if timings else None,
         "tokensEvaluated": timings.tokens_evaluated if timings else None,
         "tokensGenerated": timings.tokens_generated if timings else None,
+        "tokensDrafted": timings.tokens_drafted if timings else None,
+        "tokensAccepted": timings.tokens_accepted if timings else None,
         "firstTokenMs": round(timings.first_token_ms, 1) if timings else None,
         "evaluateMs": round(timings.evaluate_ms, 1) if timings else None,
         "generateMs": round(timings.generate_ms, 1) if timings else None,

@@ -9,6 +9,9 @@ import msgspec
 import pytest
 from scripted_editor import NewEditor
 
+from infill.ask import Report, Timings
+from infill.engine.protocol import ModelStatus, SlotStatus, Status
+from infill.lsp.engine import account
 from infill.lsp.offer import Model
 from infill.lsp.status import Line
 
@@ -40,3 +43,37 @@ async def test_every_argument_on_the_page_is_taken(new_editor: NewEditor) -> Non
 def test_what_is_told_has_exactly_the_fields_on_the_page(kind: type[msgspec.Struct], start: str) -> None:
     text = re.sub(r'"[\w ]+"|[\\|\s]', " ", PAGE.partition(start)[2].partition("}`")[0])
     assert {name.partition(":")[0].strip() for name in text.split(",")} == fields(kind)
+
+
+def listed(start: str) -> set[str]:
+    """The names in the braces that follow."""
+    return set(re.findall(r"\w+", PAGE.partition(f"{start} is `{{")[2].partition("}`")[0]))
+
+
+async def test_an_explanation_has_exactly_what_the_page_says(new_editor: NewEditor) -> None:
+    editor = new_editor(["foo()", Report(provider="fake", model="m", timings=Timings(tokens_drafted=4))])
+    await editor.start()
+    nothing = await editor.command("infill.explain")
+    editor.open("x = ")
+    assert await editor.ghosts(0, 4)
+    told = await editor.command("infill.explain")
+    assert set(told) == listed("What `infill.explain` tells")
+    assert set(nothing) <= set(told) and nothing["request"] is None
+    for part in ("request", "timings", "prompt", "answer"):
+        assert set(told[part]) == listed(f"- `{part}`"), part
+
+
+class Engine:
+    """A provider whose engine has a model in memory."""
+
+    async def status(self) -> Status:
+        model = ModelStatus(model="local:m", tokens_evaluated=4863, tokens_generated=70, slots=(SlotStatus(slot="a", tokens=9),))
+        return Status(id=1, pid=1, version="1", state="ready", models=(model,))
+
+
+async def test_the_engines_account_of_a_model_has_exactly_what_the_page_says() -> None:
+    told = await account(Engine())  # type: ignore[arg-type]
+    assert told is not None
+    (model,) = told["models"]
+    assert set(model) == listed("each of `models`")
+    assert (model["tokensEvaluated"], model["tokensGenerated"]) == (4863, 70)
