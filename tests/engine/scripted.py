@@ -30,7 +30,7 @@ class Scripted:
     def __init__(self, name: str, world: World) -> None:
         self.name = name
         self._world = world
-        self._aborted = threading.Event()
+        self.aborted = threading.Event()
         """As in llama.cpp: set from any thread, cleared by the next step."""
         self.target_ms = 0.0
         self.forgotten: list[str] = []
@@ -51,7 +51,7 @@ class Scripted:
         world.log.append(f"begin {self.name} {ask.slot}")
         try:
             for number in range(steps):
-                self._aborted.clear()
+                self.aborted.clear()
                 if world.trouble.get(ask.slot) is not None:
                     raise world.trouble[ask.slot]
                 world.log.append(f"step {ask.slot}")
@@ -70,7 +70,7 @@ class Scripted:
         """Wait for the gate, as llama_decode computes: until it is done, or told to stop (unless it hangs)."""
         gate = self._world.gates.get(slot)
         while gate is not None and not gate.wait(0.002):
-            if self._aborted.is_set() and slot not in self._world.hanging:
+            if self.aborted.is_set() and slot not in self._world.hanging:
                 self._world.log.append(f"aborted {slot}")
                 return
 
@@ -78,7 +78,7 @@ class Scripted:
         return self._world.idle.pop(self.name, None)
 
     def abort(self) -> None:
-        self._aborted.set()
+        self.aborted.set()
 
     def forget(self, slot: str) -> None:
         self.forgotten.append(slot)
@@ -98,6 +98,16 @@ class Scripted:
     def close(self) -> None:
         self.closed = True
         self._world.log.append(f"close {self.name}")
+
+
+class Turnstile(threading.Event):
+    """A gate that lets one step through each time that it is set."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        passed = super().wait(timeout)
+        if passed:
+            self.clear()
+        return passed
 
 
 class World:
@@ -147,6 +157,19 @@ class World:
 
     async def logged(self, entry: str) -> None:
         await self.until(lambda: entry in self.log)
+
+    def refresh_for_ever(self, name: str) -> Iterator[None]:
+        """Work for idle moments that never ends, in steps that end only when they are aborted."""
+        aborted = next(model for model in self.loaded if model.name == name).aborted
+        try:
+            while True:
+                aborted.clear()
+                self.log.append("refresh")
+                if aborted.wait(5):
+                    self.log.append("refresh aborted")
+                yield
+        finally:
+            self.log.append("refresh closed")
 
     # ---- what the server is given
 

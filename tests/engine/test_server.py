@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from scripted import A, B, World, answer, ask, begin, serving
+from scripted import A, B, Turnstile, World, answer, ask, begin, serving
 
 from infill.ask import Stop
 from infill.engine import server as engine_server
 from infill.engine import transport
 from infill.engine import worker as engine_worker
+from infill.engine.client import EngineClient
 from infill.engine.protocol import Changed, Done, Generate, Text, Warm
 from infill.engine.server import Server
 from infill.errors import BadModelFile, DoesNotFit, InfillError, ProviderError, ProviderUnavailable, UnknownModel
@@ -144,15 +145,40 @@ async def test_warming_loads_no_model(world):
 async def test_after_its_first_line_a_generation_lets_others_pass(world):
     client = await world.client()
     stream = client.complete(ask("long.py", tokens=50, yield_after_line=True))
-    gate = world.gate("long.py")
+    gate = world.gates["long.py"] = Turnstile()
     gate.set()
     assert isinstance(await anext(stream), Text)
-    gate.clear()
     status = await client.status()
-    assert status.state == "ready"
+    assert (status.background, status.state) == ("going on after the first line", "ready")
     assert (await answer(client, ask("other.py")))[0]
+    del world.gates["long.py"]
     gate.set()
     assert isinstance([frame async for frame in stream][-1], Done)
+
+
+async def test_what_is_drafted_ahead_is_seen_and_lets_others_pass(world):
+    client = await world.client()
+    await answer(client, ask())
+    gate = world.gate("ahead.py")
+    ahead = begin(client, ask("ahead.py", priority="background"))
+    await world.logged("step ahead.py")
+    status = await client.status()
+    assert (status.background, status.state) == ("drafting ahead", "ready")
+    assert (await answer(client, ask("other.py")))[0]
+    assert "aborted ahead.py" in world.log, "it was not waited for"
+    gate.set()
+    assert (await ahead)[0]
+
+
+async def test_what_somebody_waits_for_is_no_background(world):
+    client = await world.client()
+    gate = world.gate("main.py")
+    waiting = begin(client, ask())
+    await world.logged("step main.py")
+    status = await client.status()
+    assert (status.background, status.state, status.waiting) == ("", "generating", 1)
+    gate.set()
+    assert (await waiting)[0]
 
 
 async def test_a_stream_of_generated_code_leaves_the_gaps_to_completions(world):
@@ -210,6 +236,49 @@ async def test_slots_are_refreshed_when_it_has_been_quiet_and_never_while_somebo
     await answer(client, ask())
     await world.logged("refresh 2")
     assert world.log.index("step main.py") < world.log.index("refresh 0")
+
+
+@pytest.fixture
+async def refreshing(world, monkeypatch) -> EngineClient:
+    """The only client of an engine that evaluates slots anew, and would do so for ever."""
+    monkeypatch.setattr(engine_worker, "QUIET", 0.0)
+    for model in (A, B):
+        world.idle[model] = world.refresh_for_ever(model)
+    client = await world.client()
+    await asyncio.gather(client.load(A), client.load(B))
+    await world.logged("refresh")
+    return client
+
+
+async def test_refreshing_ends_with_its_step_when_the_last_editor_leaves_and_begins_with_the_next_one(refreshing, engine):
+    world, server = engine
+    assert (await refreshing.status()).background == "refreshing"
+    await refreshing.aclose()
+    await world.logged("refresh closed")
+    assert "refresh aborted" in world.log, "its step was not waited for"
+    await asyncio.gather(*(server._worker.call(lambda: None) for _ in range(20)))
+    assert world.log[-1] == "refresh closed"
+    assert world.idle, "nothing else was begun"
+    await world.client()
+    await world.until(lambda: world.log[-1] == "refresh")
+
+
+async def test_refreshing_ends_with_its_step_when_it_is_switched_off_and_goes_on_when_it_is_switched_on(refreshing, world):
+    refreshing.configure(Engine(refresh=False))
+    await world.logged("refresh closed")
+    assert "refresh aborted" in world.log, "its step was not waited for"
+    for _ in range(20):
+        assert (await refreshing.status()).background == ""
+    assert world.log[-1] == "refresh closed"
+    refreshing.configure(Engine(refresh=True))
+    await world.until(lambda: world.log[-1] == "refresh")
+
+
+async def test_refreshing_goes_on_while_one_editor_is_left(refreshing, world):
+    await (await world.client()).aclose()
+    await world.until(lambda: len(world.server._clients) == 1)
+    assert (await refreshing.status()).background == "refreshing"
+    assert "refresh closed" not in world.log
 
 
 async def test_refreshing_can_be_switched_off(world, monkeypatch):

@@ -96,7 +96,7 @@ class Server:
         self._tasks: set[asyncio.Task[None]] = set()
         self._fetching: set[str] = set()
         self._settings = all_settings.Engine()
-        self._worker = Worker(self._loop, on_hung, lambda: self._settings.refresh)
+        self._worker = Worker(self._loop, on_hung, lambda: self._settings.refresh and bool(self._clients))
         self._residents = Residents(self._worker, how, self._used_by_others, self._progress)
         self._reporter = Reporter(self._worker, self._residents)
         self._state: State = "idle"
@@ -156,6 +156,7 @@ class Server:
             return None
         client = Client(next(self._keys), hello.client, connection)
         self._clients[client.key] = client
+        self._worker.wishes_changed()
         client.send(Welcome(version=protocol.VERSION, pid=os.getpid()))
         client.send(Changed(state=self._state, model=self._about()))
         return client
@@ -174,6 +175,7 @@ class Server:
         self._worker.leave(client.key)
         if not self._clients:
             self._residents.stop_loading()
+            self._worker.wishes_changed()
         if client.slots:
             self._loop.call_later(GRACE, self._release, client.slots)
         self._look_at_the_clock()
@@ -252,6 +254,7 @@ class Server:
             log.warning("%s", problem)
         self._settings = resolved.engine
         self._residents.configure(resolved.engine, float(message.latency_target))
+        self._worker.wishes_changed()
         self._look_at_the_clock()
 
     async def _status(self, client: Client, message: AskStatus) -> None:

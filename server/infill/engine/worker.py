@@ -72,6 +72,7 @@ class Worker:
         self._loop = loop
         self._on_hung = on_hung
         self._refresh = refresh
+        """Whether slots are to be refreshed while nobody asks."""
         self._queue = Queue()
         self._runtimes: dict[str, Loaded] = {}
         self._calls: deque[Callable[[], None]] = deque()
@@ -134,9 +135,17 @@ class Worker:
         with self._wake:
             if self._idle is not None:
                 return "refreshing"
-            if self._current is None or self._current.rank < BACKGROUND:
+            job = self._current or self._queue.take()  # between two steps: whose is the next one
+            if job is None or job.rank < BACKGROUND:
                 return ""
-            return {YIELDED: "going on after the first line", AHEAD: "drafting ahead"}.get(self._current.rank, "warming")
+            return {YIELDED: "going on after the first line", AHEAD: "drafting ahead"}.get(job.rank, "warming")
+
+    def wishes_changed(self) -> None:
+        """Ask anew whether slots are to be refreshed: what is no longer wished ends at once."""
+        with self._wake:
+            if self._idle is not None and not self._refresh():
+                self._idle[0].abort()
+            self._wake.notify()
 
     def attach(self, model: str, runtime: Loaded) -> None:
         """A model is in memory: its requests may begin."""
@@ -222,8 +231,7 @@ class Worker:
             if job.runtime is not None and ends(job):
                 self._end(job, _stopped(job, "its model was unloaded"))
         if self._idle is not None and self._idle[0] is runtime:
-            self._calls.append(_closing(self._idle[1]))
-            self._idle = None
+            self._calls.append(self._end_refresh(self._idle[1]))
 
     def _hurry(self) -> None:
         """Somebody waits: what is done for nobody makes way at once, to go on later."""
@@ -276,8 +284,7 @@ class Worker:
     def _turn(self, job: Job) -> Callable[[], None]:
         self._rested.clear()
         if self._idle is not None:
-            idle, self._idle = self._idle, None
-            return _closing(idle[1])
+            return self._end_refresh(self._idle[1])
         self._current, self._since = job, time.monotonic()
         job.runtime = job.runtime or self._runtimes[job.model]
         return lambda: self._step(job)
@@ -346,13 +353,17 @@ class Worker:
 
     def _refreshing(self) -> Callable[[], None] | None:
         if self._idle is not None:
-            return self._refresh_step
+            return self._refresh_step if self._refresh() else self._end_refresh(self._idle[1])
         if time.monotonic() < self._last + QUIET or not self._refresh():
             return None
         for model, runtime in self._runtimes.items():
             if model not in self._rested:
                 return lambda: self._look_for_idle_work(model, runtime)
         return None
+
+    def _end_refresh(self, work: Iterator[None]) -> Callable[[], None]:
+        self._idle = None
+        return _closing(work)
 
     def _look_for_idle_work(self, model: str, runtime: Loaded) -> None:
         work = runtime.idle_work()
