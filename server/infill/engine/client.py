@@ -142,11 +142,11 @@ class EngineClient:
         """Have the engine leave."""
         return await self._done(Shutdown(id=0))
 
-    async def status(self) -> Status:
-        """Everything about the process."""
+    async def status(self, *, models: bool = True) -> Status:
+        """Everything about the process; without its models at once, whatever they compute."""
         number, inbox = self._open()
         try:
-            self._send(AskStatus(id=number))
+            self._send(AskStatus(id=number, models=models))
             while not isinstance(frame := await self._next(inbox), Status):
                 pass
             return frame

@@ -105,6 +105,8 @@ class Unload(Frame, tag="unload", frozen=True):
 
 class AskStatus(Frame, tag="ask_status", frozen=True):
     id: int
+    models: bool = True
+    """Off: nothing of the models, for which one that computes may have to be waited for; then the answer comes at once."""
 
 
 class Configure(Frame, tag="configure", frozen=True):

@@ -259,7 +259,7 @@ class Server:
 
     async def _status(self, client: Client, message: AskStatus) -> None:
         names = [other.name for other in self._clients.values()]
-        client.send(await self._reporter.status(message.id, self._state, names, time.monotonic() - self._active))
+        client.send(await self._reporter.status(message, self._state, names, time.monotonic() - self._active))
 
     # ---- models
 

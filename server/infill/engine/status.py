@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import psutil
 
 from infill import __version__
-from infill.engine.protocol import ModelStatus, State, Status
+from infill.engine.protocol import AskStatus, ModelStatus, State, Status
 from infill.engine.residents import Residents
 from infill.engine.worker import Worker
 
@@ -31,10 +31,11 @@ class Reporter:
         self._started = time.monotonic()
         self._known: dict[str, ModelStatus] = {}
 
-    async def status(self, ask_id: int, state: State, clients: Iterable[str], idle_seconds: float) -> Status:
-        models = [await self._model(resident.file.id, resident.runtime.status) for resident in self._residents.all()]
+    async def status(self, ask: AskStatus, state: State, clients: Iterable[str], idle_seconds: float) -> Status:
+        residents = self._residents.all() if ask.models else []
+        models = [await self._model(resident.file.id, resident.runtime.status) for resident in residents]
         return Status(
-            id=ask_id,
+            id=ask.id,
             pid=os.getpid(),
             version=__version__,
             state=state,

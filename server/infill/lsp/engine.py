@@ -1,12 +1,16 @@
-"""The engine's account of itself as JSON for editors, a part of `infill.status`. Asks the engine that is there, and starts none."""
+"""The engine's account of itself as JSON for editors, a part of `infill.status` and `infill.explain`. Asks the engine that is there, starts none."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from infill.engine.protocol import ModelStatus
 from infill.errors import InfillError
 from infill.providers.local import LocalProvider
+
+PATIENCE = 0.5
+"""Seconds in which a healthy engine has long said what it does in the background."""
 
 
 async def account(local: LocalProvider) -> dict[str, Any] | None:
@@ -29,6 +33,15 @@ async def account(local: LocalProvider) -> dict[str, Any] | None:
         "waiting": engine.waiting,
         "background": engine.background,
     }
+
+
+async def background(local: LocalProvider) -> str:
+    """What the engine does while nobody waits, in the words of `infill engine status`; empty: nothing, or there is no engine that says so."""
+    try:
+        engine = await asyncio.wait_for(local.status(models=False), PATIENCE)
+    except (InfillError, asyncio.TimeoutError):
+        return ""
+    return engine.background if engine is not None else ""
 
 
 def _model(model: ModelStatus) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from infill.lsp.commands import Commands, Nothing
 from infill.lsp.configuration import Configuration
 from infill.lsp.convert import Encoding
 from infill.lsp.documents import Documents
-from infill.lsp.engine import account
+from infill.lsp.engine import account, background
 from infill.lsp.first_run import FirstRun
 from infill.lsp.folders import Folders
 from infill.lsp.generate import Generate, GenerateArgument
@@ -275,7 +275,8 @@ class Server(LanguageServer):
 
     async def _explain(self, argument: Nothing) -> dict[str, object]:
         explained = self.completer.explain()
-        return explained | {"model": explained.get("model") or self.provision.model()}
+        model = explained.get("model") or self.provision.model()
+        return explained | {"model": model, "background": await background(self.provision.local)}
 
     async def _toggle(self, argument: ToggleArgument) -> dict[str, bool]:
         return {"enabled": self.configuration.toggle(enabled=argument.enabled, language=argument.language)}

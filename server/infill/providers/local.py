@@ -152,9 +152,9 @@ class LocalProvider:
         """Give a model's memory back, or every model's. Starts nothing."""
         await self._if_there(lambda client: client.unload(model))
 
-    async def status(self) -> Status | None:
-        """Everything about the engine; None where there is none."""
-        return await self._if_there(EngineClient.status)
+    async def status(self, *, models: bool = True) -> Status | None:
+        """Everything about the engine, or all but its models, which may have to be waited for; None where there is none."""
+        return await self._if_there(lambda client: client.status(models=models))
 
     async def shutdown(self) -> bool:
         """Have the engine leave; False where there is none."""
