@@ -72,10 +72,12 @@ async def test_infill_explain_starts_no_engine(home) -> None:
 
 async def test_infill_explain_is_answered_at_once_while_a_model_computes_and_by_an_engine_that_says_nothing(world: World, monkeypatch) -> None:
     monkeypatch.setattr("infill.engine.status.PATIENCE", 60.0)
-    gate = world.gate("main.py")
-    under_way = begin(await world.client(), ask())
-    await world.logged("step main.py")
-    assert await asyncio.wait_for(explained(), 10) == ""
+    client = await world.client()
+    await client.load(A)
+    gate = world.gate("ahead.py")
+    under_way = begin(client, ask("ahead.py", priority="background"))
+    await world.logged("step ahead.py")
+    assert await asyncio.wait_for(explained(), 10) == "drafting ahead"
     monkeypatch.setattr(world.server._reporter, "status", lambda *values: asyncio.Event().wait())
     assert await asyncio.wait_for(explained(), 10) == ""
     gate.set()
