@@ -18,7 +18,7 @@ from infill.bench import figures, metrics, speed
 from infill.bench.client import Client
 from infill.bench.document import Document
 from infill.bench.ours import InfillEditor
-from infill.bench.targets import Row
+from infill.bench.targets import Row, number
 from infill.bench.weights import Weights
 from infill.engine import launch
 from infill.engine.client import EngineClient
@@ -104,7 +104,7 @@ def _cancel_row(shape: Weights, cancelled: list[float], token_ms: float) -> Row:
         measured=round(metrics.percentile(cancelled, 0.95), 1),
         unit="ms",
         target=round(max(50.0, token_ms), 1),
-        note=f"{len(cancelled)} times, median {metrics.percentile(cancelled, 0.5):.1f} ms; one token takes {token_ms:.0f} ms",
+        note=f"{len(cancelled)} times, median {metrics.percentile(cancelled, 0.5):.1f} ms; one token takes {number(token_ms)} ms",
         unknown="" if cancelled else "every answer came before it could be cancelled",
     )
 
@@ -151,8 +151,8 @@ async def _streamed(editor: InfillEditor, number: int) -> Streamed:
 async def _cancelled(editor: InfillEditor, watcher: EngineClient, rounds: int) -> list[float]:
     """Milliseconds from a cancellation to the idle engine, each at another moment after the first token."""
     dice, found = random.Random(2), []
-    for number in range(rounds):
-        document = _document(1000 + number)
+    for turn in range(rounds):
+        document = _document(1000 + turn)
         await editor.show(document)
         stream = Stream(editor.client)
         request, answer = editor.client.request("workspace/executeCommand", _question(editor, document))

@@ -22,13 +22,13 @@ async def post(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-async def get(port: int, path: str) -> bool:
-    """Whether that page is there now."""
+async def get(port: int, path: str) -> str | None:
+    """That page; None where it is not there now."""
     try:
-        status, _ = await _exchange(port, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        status, page = await _exchange(port, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
     except OSError:
-        return False
-    return status == OK
+        return None
+    return page.decode("utf-8", "replace") if status == OK else None
 
 
 async def _exchange(port: int, request: bytes) -> tuple[int, bytes]:

@@ -50,10 +50,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     from_cache: int
     """Answers without any work of the model at that time."""
     evaluated: Spread
-    """Prompt tokens evaluated for a request that the model worked on."""
+    """Prompt tokens evaluated for an answer of the model's while somebody waited for it. All that was evaluated is in `Costs`."""
     kept: Spread
-    evaluated_total: int
-    generated_total: int
     drafted: int
     agreed: int
     worth: int
@@ -65,17 +63,35 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     characters_saved: int
     """Characters of typing that acceptances spared the author."""
 
-    @property
-    def pause_share(self) -> float:
-        return self.pauses_seen / self.pauses if self.pauses else 0.0
+
+class Tally(msgspec.Struct, frozen=True):
+    """So many of so many, over all runs together: a share of few in each run would be a coarse one."""
+
+    part: int
+    whole: int
 
     @property
-    def follow_share(self) -> float:
-        return self.accepts_followed / self.accepts if self.accepts else 0.0
+    def share(self) -> float:
+        return self.part / self.whole if self.whole else 0.0
 
     @property
-    def worth_share(self) -> float:
-        return self.worth / self.characters_shown if self.characters_shown else 0.0
+    def words(self) -> str:
+        return f"{self.part} of {self.whole}"
+
+
+def pauses_seen(runs: Sequence[Figures]) -> Tally:
+    """Pauses in which a suggestion appeared."""
+    return Tally(sum(run.pauses_seen for run in runs), sum(run.pauses for run in runs))
+
+
+def accepts_followed(runs: Sequence[Figures]) -> Tally:
+    """Acceptances after which the next suggestion came at once."""
+    return Tally(sum(run.accepts_followed for run in runs), sum(run.accepts for run in runs))
+
+
+def worth(runs: Sequence[Figures]) -> Tally:
+    """Characters shown that the author really typed next."""
+    return Tally(sum(run.worth for run in runs), sum(run.characters_shown for run in runs))
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -142,7 +158,7 @@ def figures(moments: Sequence[Moment]) -> Figures:
     seen = felt(moments)
     pauses = [(start, end) for start, end in _gaps(moments) if start.what == "key" and end.at - start.at >= PAUSE_SECONDS]
     costs = [moment for moment in moments if moment.what == "cost"]
-    worked = [moment for moment in costs if moment.evaluated or moment.generated]
+    worked = [moment for moment in costs if moment.source != "ahead" and (moment.evaluated or moment.generated)]
     shown = [moment for moment in moments if moment.what == "shown"]
     accepts = [(start, end) for start, end in _gaps(moments) if start.what == "accepted"]
     return Figures(
@@ -160,8 +176,6 @@ def figures(moments: Sequence[Moment]) -> Figures:
         from_cache=sum(moment.source in ("cache", "prefetch") for moment in (*shown, *costs)),
         evaluated=spread(moment.evaluated for moment in worked),
         kept=spread(moment.kept for moment in worked),
-        evaluated_total=sum(moment.evaluated for moment in costs),
-        generated_total=sum(moment.generated for moment in costs),
         drafted=sum(moment.drafted for moment in costs),
         agreed=sum(moment.agreed for moment in costs),
         worth=sum(moment.worth for moment in shown),

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 
 from infill.bench.client import Client
@@ -25,6 +26,8 @@ COST_SECONDS = 0.05
 """How often the server is asked whether an answer has ended; it goes on behind what is shown."""
 REST_SECONDS = 0.1
 """How long the cursor rests before our clients tell where it is."""
+REST_LOOKS = 100
+"""How often the engine is asked whether it has come to rest, before it is counted what it did: five seconds."""
 LEAVE_SECONDS = 10.0
 READY_SECONDS = 120.0
 """The longest that loading a model may take before the first key."""
@@ -128,6 +131,9 @@ class InfillEditor:
 
     async def close(self) -> Costs:
         costs = self.costs()
+        if self._client is not None:
+            with contextlib.suppress(InfillError):
+                costs = msgspec.structs.replace(costs, **await self._counted())
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -148,6 +154,18 @@ class InfillEditor:
             resident_bytes=sum(resident(process) for group in found.values() for process in group),
             processes={name: sum(resident(process) for process in group) for name, group in found.items()},
         )
+
+    async def _counted(self) -> dict[str, int]:
+        """What the engine read and wrote since its models were loaded, for whomever it was. One at work tells what it knew a while ago."""
+        engine: dict[str, Any] = {}
+        for _ in range(REST_LOOKS):
+            engine = (await self.command("infill.status")).get("engine") or {}
+            if engine.get("state") != "generating" and not engine.get("background"):
+                break
+            await asyncio.sleep(COST_SECONDS)
+        models = engine.get("models", [])
+        counters = {"tokens_evaluated": "tokensEvaluated", "tokens_generated": "tokensGenerated"}
+        return {name: sum(model[theirs] for model in models) for name, theirs in counters.items()}
 
     def tell(self, document: Document, change: Change) -> None:
         """Let the server know of an edit."""

@@ -40,6 +40,8 @@ BATCH, REUSE = 1024, 256
 START_SECONDS = 180.0
 FIELDS = ("content", "timings/prompt_n", "timings/prompt_ms", "timings/predicted_n", "timings/predicted_ms", "tokens_cached", "truncated")
 
+COUNTERS = {"tokens_evaluated": "prompt_tokens_total", "tokens_generated": "tokens_predicted_total"}
+
 
 class Context(msgspec.Struct, frozen=True):
     """What is sent of a document."""
@@ -131,7 +133,7 @@ class LlamaVim:
             await asyncio.gather(self._job, return_exceptions=True)
         if self._process is None:
             return Costs()
-        costs = self.costs()
+        costs = msgspec.structs.replace(self.costs(), **await self._counted())
         self._process.kill()
         await self._process.wait()
         self._log.close()
@@ -144,18 +146,24 @@ class LlamaVim:
         wall = time.perf_counter() - self._began
         return Costs(cpu_seconds=cpu_seconds(process) - self._before, wall_seconds=wall, resident_bytes=size, processes={"llama-server": size})
 
+    async def _counted(self) -> dict[str, int]:
+        """All that the server read and wrote, as it counts itself: also for what was thrown away."""
+        page = await get(self._port, "/metrics") or ""
+        found = {name: re.search(rf"^llamacpp:{theirs} (\S+)$", page, re.MULTILINE) for name, theirs in COUNTERS.items()}
+        return {name: int(float(count[1])) for name, count in found.items() if count}
+
     # ---- the server
 
     async def _start(self) -> None:
         self._log = (self._folder / "llama-server.log").open("ab")
-        command = [str(self._binary), "-m", str(self._weights.path), "--host", "127.0.0.1", "--port", str(self._port), *self._sizes()]
+        command = [str(self._binary), "-m", str(self._weights.path), "--host", "127.0.0.1", "--port", str(self._port), "--metrics", *self._sizes()]
         if self._threads:
             command += ["-t", str(self._threads), "-tb", str(self._threads)]
         if self._weights.suffix_first:
             command.append("--spm-infill")
         self._process = await asyncio.create_subprocess_exec(*command, stdout=self._log, stderr=self._log)
         deadline = time.monotonic() + START_SECONDS
-        while not await get(self._port, "/health"):
+        while await get(self._port, "/health") is None:
             if self._process.returncode is not None or time.monotonic() > deadline:
                 raise InfillError("llama-server did not start.", f"Its log is in {self._folder}.")
             await asyncio.sleep(0.05)
@@ -195,7 +203,7 @@ class LlamaVim:
             answer = {}
         self._recorder.note(
             "cost",
-            source="model",
+            source="model" if limit_ms == FIRST_MS else "ahead",
             evaluated=int(answer.get("timings/prompt_n", 0)),
             kept=max(0, int(answer.get("tokens_cached", 0)) - int(answer.get("timings/prompt_n", 0)) - int(answer.get("timings/predicted_n", 0))),
             generated=int(answer.get("timings/predicted_n", 0)),

@@ -7,9 +7,12 @@ import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from infill.bench import charts, metrics
 from infill.bench.charts import Bar, Curve, Lane
 from infill.bench.machine import Machine
+from infill.bench.metrics import Figures, Tally
 from infill.bench.recorder import Moment
 from infill.bench.speed import Speed
 from infill.bench.targets import number
@@ -37,29 +40,42 @@ text { font: 12px system-ui, sans-serif; fill: var(--soft) }
 .pause { fill: var(--shade) } .tick { stroke: var(--soft); stroke-width: 1 } .ghost { opacity: .85 }
 """
 
-Figure = tuple[str, Callable[[Run], float], str, str]
-"""What it is called, how it is found, how it is written, and which of two is the better: `less`, `more` or none."""
+Over = Callable[[Sequence[Run]], float]
+Figure = tuple[str, Over, str, str]
+"""What it is called, how it is found in all runs of a side, how it is written, and which of two is the better: `less`, `more` or none."""
+
+
+def _middle(value: Callable[[Run], float]) -> Over:
+    return lambda runs: middle([value(run) for run in runs])
+
+
+def _percent(tally: Callable[[Sequence[Figures]], Tally]) -> Over:
+    return lambda runs: 100 * tally([run.figures for run in runs]).share
+
+
 ROWS: tuple[Figure, ...] = (
-    ("New ghost text after the last key, median", lambda run: run.figures.latency.p50, "{:.0f} ms", "less"),
-    ("... 95th percentile", lambda run: run.figures.latency.p95, "{:.0f} ms", "less"),
-    ("... mean", lambda run: run.figures.latency.mean, "{:.0f} ms", "less"),
-    ("In pauses of 400 ms or more, median", lambda run: run.figures.pause_latency.p50, "{:.0f} ms", "less"),
-    ("... 95th percentile", lambda run: run.figures.pause_latency.p95, "{:.0f} ms", "less"),
-    ("Pauses of 400 ms or more that saw a suggestion", lambda run: 100 * run.figures.pause_share, "{:.0f} %", "more"),
-    ("Requests sent", lambda run: run.figures.asked, "{:.0f}", ""),
-    ("... cancelled", lambda run: run.figures.cancelled, "{:.0f}", ""),
-    ("... failed", lambda run: run.figures.failed, "{:.0f}", "less"),
-    ("Suggestions without work of the model", lambda run: run.figures.from_cache, "{:.0f}", ""),
-    ("Prompt tokens evaluated for a request, median", lambda run: run.figures.evaluated.p50, "{:.0f}", "less"),
-    ("... mean", lambda run: run.figures.evaluated.mean, "{:.0f}", "less"),
-    ("Prompt tokens kept, median", lambda run: run.figures.kept.p50, "{:.0f}", "more"),
-    ("Shown characters that were really typed next", lambda run: run.figures.worth, "{:.0f}", "more"),
-    ("... share of what was shown", lambda run: 100 * run.figures.worth_share, "{:.1f} %", "more"),
-    ("Acceptances", lambda run: run.figures.accepts, "{:.0f}", ""),
-    ("... followed by the next suggestion at once", lambda run: 100 * run.figures.follow_share, "{:.0f} %", "more"),
-    ("Characters of typing saved", lambda run: run.figures.characters_saved, "{:.0f}", "more"),
-    ("Cores busy, mean", lambda run: run.costs.cpu_seconds / max(run.costs.wall_seconds, 0.001), "{:.2f}", "less"),
-    ("Resident memory at the end", lambda run: run.costs.resident_bytes / 2**20, "{:.0f} MiB", "less"),
+    ("New ghost text after the last key, median", _middle(lambda run: run.figures.latency.p50), "{:.0f} ms", "less"),
+    ("... 95th percentile", _middle(lambda run: run.figures.latency.p95), "{:.0f} ms", "less"),
+    ("... mean", _middle(lambda run: run.figures.latency.mean), "{:.0f} ms", "less"),
+    ("In pauses of 400 ms or more, median", _middle(lambda run: run.figures.pause_latency.p50), "{:.0f} ms", "less"),
+    ("... 95th percentile", _middle(lambda run: run.figures.pause_latency.p95), "{:.0f} ms", "less"),
+    ("Pauses of 400 ms or more that saw a suggestion", _percent(metrics.pauses_seen), "{:.0f} %", "more"),
+    ("Requests sent", _middle(lambda run: run.figures.asked), "{:.0f}", ""),
+    ("... cancelled", _middle(lambda run: run.figures.cancelled), "{:.0f}", ""),
+    ("... failed", _middle(lambda run: run.figures.failed), "{:.0f}", ""),
+    ("Suggestions without work of the model", _middle(lambda run: run.figures.from_cache), "{:.0f}", ""),
+    ("Prompt tokens evaluated while somebody waited, median", _middle(lambda run: run.figures.evaluated.p50), "{:.0f}", "less"),
+    ("... mean", _middle(lambda run: run.figures.evaluated.mean), "{:.0f}", "less"),
+    ("Prompt tokens kept, median", _middle(lambda run: run.figures.kept.p50), "{:.0f}", "more"),
+    ("All prompt tokens evaluated, for whomever", _middle(lambda run: run.costs.tokens_evaluated), "{:,.0f}", "less"),
+    ("All tokens generated", _middle(lambda run: run.costs.tokens_generated), "{:,.0f}", ""),
+    ("Shown characters that were really typed next", _middle(lambda run: run.figures.worth), "{:.0f}", "more"),
+    ("... share of what was shown", _percent(metrics.worth), "{:.1f} %", "more"),
+    ("Acceptances", _middle(lambda run: run.figures.accepts), "{:.0f}", ""),
+    ("... followed by the next suggestion at once", _percent(metrics.accepts_followed), "{:.0f} %", "more"),
+    ("Characters of typing saved", _middle(lambda run: run.figures.characters_saved), "{:.0f}", "more"),
+    ("Cores busy, mean", _middle(lambda run: run.costs.cpu_seconds / max(run.costs.wall_seconds, 0.001)), "{:.2f}", "less"),
+    ("Resident memory at the end", _middle(lambda run: run.costs.resident_bytes / 2**20), "{:.0f} MiB", "less"),
 )
 
 
@@ -88,29 +104,44 @@ def _tokens(wishes: Wishes) -> str:
     return f"at most {wishes.tokens} tokens generated for an answer, greedily, on both sides"
 
 
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of a comparison."""
+
+    what: str
+    sides: dict[str, float]
+    ratio: float = 0.0
+    """How many times better infill is; 0 where that is not known, or neither side is the better."""
+
+
+def lines(comparison: Comparison) -> list[Line]:
+    """Every figure of every side: medians over runs, and shares of all of them together."""
+    found, heading = [], ""
+    for name, value, _, better in ROWS:
+        heading = heading if name.startswith("...") else name.partition(", ")[0]
+        sides = {side: value(comparison.of(side)) for side in STYLES if comparison.of(side)}
+        ours, theirs = (sides.get(side, 0.0) for side in STYLES)
+        ratio = {"less": metrics.ratio(ours, theirs), "more": metrics.ratio(theirs, ours)}.get(better, 0.0)
+        found.append(Line(what=name.replace("...", f"{heading},"), sides=sides, ratio=ratio))
+    return found
+
+
 def table(comparison: Comparison) -> list[tuple[str, list[str], str]]:
-    """Name, one cell for each side, and the ratio (how many times better infill is); medians over runs."""
-    sides = [side for side in STYLES if comparison.of(side)]
+    """Name, one cell for each side, and the ratio, in words."""
     rows = []
-    for name, value, form, better in ROWS:
-        found = [middle([value(run) for run in comparison.of(side)]) for side in sides]
-        ratio = ""
-        if len(found) == len(STYLES) and better and found[0] and found[1]:
-            times = found[1] / found[0] if better == "less" else found[0] / found[1]
-            ratio = f"{times:.1f} x" if name != "... failed" else ""
-        rows.append((name, [form.format(one) for one in found], ratio))
+    for (name, _, form, _), line in zip(ROWS, lines(comparison), strict=True):
+        rows.append((name, [form.format(value) for value in line.sides.values()], f"{line.ratio:.1f} x" if line.ratio else ""))
     return rows
 
 
 def _comparison(comparison: Comparison) -> str:
     sides = [side for side in STYLES if comparison.of(side)]
     head = "".join(f"<th>{side}</th>" for side in sides) + ("<th>better by</th>" if len(sides) > 1 else "")
-    lines = ""
+    body = ""
     for name, cells, ratio in table(comparison):
         last = f"<td class=best>{ratio}</td>" if len(sides) > 1 else ""
-        lines += f"<tr><td>{html.escape(name)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}{last}</tr>"
+        body += f"<tr><td>{html.escape(name)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}{last}</tr>"
     return (
-        f"<h2>{html.escape(comparison.model)}</h2><table><tr><th></th>{head}</tr>{lines}</table>"
+        f"<h2>{html.escape(comparison.model)}</h2><table><tr><th></th>{head}</tr>{body}</table>"
         f"<h3>How soon new ghost text appeared</h3>{charts.distribution(_curves(comparison, sides), 'Latency distribution')}"
         f"<h3>Half a minute of it: keys (ticks), pauses of 400 ms or more (shaded), ghost text (bars)</h3>{_timeline(comparison, sides)}"
     )

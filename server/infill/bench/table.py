@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from infill.bench import figures, quality, speed, traces, typing
+from infill.bench import figures, metrics, quality, speed, traces, typing
 from infill.bench.document import Document
 from infill.bench.drive import engine
 from infill.bench.ours import InfillEditor, engine_pid, settings_for
@@ -127,15 +127,15 @@ async def everything(subjects: Subjects, wishes: Wishes, say: Say) -> Measured:
 def typing_rows(comparisons: Sequence[Comparison]) -> list[Row]:
     """Latency against the peer, and how many pauses saw a suggestion."""
     rows = [_against_the_peer(comparison, name, pick) for comparison in comparisons[:2] for name, pick in PERCENTILES]
-    share, peer = (_pause_share(comparisons[0], side) for side in ("infill", "llama-server"))
+    ours, peers = (metrics.pauses_seen(comparisons[0].figures(side)) for side in ("infill", "llama-server"))
     rows.append(
         Row(
             what=f"pauses of 400 ms or more that saw a suggestion, {comparisons[0].model}",
-            measured=round(100 * share, 1),
+            measured=round(100 * ours.share, 1),
             unit="%",
             target=90,
             at_least=True,
-            note=f"llama-server: {100 * peer:.0f} %",
+            note=f"{ours.words} pauses over {_runs(comparisons[0])}; llama-server: {peers.words}",
         )
     )
     bundled = comparisons[2].of("infill")
@@ -145,7 +145,8 @@ def typing_rows(comparisons: Sequence[Comparison]) -> list[Row]:
             measured=round(middle([run.figures.every_latency.p95 for run in bundled]), 1),
             unit="ms",
             target=25,
-            note=f"median {middle([run.figures.every_latency.p50 for run in bundled]):.1f} ms; all ghost text, also what was typed along",
+            note=f"median {middle([run.figures.every_latency.p50 for run in bundled]):.1f} ms; all ghost text, also what was typed along; "
+            f"medians of {_runs(comparisons[2])}",
         )
     )
     return rows
@@ -169,28 +170,27 @@ def _against_the_peer(comparison: Comparison, name: str, pick: Callable[[Run], f
         measured=round(ours / theirs, 3) if theirs else 0.0,
         unit="x",
         target=0.2,
-        note=f"{ours:.0f} ms and {theirs:.0f} ms; medians of {len(comparison.of('infill'))} runs each",
+        note=f"{ours:.0f} ms and {theirs:.0f} ms; medians of {_runs(comparison)} each",
         unknown="" if ours and theirs else f"{'llama-server' if ours else 'infill'} showed nothing",
     )
 
 
-def _pause_share(comparison: Comparison, side: str) -> float:
-    return middle([run.figures.pause_share for run in comparison.of(side)])
+def _runs(comparison: Comparison) -> str:
+    count = len(comparison.of("infill"))
+    return f"{count} run{'s' if count != 1 else ''}"
 
 
 def accept_row(comparisons: Sequence[Comparison]) -> Row:
     """How often the next suggestion was there when one had been accepted."""
-    small = comparisons[0].of("infill")
-    others = ", ".join(
-        f"{one.model} {100 * middle([run.figures.follow_share for run in one.of('infill')]):.0f} %" for one in comparisons[1:] if one.of("infill")
-    )
+    small, *others = ((one, metrics.accepts_followed(one.figures("infill"))) for one in comparisons)
+    beside = "".join(f"; {one.model} {tally.words}" for one, tally in others)
     return Row(
-        what=f"accept, then the next suggestion at once, {comparisons[0].model}",
-        measured=round(100 * middle([run.figures.follow_share for run in small]), 1),
+        what=f"accept, then the next suggestion at once, {small[0].model}",
+        measured=round(100 * small[1].share, 1),
         unit="%",
         target=80,
         at_least=True,
-        note=f"{sum(run.figures.accepts for run in small)} acceptances; {others}",
+        note=f"{small[1].words} acceptances over {_runs(small[0])}{beside}",
     )
 
 

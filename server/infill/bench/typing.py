@@ -53,6 +53,9 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     def of(self, side: str) -> list[Run]:
         return [run for run in self.runs if run.side == side]
 
+    def figures(self, side: str) -> list[Figures]:
+        return [run.figures for run in self.of(side)]
+
     def moments(self, side: str) -> list[list[Moment]]:
         return [list(run.moments) for run in self.of(side)]
 

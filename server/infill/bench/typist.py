@@ -31,6 +31,10 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     resident_bytes: int = 0
     processes: dict[str, int] = {}
     """Resident bytes by process."""
+    tokens_evaluated: int = 0
+    """Prompt tokens since the file was opened, as the engine or llama-server counts them: also for what was overtaken, or nobody waited for."""
+    tokens_generated: int = 0
+    """The same of what was written."""
 
 
 class Editor(Protocol):

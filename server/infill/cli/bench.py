@@ -49,7 +49,8 @@ def typing(
         reports.write(report, comparisons, played, here, wishes)
         output.note(f"The report is {report}.")
     if as_json:
-        output.json({"machine": here, "trace": played.name, "seed": played.seed, "wishes": wishes, "comparisons": comparisons})
+        figures = {comparison.model: reports.lines(comparison) for comparison in comparisons}
+        output.json({"machine": here, "trace": played.name, "seed": played.seed, "wishes": wishes, "figures": figures, "comparisons": comparisons})
         return
     output.note(here.sentence)
     for comparison in comparisons:

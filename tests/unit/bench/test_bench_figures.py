@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 
-from infill.bench import charts, metrics, report, targets
+from infill.bench import charts, metrics, report, table, targets
 from infill.bench.machine import machine
 from infill.bench.recorder import Moment
 from infill.bench.speed import Speed
@@ -70,7 +71,7 @@ def test_percentiles_lie_between_their_neighbours() -> None:
 
 def test_no_moments_give_empty_figures_instead_of_an_error() -> None:
     found = metrics.figures([])
-    assert (found.pause_share, found.follow_share, found.worth_share) == (0, 0, 0)
+    assert {tally([found]).share for tally in (metrics.pauses_seen, metrics.accepts_followed, metrics.worth)} == {0}
 
 
 def test_a_target_is_met_or_missed() -> None:
@@ -88,6 +89,43 @@ def a_comparison() -> Comparison:
         figures = metrics.figures(moments)
         runs.append(Run(side=side, model="<tiny>", number=1, figures=figures, costs=Costs(cpu_seconds=1, wall_seconds=2), moments=moments))
     return Comparison(model="<tiny>", runs=tuple(runs))
+
+
+def runs_of(side: str, model: str, seen: list[tuple[int, int]]) -> list[Run]:
+    """Runs with so many of so many pauses that saw a suggestion, and acceptances that were followed."""
+    empty = metrics.figures([])
+    made = [msgspec.structs.replace(empty, pauses_seen=part, pauses=whole, accepts_followed=part, accepts=whole) for part, whole in seen]
+    return [Run(side=side, model=model, number=at, figures=one, costs=Costs(), moments=()) for at, one in enumerate(made, 1)]
+
+
+def test_shares_are_of_all_runs_together_and_say_of_how_many() -> None:
+    ours, theirs = [(36, 36), (30, 36), (31, 36)], [(5, 36), (0, 36), (0, 36)]
+    comparisons = [
+        Comparison(model=model, runs=(*runs_of("infill", model, ours), *runs_of("llama-server", model, theirs)))
+        for model in ("0.5b", "1.5b", "bundled")
+    ]
+    pauses = next(row for row in table.typing_rows(comparisons) if row.what.startswith("pauses"))
+    assert pauses.measured == pytest.approx(89.8)
+    assert pauses.note == "97 of 108 pauses over 3 runs; llama-server: 5 of 108"
+    accepts = table.accept_row(comparisons)
+    assert accepts.measured == pytest.approx(89.8)
+    assert accepts.note == "97 of 108 acceptances over 3 runs; 1.5b 97 of 108; bundled 97 of 108"
+    shown = {name: cells for name, cells, _ in report.table(comparisons[0])}
+    assert shown["Pauses of 400 ms or more that saw a suggestion"] == ["90 %", "5 %"]
+
+
+def test_all_that_was_evaluated_is_compared_and_not_only_what_somebody_waited_for() -> None:
+    told = a_comparison()
+    costs = {"infill": 4863, "llama-server": 18205}
+    counted = Comparison(model="m", runs=tuple(msgspec.structs.replace(run, costs=Costs(tokens_evaluated=costs[run.side])) for run in told.runs))
+    (line,) = (line for line in report.lines(counted) if line.what == "All prompt tokens evaluated, for whomever")
+    assert line.sides == costs
+    assert line.ratio == 3.74
+
+
+def test_what_the_peer_asked_ahead_is_nothing_that_somebody_waited_for() -> None:
+    ahead = Moment(at=1.0, what="cost", source="ahead", evaluated=500)
+    assert metrics.figures([key(0.5), ahead, Moment(at=2.0, what="cost", source="model", evaluated=10)]).evaluated.p95 == 10
 
 
 def test_the_report_says_how_many_times_faster_it_was() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
 
-from infill.bench import generating, metrics, rhythm
+from infill.bench import figures, generating, metrics, rhythm
 from infill.bench.drive import engine
 from infill.bench.ours import InfillEditor, settings_for
 from infill.bench.quality import quality
@@ -47,6 +48,8 @@ async def test_a_trace_is_played_to_the_real_server_and_leaves_nothing_behind() 
     assert found.asked == found.keys + found.accepts + len([moment for moment in recorder.moments if moment.what == "undone"])
     assert found.latency.count > 0
     assert set(costs.processes) == {"server", "engine"}
+    assert costs.tokens_evaluated > sum(moment.evaluated for moment in recorder.moments)
+    assert costs.tokens_generated >= sum(moment.generated for moment in recorder.moments) > 0
     assert not folder.exists()
 
 
@@ -66,6 +69,14 @@ async def test_writing_code_is_measured_through_the_editor_and_beside_llama_benc
     assert first.measured > 1
     assert cancelled.measured > 0 or cancelled.unknown
     assert "llama-bench has not been built" in speed.unknown
+    assert launch.running() is None
+
+
+@pytest.mark.slow
+async def test_how_long_a_token_takes_is_known_before_anything_is_cancelled() -> None:
+    row = await figures.cancel_to_idle(weights("bundled"), 1)
+    told = re.search(r"one token takes ([\d.]+) ms", row.note)
+    assert told and 0 < float(told[1]) < 100
     assert launch.running() is None
 
 
