@@ -67,12 +67,13 @@ def make_trace(
     characters: int = typer.Option(600, "--characters", min=50, help="About how many are typed."),
 ) -> None:
     from infill.bench import rhythm, trace
+    from infill.cli import cursor
 
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as exc:
         raise InfillError(f"{file} is not text in UTF-8.") from exc
-    made = rhythm.make_trace(text, file.name, seed, characters)
+    made = rhythm.make_trace(text, file.name, seed, characters, cursor.language_of(file) or "plaintext")
     trace.save(made, to)
     output.say(f"{to}: {made.characters} characters in {len(made.holes)} places, {len(made.edits)} edits, {made.seconds:.0f} s")
 

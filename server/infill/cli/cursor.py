@@ -19,6 +19,12 @@ LANGUAGES = {
 """LSP language identifiers by file ending; others are named by their ending."""
 
 
+def language_of(path: Path) -> str:
+    """As an editor would name it."""
+    ending = path.suffix.lower()
+    return LANGUAGES.get(ending, ending.lstrip("."))
+
+
 class Place(msgspec.Struct, frozen=True):
     """A cursor in a file on disk: 1-based, a column counts characters; clamped into the text."""
 
@@ -61,7 +67,7 @@ def read(place: Place) -> Source:
     return Source(
         path,
         shown.as_posix(),
-        LANGUAGES.get(path.suffix.lower(), path.suffix.lower().lstrip(".")),
+        language_of(path),
         "\n".join([*lines[:row], lines[row][:column]]),
         "\n".join([lines[row][column:], *lines[row + 1 :]]),
     )

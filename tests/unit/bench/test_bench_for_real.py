@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infill.bench import figures, generating, metrics, rhythm
+from infill.bench import figures, generating, metrics, rhythm, trace
 from infill.bench.drive import engine
 from infill.bench.ours import InfillEditor, settings_for
 from infill.bench.quality import quality
@@ -93,6 +93,13 @@ def test_make_trace_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "a.py").write_text(SOURCE)
     assert app.run(["bench", "make-trace", str(tmp_path / "a.py"), "--to", str(tmp_path / "t.json"), "--characters", "100"]) == 0
     assert "characters in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "language"), [("a.rs", "rust"), ("a.PY", "python"), ("Makefile", "plaintext"), ("a.zig", "zig")])
+def test_a_trace_is_played_in_the_language_of_its_file(name: str, language: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(SOURCE)
+    assert app.run(["bench", "make-trace", str(tmp_path / name), "--to", str(tmp_path / "t.json"), "--characters", "100"]) == 0
+    assert trace.load(tmp_path / "t.json").language == language
 
 
 def test_without_the_peer_the_next_step_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
