@@ -47,10 +47,25 @@ def _loaded_by(code: str) -> set[str]:
     return set(run.stdout.rpartition("modules ")[2].split())
 
 
-def test_the_language_server_never_loads_llama_cpp_or_numpy() -> None:
+HEAVY = {
+    *("llama_cpp", "numpy", "huggingface_hub", "httpx", "httpx2", "httpcore", "httpcore2", "http", "email", "sqlite3", "keyring", "pathspec"),
+    *("detect_secrets", "filelock", "rich", "typer", "click", "requests", "multiprocessing", "unittest", "xml", "yaml", "jinja2"),
+    *(f"infill.engine.{module}" for module in ("runtime", "llama", "server", "worker", "sampling", "probe", "build", "process")),
+    *(f"infill.models.{module}" for module in ("download", "transfer", "hardware", "fit", "tune", "quantize", "importing")),
+    *(f"infill.providers.{module}" for module in ("chain", "llamacpp", "ollama", "openai", "mistral")),
+    *("infill.bench", "infill.cli"),
+}
+"""What takes long to load, and is loaded when it is first needed."""
+
+
+def test_the_language_server_starts_with_nothing_that_takes_long_to_load() -> None:
     loaded = _loaded_by("import infill.lsp.server")
     assert "infill.lsp.server" in loaded
-    assert not loaded & {"llama_cpp", "numpy", "huggingface_hub", "infill.engine.runtime", "rich", "typer"}
+    assert not loaded & HEAVY
+
+
+def test_what_must_not_be_loaded_at_the_start_is_there_by_that_name(graph: grimp.ImportGraph) -> None:
+    assert {name for name in HEAVY if name.startswith("infill.")} <= graph.modules
 
 
 def test_asking_for_the_version_loads_next_to_nothing() -> None:
