@@ -13,7 +13,7 @@ import psutil
 
 from infill.bench import figures, metrics, quality, speed, traces, typing
 from infill.bench.document import Document
-from infill.bench.drive import engine
+from infill.bench.drive import Driven, engine
 from infill.bench.ours import InfillEditor, engine_pid, settings_for
 from infill.bench.processes import private
 from infill.bench.recorder import Recorder
@@ -22,11 +22,14 @@ from infill.bench.trace import Trace
 from infill.bench.typing import Comparison, Run, Wishes, middle
 from infill.bench.weights import Weights, home, prefix_first
 from infill.errors import InfillError
-from infill.settings import Engine
+from infill.settings import Engine, Latency
 
 Say = Callable[[str], None]
-WINDOW_CHARACTERS = (3500, 1300)
+WINDOW_CHARACTERS = (4000, 1450)
 """Before and after the cursor: about 1,500 tokens of code with the bundled vocabulary."""
+WINDOW_TOKENS = 1450
+WIDENINGS = 14
+"""How often the latency target is raised by a third until so many tokens fit: from 400 ms to 17 seconds."""
 KEYS = 60
 LINES = 600
 PAUSE_SECONDS = 3.0
@@ -197,26 +200,44 @@ def accept_row(comparisons: Sequence[Comparison]) -> Row:
 # ---- the engine alone
 
 
-async def evaluated_per_key(measured: Weights, say: Say) -> list[Row]:
-    """Prompt tokens evaluated for each key while typing forward."""
+async def evaluated_per_key(measured: Weights, say: Say, tokens: int = WINDOW_TOKENS) -> list[Row]:
+    """Prompt tokens evaluated for each key while typing forward, in a window of so many tokens at least."""
     say(f"{measured.name}: tokens evaluated per key ...")
     text = traces.default().text
     middle_of = len(text) // 2
     before, after = text[max(0, middle_of - WINDOW_CHARACTERS[0]) : middle_of], text[middle_of : middle_of + WINDOW_CHARACTERS[1]]
     typed = figures.TYPED[:KEYS]
     async with engine(measured, Engine()) as driven:
-        first = await driven.ask(before, after, tokens=1)
+        window, target = await _widened(driven, before, after, tokens)
         counts = [(await driven.ask(before + typed[: at + 1], after, tokens=1)).done.timings.tokens_evaluated for at in range(len(typed))]
-    window = first.done.timings.tokens_evaluated + first.done.timings.tokens_kept
+    order = "suffix" if measured.suffix_first else "prefix"
     return [
         Row(
-            what="prompt tokens evaluated per key while typing forward, median",
+            what=f"prompt tokens evaluated per key while typing forward, {measured.name}, {order} first, median",
             measured=statistics.median(counts),
             unit="tokens",
             target=8,
-            note=f"{len(typed)} keys in a window of {window} tokens; most {max(counts)}, mean {statistics.fmean(counts):.1f}",
+            note=f"{len(typed)} keys in a window of {window:,} tokens, for which `latency.target` was {target} ms; most {max(counts)}, "
+            f"mean {statistics.fmean(counts):.1f}",
+            unknown="" if window >= tokens else f"the window would not hold {tokens:,} tokens",
         )
     ]
+
+
+async def _widened(driven: Driven, before: str, after: str, tokens: int) -> tuple[int, int]:
+    """Raise the latency target until the window holds so many tokens; returns what it holds, and the target.
+
+    No further than that: the target has a say in what is rather evaluated than moved, too.
+    """
+    window, target = 0, Latency().target
+    for step in range(WIDENINGS):
+        target += step and target // 3
+        driven.client.configure(Engine(), target)
+        spent = (await driven.ask(before, after)).done.timings
+        window = spent.tokens_evaluated + spent.tokens_kept
+        if window >= tokens:
+            break
+    return window, target
 
 
 def speed_rows(speeds: Sequence[speed.Speed]) -> list[Row]:

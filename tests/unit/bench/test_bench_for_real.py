@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infill.bench import figures, generating, metrics, rhythm, trace
+from infill.bench import figures, generating, metrics, rhythm, table, trace
 from infill.bench.drive import engine
 from infill.bench.ours import InfillEditor, settings_for
 from infill.bench.quality import quality
@@ -17,7 +17,7 @@ from infill.bench.typist import Typist
 from infill.bench.weights import home, prefix_first, weights
 from infill.cli import app
 from infill.engine import launch
-from infill.settings import Engine
+from infill.settings import Engine, Latency
 
 SOURCE = "\n".join(f"def function_{number}(argument):\n    value = argument + {number}\n    return value * 2\n" for number in range(40))
 
@@ -78,6 +78,18 @@ async def test_how_long_a_token_takes_is_known_before_anything_is_cancelled() ->
     told = re.search(r"one token takes ([\d.]+) ms", row.note)
     assert told and 0 < float(told[1]) < 100
     assert launch.running() is None
+
+
+@pytest.mark.slow
+async def test_the_window_in_which_keys_are_counted_is_as_large_as_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "WINDOW_CHARACTERS", (1500, 500))
+    monkeypatch.setattr(table, "Latency", lambda: Latency(target=10))  # with which the window is far too small on any machine
+    (row,) = await table.evaluated_per_key(weights("bundled"), lambda _: None, 500)
+    window, target = (int(found.replace(",", "")) for found in re.findall(r"window of ([\d,]+) tokens.* was (\d+) ms", row.note)[0])
+    assert window >= 500 and target > 10
+    assert not row.unknown and row.met
+    (small,) = await table.evaluated_per_key(weights("bundled"), lambda _: None, 5000)
+    assert small.unknown == "the window would not hold 5,000 tokens"
 
 
 @pytest.mark.slow
