@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from infill.ask import Stop
+from infill.bench import edits
 from infill.engine import decoding
 from infill.engine.protocol import Complete, Done, Text, Warm
 from infill.engine.runtime import Runtime
@@ -25,7 +26,7 @@ LINE = Stop(single_line=True, max_tokens=16)
 class Answer(NamedTuple):
     text: str
     done: Done
-    logprobs: np.ndarray
+    logits: np.ndarray
     """Of the first token, over the whole vocabulary."""
 
 
@@ -52,8 +53,7 @@ class Asker:
             if isinstance(event, Text):
                 text += event.text
             elif event is not None:
-                shifted = self._logits - self._logits.max()
-                return Answer(text, event, shifted - np.log(np.exp(shifted).sum()))
+                return Answer(text, event, self._logits)
         raise AssertionError("no end")
 
     def warm(self, prefix: str, suffix: str, slot: str = "a.py") -> None:
@@ -93,40 +93,21 @@ def psm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asker]:
 
 
 def divergence(want: Answer, got: Answer) -> float:
-    """Kullback-Leibler, in nats."""
-    return float((np.exp(want.logprobs) * (want.logprobs - got.logprobs)).sum())
+    return edits.divergence(want.logits, got.logits)
 
 
-def edited(text: str, cursor: int, rng: random.Random) -> tuple[str, int]:
-    """One edit as people make them: mostly typing, some deleting, some jumps."""
-    kind = rng.random()
-    if kind < 0.6:
-        start = rng.randrange(len(text) - 12)
-        piece = text[start : start + rng.randrange(1, 12)]
-        return text[:cursor] + piece + text[cursor:], cursor + len(piece)
-    if kind < 0.75:
-        back = min(cursor, rng.randrange(1, 10))
-        return text[: cursor - back] + text[cursor:], cursor - back
-    if kind < 0.85:
-        return text, max(0, min(len(text), cursor + rng.randrange(-300, 300)))
-    if kind < 0.92:
-        return text[:cursor] + text[cursor + rng.randrange(1, 40) :], cursor
-    place = text.find("\n", rng.randrange(len(text) // 2)) + 1
-    return text[:place] + "\n" + text[place:], cursor + (place <= cursor)
-
-
-def compare(asker: Asker, monkeypatch: pytest.MonkeyPatch, order: str, edits: int) -> tuple[list[float], list[bool]]:
+def compare(asker: Asker, monkeypatch: pytest.MonkeyPatch, order: str, count: int) -> tuple[list[float], list[bool]]:
     """Divergence and agreement of the greedy choice, after each of many edits, with a pause now and then."""
     fresh = Asker(monkeypatch, order, context=2048)
     rng, divergences, agreement = random.Random(7), [], []
     text, cursor = SOURCE[:1500], 700
-    for step in range(edits):
-        text, cursor = edited(text, cursor, rng)
+    for step in range(count):
+        text, cursor = edits.edited(text, cursor, rng)
         if step % 8 == 0:
             asker.rest()
         got, want = asker(text[:cursor], text[cursor:]), fresh.empty()(text[:cursor], text[cursor:])
         divergences.append(divergence(want, got))
-        agreement.append(int(got.logprobs.argmax()) == int(want.logprobs.argmax()))
+        agreement.append(int(got.logits.argmax()) == int(want.logits.argmax()))
     fresh.runtime.close()
     return divergences, agreement
 

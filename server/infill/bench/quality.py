@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from infill.bench.drive import Asked, Driven, engine
+from infill.bench.targets import Row
 from infill.bench.weights import Weights
 from infill.errors import InfillError
 from infill.settings import Engine
@@ -79,6 +80,26 @@ async def quality(measured: Weights, order: str, texts: Sequence[str], positions
         logprob_difference=round(sum(differences) / len(differences), 5),
         evaluated_per_key=round(evaluated / keys, 2),
     )
+
+
+def rows(qualities: Sequence[Quality]) -> list[Row]:
+    """What moving about in the cache costs."""
+    found = []
+    for one in qualities:
+        note = f"exact first lines: {one.right_moved} and fresh {one.right_fresh} of {one.positions}"
+        found.append(Row(what=f"quality lost, {one.model}, {one.order}", measured=round(one.points_lost, 2), unit="points", target=1, note=note))
+        note = f"{one.same} of {one.positions}; first token's log-probability differs by {one.logprob_difference:.4f} in the mean"
+        found.append(
+            Row(
+                what=f"greedy first lines as when fresh, {one.model}, {one.order}",
+                measured=round(100 * one.same_share, 1),
+                unit="%",
+                target=98,
+                at_least=True,
+                note=note,
+            )
+        )
+    return found
 
 
 def held_out(file: Path | None) -> list[str]:

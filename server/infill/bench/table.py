@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from infill.bench import figures, metrics, quality, speed, traces, typing
+from infill.bench import edits, figures, metrics, quality, speed, traces, typing
 from infill.bench.document import Document
 from infill.bench.drive import Driven, engine
+from infill.bench.edits import Edited
 from infill.bench.ours import InfillEditor, engine_pid, settings_for
 from infill.bench.processes import private
 from infill.bench.recorder import Recorder
@@ -46,6 +47,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     comparisons: tuple[Comparison, ...]
     speeds: tuple[speed.Speed, ...]
     qualities: tuple[quality.Quality, ...]
+    edits: tuple[Edited, ...]
     problems: tuple[str, ...]
     """Parts that could not be measured."""
 
@@ -62,6 +64,7 @@ class Subjects(msgspec.Struct, frozen=True, kw_only=True):
     llama_bench: Path
     held: Path | None = None
     positions: int = 400
+    edits: int = 400
     rounds: int = 5
 
 
@@ -73,6 +76,7 @@ class _Table:
         self.comparisons: list[Comparison] = []
         self.speeds: list[speed.Speed] = []
         self.qualities: list[quality.Quality] = []
+        self.edits: list[Edited] = []
         self.rows: list[Row] = []
         self.problems: list[str] = []
 
@@ -102,7 +106,8 @@ class _Table:
         texts, positions = quality.held_out(self.subjects.held), self.subjects.positions
         for order, measured in (("suffix first", self.subjects.bundled), ("prefix first", prefix_first())):
             self.qualities.append(await quality.quality(measured, order, texts, positions, self.say))
-        return quality_rows(self.qualities)
+            self.edits.append(edits.edits(measured, order, self.subjects.edits, self.say))
+        return [*quality.rows(self.qualities), *edits.rows(self.edits)]
 
 
 async def everything(subjects: Subjects, wishes: Wishes, say: Say) -> Measured:
@@ -120,6 +125,7 @@ async def everything(subjects: Subjects, wishes: Wishes, say: Say) -> Measured:
         comparisons=tuple(table.comparisons),
         speeds=tuple(table.speeds),
         qualities=tuple(table.qualities),
+        edits=tuple(table.edits),
         problems=tuple(table.problems),
     )
 
@@ -355,23 +361,3 @@ async def five_editors(measured: Weights, say: Say) -> list[Row]:
             note=f"the servers take {megabytes[1]:.0f} MiB, then {megabytes[3]:.0f} MiB",
         ),
     ]
-
-
-def quality_rows(qualities: Sequence[quality.Quality]) -> list[Row]:
-    """What moving about in the cache costs."""
-    rows = []
-    for one in qualities:
-        note = f"exact first lines: {one.right_moved} and fresh {one.right_fresh} of {one.positions}"
-        rows.append(Row(what=f"quality lost, {one.model}, {one.order}", measured=round(one.points_lost, 2), unit="points", target=1, note=note))
-        note = f"{one.same} of {one.positions}; first token's log-probability differs by {one.logprob_difference:.4f} in the mean"
-        rows.append(
-            Row(
-                what=f"greedy first lines as when fresh, {one.model}, {one.order}",
-                measured=round(100 * one.same_share, 1),
-                unit="%",
-                target=98,
-                at_least=True,
-                note=note,
-            )
-        )
-    return rows

@@ -169,6 +169,7 @@ def table(
     shapes: list[str] = typer.Option(["0.5b", "1.5b"], "--shape", help="The small and the large model: shapes, or *.gguf files."),
     held: Path | None = typer.Option(None, "--held", help="A JSON list of texts that the bundled model does not know; default: this program's own."),
     positions: int = typer.Option(400, "--positions", min=1, help="Places in those texts for quality."),
+    edits: int = typer.Option(400, "--edits", min=1, help="Random edits of one document for quality."),
     trace: Path | None = typer.Option(None, "--trace", help="A trace made by `make-trace`; default: the one that comes with the bench."),
     runs: int = typer.Option(2, "--runs", min=1, help="How often the trace is played to each side."),
     rounds: int = typer.Option(5, "--rounds", min=1, help="How often speed and cancelling are measured."),
@@ -198,6 +199,7 @@ def table(
         llama_bench=peer_build.needed("llama-bench"),
         held=held,
         positions=positions,
+        edits=edits,
         rounds=rounds,
     )
     measured = asyncio.run(bench.everything(subjects, wishes, output.note))
@@ -221,19 +223,21 @@ def _write_table(to: Path, measured: Measured, here: Machine, played: Trace, wis
 def quality(
     held: Path | None = typer.Option(None, "--held", help="A JSON list of texts; default: this program's own."),
     positions: int = typer.Option(200, "--positions", min=1, help="How many places in them."),
+    edited: int = typer.Option(400, "--edits", min=1, help="How many random edits of one document, the next token compared after each."),
     as_json: bool = typer.Option(False, "--json", help="Print everything."),
 ) -> None:
+    from infill.bench import edits
     from infill.bench import quality as bench
-    from infill.bench import table as tables
     from infill.bench.weights import prefix_first, weights
 
     texts = bench.held_out(held)
     asked = [("suffix first", weights("bundled")), ("prefix first", prefix_first())]
     found = [asyncio.run(bench.quality(measured, order, texts, positions, output.note)) for order, measured in asked]
+    days = [edits.edits(measured, order, edited, output.note) for order, measured in asked]
     if as_json:
-        output.json(found)
+        output.json({"positions": found, "edits": days})
     else:
-        _print_rows(tables.quality_rows(found), False)
+        _print_rows([*bench.rows(found), *edits.rows(days)], False)
 
 
 @app.command(help="Measure how the cost of a key grows with the file, the window, the number of editors and the model.")

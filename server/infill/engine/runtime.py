@@ -16,7 +16,7 @@ from infill.ask import Finish, Sampling, Stop, Timings
 from infill.engine import kv, prompt_tokens, saved
 from infill.engine.decoding import Generation
 from infill.engine.drafts import Lookup, Policy
-from infill.engine.llama import Context, LoadStopped, Model
+from infill.engine.llama import Context, LoadStopped, Logits, Model
 from infill.engine.prompt_tokens import Fim, Parts
 from infill.engine.protocol import Complete, Done, Generate, ModelStatus, SlotStatus, Text, Warm
 from infill.engine.slots import SEQUENCES, Slot, Slots
@@ -175,6 +175,11 @@ class Runtime:
     def forget(self, slot: str) -> None:
         """A document was closed."""
         self._slots.forget(slot)
+
+    def known(self, slot: str) -> tuple[Sequence[int], Logits] | None:
+        """A document's tokens in the cache and the logits of what follows them; None where those are not known."""
+        found = next((one for one in self._slots if one.name == slot), None)
+        return None if found is None or found.logits is None else (tuple(found.tokens), found.logits)
 
     def save_slots(self, folder: Path) -> None:
         """Write what was evaluated to disk, for a start that is warm. Never raises: it is a convenience."""
