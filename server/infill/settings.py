@@ -58,6 +58,9 @@ class Engine(Section, frozen=True):
     flash_attention: Annotated[bool | None, Meta(description="Flash attention; unset: as llama.cpp sees fit.")] = None
     kv_type: Annotated[Literal["f16", "q8_0", "q4_0"] | None, Meta(description="Precision of the KV cache; unset: f16.")] = None
     warm: Annotated[bool, Meta(description="Evaluate a document's prompt in the background before a completion is asked for.")] = True
+    go_on: Annotated[
+        bool, Meta(description="Let an answer go on in the background after its first line is shown; off: one line is suggested while you type.")
+    ] = True
     prefetch: Annotated[bool, Meta(description="Compute ahead what follows once a suggestion is accepted.")] = True
     refresh: Annotated[bool, Meta(description="Evaluate a much-moved suffix anew while nobody types.")] = True
     speculate: Annotated[bool, Meta(description="Draft tokens from the document itself (prompt lookup) and verify them in one batch.")] = True

@@ -218,9 +218,9 @@ class Completer:
 
     @settings.setter
     def settings(self, settings: Settings) -> None:
-        if (settings.completion, settings.models, settings.providers) != (self._settings.completion, self._settings.models, self._settings.providers):
+        before, self._settings = self._settings, settings
+        if any(getattr(settings, section) != getattr(before, section) for section in ("completion", "engine", "models", "providers")):
             self.forget_answers()
-        self._settings = settings
         if not settings.enabled:
             self._scheduler.close_all()
 

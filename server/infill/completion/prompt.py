@@ -51,7 +51,7 @@ def build(
         sampling=Sampling(temperature=wanted.temperature, top_p=wanted.top_p, min_p=wanted.min_p, seed=wanted.seed),
         stop=Stop(
             max_tokens=wanted.max_tokens,
-            single_line=not wanted.multiline or within_line(request),
+            single_line=not wanted.multiline or within_line(request) or (request.automatic and not settings.engine.go_on),
             indent=columns(request.line_before) or None,
             deadline_ms=wanted.deadline_ms,
         ),

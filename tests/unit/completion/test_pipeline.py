@@ -528,3 +528,65 @@ async def test_explain_has_every_station_of_the_way_and_none_of_the_code(complet
     assert "secret_name" not in msgspec.json.encode(told).decode()
     await one.complete(at("mid█dle\n"))
     assert one.explain()["trigger"] == "in the middle of a word" and one.explain()["cache"] == "not looked at"
+
+
+# ---- what goes on in the background is switched off by a setting
+
+
+NOTHING_AHEAD = Engine(warm=False, prefetch=False, go_on=False)
+
+
+@pytest.mark.parametrize(("warm", "times"), [(True, 1), (False, 0)])
+@pytest.mark.parametrize("how", ["opened", "typed", "moved", "waited"])
+async def test_nothing_is_evaluated_ahead_where_that_is_switched_off(completer: Make, time: Time, how: str, warm: bool, times: int) -> None:
+    provider = Fake(["x + y"], limits=SLOW)
+    one = completer(provider, Settings(engine=Engine(warm=warm, prefetch=False)))
+    place = at("    return █\n")
+    if how == "waited":
+        one.changed(place, typed=True)
+        asking = asyncio.ensure_future(one.complete(place))
+        await settle()
+        assert not provider.asked, "it waits for the burst of keys to end"
+        assert len(provider.warmed) == times
+        await time.pass_(1)
+        assert texts(await asking) == ["x + y"]
+        return
+    if how == "moved":
+        one.moved(place)
+    else:
+        one.changed(place, typed=how == "typed")
+    await time.pass_(1)
+    assert len(provider.warmed) == times
+
+
+@pytest.mark.parametrize(("prefetch", "asked"), [(True, ["automatic", "background"]), (False, ["automatic"])])
+async def test_nothing_is_drafted_ahead_where_that_is_switched_off(completer: Make, time: Time, prefetch: bool, asked: list[str]) -> None:
+    provider = Fake(["a = 1"])
+    one = completer(provider, Settings(engine=Engine(warm=False, prefetch=prefetch)))
+    await one.complete(at("x\n█\n"))
+    await time.pass_(1)
+    assert [prompt.priority for prompt in provider.asked] == asked
+
+
+@pytest.mark.parametrize("go_on", [True, False])
+async def test_an_answer_ends_with_its_first_line_where_going_on_is_switched_off(completer: Make, go_on: bool) -> None:
+    provider = Fake(["x"])
+    one = completer(provider, Settings(engine=Engine(warm=False, prefetch=False, go_on=go_on)))
+    await one.complete(at("y = █\n"))
+    await one.complete(at("y = █\n", automatic=False))
+    assert [prompt.stop.single_line for prompt in provider.asked] == [not go_on, False]
+
+
+async def test_what_goes_on_or_is_drafted_ends_when_it_is_switched_off(completer: Make, time: Time) -> None:
+    stall = asyncio.Event()
+    provider = Fake(
+        lambda prompt: ["b = 2", stall] if prompt.priority == "background" else ["a = 1"] if prompt.slot == "file:///a.py" else ["a\n", stall]
+    )
+    one = completer(provider, Settings(engine=Engine(warm=False)))
+    await one.complete(at("x\n█\n"))
+    await one.complete(at("x\n█\n", uri="file:///b.py"))
+    await time.pass_(0.3)
+    assert not provider.stopped
+    one.settings = Settings(engine=NOTHING_AHEAD)
+    await settle()
+    assert {(prompt.slot, prompt.priority) for prompt in provider.stopped} == {("file:///a.py", "background"), ("file:///b.py", "automatic")}
