@@ -584,7 +584,7 @@ async def test_what_goes_on_or_is_drafted_ends_when_it_is_switched_off(completer
     )
     one = completer(provider, Settings(engine=Engine(warm=False)))
     await one.complete(at("x\n█\n"))
-    await one.complete(at("x\n█\n", uri="file:///b.py"))
+    await one.complete(at("other\n█\n", uri="file:///b.py"))
     await time.pass_(0.3)
     assert not provider.stopped
     one.settings = Settings(engine=NOTHING_AHEAD)
