@@ -580,11 +580,11 @@ async def test_an_answer_ends_with_its_first_line_where_going_on_is_switched_off
 async def test_what_goes_on_or_is_drafted_ends_when_it_is_switched_off(completer: Make, time: Time) -> None:
     stall = asyncio.Event()
     provider = Fake(
-        lambda prompt: ["b = 2", stall] if prompt.priority == "background" else ["a = 1"] if prompt.slot == "file:///a.py" else ["a\n", stall]
+        lambda prompt: ["b = 2", stall] if prompt.priority == "background" else ["a = 1"] if prompt.slot == "file:///a.py" else ["c = 3\n", stall]
     )
     one = completer(provider, Settings(engine=Engine(warm=False)))
     await one.complete(at("x\n█\n"))
-    await one.complete(at("other\n█\n", uri="file:///b.py"))
+    await one.complete(at("█\nend()\n", uri="file:///b.py"))
     await time.pass_(0.3)
     assert not provider.stopped
     one.settings = Settings(engine=NOTHING_AHEAD)
