@@ -108,11 +108,13 @@ class Completer:
             if hit.answer.stopped:
                 return None
 
-    def _begin(self, question: CompletionRequest, trace: Trace | None, parent: Answer | None = None) -> Answer:
-        """Put the question to the provider: for now, or (with a `parent`) for when that answer has been accepted."""
+    def _begin(
+        self, question: CompletionRequest, trace: Trace | None, parent: Answer | None = None, before: CompletionRequest | None = None
+    ) -> Answer:
+        """Put the question to the provider: for now, or for when its `parent`, the answer to the question `before`, has been accepted."""
         limits = self._provider.limits
-        snippets = self._context.gather(question, prompt.snippet_budget(limits))
-        asked = prompt.build(question, limits, self._settings, snippets=snippets, priority="background" if parent else None)
+        snippets = self._context.gather(before or question, prompt.snippet_budget(limits))
+        asked = prompt.build(question, limits, self._settings, snippets=snippets, priority="background" if parent else None, before=before)
         answer = Answer(
             place_of(question),
             asked.candidates,
@@ -304,7 +306,7 @@ class Completer:
             whole = self._suggestions(after, hit, Trace())[0] or (shown,)
             then = msgspec.structs.replace(after, prefix=after.prefix + whole[0].text, suffix=after.suffix[whole[0].replaces :])
             if not trigger.refuses(then, self._settings) and self._cache.find(then) is None:
-                self._begin(then, None, parent=hit.answer)
+                self._begin(then, None, parent=hit.answer, before=after)
 
         # in a burst of keys it would be stopped at once, and stopping takes the model a token's time
         self._scheduler.after(question.uri, hit.answer, self._rhythm.over_ms() / 1000, begin)

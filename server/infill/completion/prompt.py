@@ -37,10 +37,17 @@ def build(
     *,
     snippets: tuple[Snippet, ...] = (),
     priority: Priority | None = None,
+    before: CompletionRequest | None = None,
 ) -> Prompt:
-    """Put the question to a provider."""
+    """Put the question to a provider. `before` is the same document with less before and more after the cursor: its windows are kept.
+
+    So what is asked ahead, in the slot of what is shown, evaluates nothing but what it adds, and leaves everything where it is.
+    """
     wanted = settings.completion
-    prefix, suffix = windows(request.prefix, request.suffix, limits)
+    start = before or request
+    prefix, suffix = windows(start.prefix, start.suffix, limits)
+    prefix += request.prefix[len(start.prefix) :]
+    suffix = suffix[len(start.suffix) - len(request.suffix) :]
     return Prompt(
         slot=request.uri,
         prefix=_encodable(without_indentation(prefix)),

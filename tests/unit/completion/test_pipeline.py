@@ -229,6 +229,20 @@ async def test_what_follows_an_accepted_suggestion_is_there_already(completer: M
     assert [prompt.priority for prompt in provider.asked] == ["automatic", "background", "background"]
 
 
+@pytest.mark.parametrize("lines", range(60, 100, 4))
+async def test_what_is_asked_ahead_leaves_the_window_where_it_is(completer: Make, time: Time, lines: int) -> None:
+    provider = Fake(lambda prompt: ["done"] if prompt.priority == "background" else ["\n".join(f"b{i} = {i}" for i in range(12))])
+    provider.limits = Limits(prefix_tokens=100, suffix_tokens=30, chars_per_token=4.0, typical_ms=1.0)
+    one = completer(provider, Settings(engine=Engine(warm=False)))
+    above, below = ("".join(f"{name}{i} = {i}\n" for i in range(lines)) for name in "ac")
+    await one.complete(at(f"{above}█\n{below}"))
+    await time.pass_(0.3)
+    asked, ahead = provider.asked
+    assert ahead.prefix == asked.prefix + "\n".join(f"b{i} = {i}" for i in range(12))
+    assert ahead.suffix == asked.suffix
+    assert len(asked.prefix) < len(above)
+
+
 async def test_drafting_ahead_can_be_switched_off(completer: Make, time: Time) -> None:
     provider = Fake(["a = 1"])
     await completer(provider, QUIET).complete(at("def f():\n    █\n"))
