@@ -11,6 +11,7 @@ import pytest
 from infill.ask import Finish, Sampling, Snippet, Stop
 from infill.engine.protocol import Complete, Done, Generate, Text, Warm
 from infill.engine.runtime import LoadStopped, Runtime
+from infill.engine.speed import FIRST_SHARE, SMALLEST_WINDOW, Speed
 from infill.errors import BadModelFile, InfillError, NotAFimModel, ProviderRefused
 from infill.models.fit import Plan
 from infill.models.store import ModelFile, locate
@@ -179,6 +180,19 @@ def test_the_window_stands_still_while_lines_are_typed_into_a_long_file(runtime:
         text += f"other_{i} = {i}\n"
         evaluated.append(answer(runtime.complete(ask(slot="still", prefix=text, stop=Stop(max_tokens=1))))[1].timings.tokens_evaluated)
     assert sorted(evaluated[1:])[6] < 30
+
+
+def test_the_window_is_as_large_as_the_latency_target_allows(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = []
+    for target_ms in (50.0, 400.0, 4000.0):
+        speed = Speed()
+        speed.began(200, 1 / FIRST_SHARE)  # 200 tokens a second
+        monkeypatch.setattr(runtime, "_speed", speed)
+        monkeypatch.setattr(runtime, "target_ms", target_ms)
+        windows.append(runtime.limits()["prefix_tokens"] / 0.7)
+    smallest, usual, whole = (round(window) for window in windows)
+    assert (smallest, usual) == pytest.approx((SMALLEST_WINDOW - 8, 400 - 8), abs=2)
+    assert whole == pytest.approx(runtime._room - Stop().max_tokens - 8, abs=2)
 
 
 def test_warming_evaluates_the_prompt_in_chunks_so_that_the_question_finds_it_there(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
