@@ -108,8 +108,9 @@ class Answer:
     def _can_be_read(self, candidate: int, typed: str) -> bool:
         text = self._text(candidate)
         beyond = text[len(typed) :].strip()
-        enough = 1 if _whole_lines(self._raw[candidate]) else WORTH_READING if self.hurried else LONG
-        return text.startswith(typed) and len(beyond) >= enough
+        if _whole_lines(self._raw[candidate]):
+            return text.startswith(typed) and bool(beyond)
+        return text.startswith(typed) and len(beyond) >= WORTH_READING and (self.hurried or len(text) >= LONG)
 
     def rest(self, typed: str) -> list[Suggestion]:
         """What remains of each candidate that says what was typed; whole lines only while it grows."""

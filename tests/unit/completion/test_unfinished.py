@@ -45,6 +45,19 @@ async def test_a_long_line_is_shown_before_its_end(completer: Make) -> None:
     assert texts(await one.complete(at("x\nto█\n"))) == ["tal = sum(item.price * item.quantity for item in self.items if item.is_in_stock)"]
 
 
+async def test_what_has_grown_meanwhile_is_there_at_once_when_half_a_line_was_accepted(completer: Make) -> None:
+    more, still = asyncio.Event(), asyncio.Event()
+    provider = Fake(["total = sum(item.price * item.quantity for item in self.shelf.items if", more, " item.is_in_stock and", still])
+    one = completer(provider, QUIET)
+    (shown,) = texts(await one.complete(at("x\n█\n")))
+    more.set()
+    await settle()
+    accepted = at(f"x\n{shown}█\n")
+    one.changed(accepted, typed=False)
+    assert texts(await one.complete(accepted)) == [" if item.is_in_stock"]
+    assert len(provider.asked) == 1
+
+
 async def test_half_a_line_of_an_answer_that_was_stopped_is_not_shown_later(completer: Make) -> None:
     provider = Fake(
         lambda prompt: ["total = sum(item.price * item.quantity for item in self.items ", asyncio.Event()] if not provider.asked[1:] else ["ok()\n"]
