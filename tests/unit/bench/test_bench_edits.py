@@ -72,10 +72,23 @@ def test_edits_of_a_document_are_compared_with_fresh_evaluations_of_it() -> None
 @pytest.mark.slow
 @pytest.mark.usefixtures("_own_home")
 def test_what_was_never_moved_is_what_a_fresh_evaluation_gives() -> None:
-    with edits._loaded(weights("bundled")) as (runtime, context):
+    with edits._loaded(weights("bundled")) as (runtime, fresh):
         tokens, logits = edits._asked(runtime, TEXT[:100], TEXT[100:200])
-        assert edits.divergence(edits._fresh(context, tokens), logits) < 1e-6
-        assert edits.divergence(edits._fresh(context, tokens[:-9]), logits) > 0.01
+        assert edits.divergence(fresh.logits(tokens), logits) < 1e-6
+        assert edits.divergence(fresh.logits(tokens[:-9]), logits) > 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_own_home")
+def test_in_a_half_typed_word_the_choice_is_among_what_agrees_with_it() -> None:
+    with edits._loaded(weights("bundled")) as (runtime, fresh):
+        prefix = "def add(one, other):\n    ret"
+        _, logits = edits._asked(runtime, prefix, "\n")
+        (other,) = runtime._model.tokenize("x")
+        logits = logits.copy()
+        logits[other] = logits.max() + 50
+        assert fresh.choice(logits, f"{prefix}\n") == other
+        assert runtime._model.piece(fresh.choice(logits, prefix)).strip().startswith(b"ret")
 
 
 @pytest.mark.slow
