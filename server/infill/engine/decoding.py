@@ -227,7 +227,7 @@ class Generation:
 
     def _evaluate_one(self, candidate: Candidate) -> None:
         wished = self._policy.length() if self._make_lookup and not candidate.owed else 0
-        draft = self._guess(candidate, wished) if wished else []
+        draft = self._timed_guess(candidate, wished) if wished else []
         start = time.perf_counter()
         self._context.decode([candidate.tokens[-1], *draft], candidate.position, candidate.sequence, 1 + len(draft))
         seconds = time.perf_counter() - start
@@ -237,6 +237,12 @@ class Generation:
             self.drafted += len(draft)
         else:
             self._policy.plain(seconds)
+
+    def _timed_guess(self, candidate: Candidate, wished: int) -> list[int]:
+        start = time.perf_counter()
+        draft = self._guess(candidate, wished)
+        self._policy.looked(time.perf_counter() - start)
+        return draft
 
     def _guess(self, candidate: Candidate, wished: int) -> list[int]:
         if self._lookup is None and self._make_lookup is not None:

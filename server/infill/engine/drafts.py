@@ -19,6 +19,8 @@ PAYS = 1.05
 """Tokens per time, against one after another, from which drafting is on."""
 AGAIN = 400
 """Tokens after which a length that did not pay is tried again."""
+REST = 8
+"""Tokens that go by before it is asked again whether drafting would pay: that takes microseconds, at every token of a small model too many."""
 
 
 class Lookup:
@@ -74,6 +76,7 @@ class Policy:
         self._total = 0.0
         self._lost = 0.0
         self._tokens = 0
+        self._resting_until = 0
         self.drafted = self.accepted = 0
 
     @property
@@ -83,11 +86,21 @@ class Policy:
 
     def length(self) -> int:
         """How long a draft is worth making now; 0: none."""
+        if self._tokens < self._resting_until:
+            return 0
         best = max(self._trials, key=lambda trial: trial.ratio if trial.tries >= 3 else 0.0)
         if best.tries >= 3 and best.ratio >= PAYS and self._affordable(best):
             return best.length
         due = next((trial for trial in self._trials if trial.tries < 3 or self._tokens - trial.last > AGAIN), None)
-        return due.length if due is not None and self._affordable(due) else 0
+        if due is not None and self._affordable(due):
+            return due.length
+        self._resting_until = self._tokens + REST
+        return 0
+
+    def looked(self, seconds: float) -> None:
+        """So long was spent on looking a draft up, found or not."""
+        self._total += seconds
+        self._lost += seconds
 
     def plain(self, seconds: float) -> None:
         """One token was evaluated by itself."""

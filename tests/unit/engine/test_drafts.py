@@ -80,6 +80,17 @@ def test_drafting_ends_when_guesses_turn_wrong() -> None:
     assert seconds <= 1.03 * had * SINGLE
 
 
+def test_a_policy_whose_lookups_take_long_rarely_looks() -> None:
+    policy, looks = Policy(), 0
+    for _ in range(4000):
+        if policy.length():
+            looks += 1
+            policy.looked(2 * SINGLE)  # a long prompt, and nothing found in it
+        policy.plain(SINGLE)
+    assert 1 <= looks
+    assert looks * 2 * SINGLE <= 0.02 * 4000 * SINGLE
+
+
 def test_nothing_is_drafted_before_a_single_token_was_measured() -> None:
     assert Policy().length() == 0
     assert min(LENGTHS) > 0
