@@ -15,6 +15,7 @@ import psutil
 import pytest
 from questions import BUNDLED, answer, prompt
 
+from infill import paths
 from infill.ask import Stop
 from infill.engine import client as engine_client
 from infill.engine import launch, transport
@@ -233,6 +234,19 @@ async def test_left_alone_the_engine_unloads_and_goes_and_the_next_request_bring
     assert (await answer(local))[0]
     assert await pid_of(local) != first
     await local.aclose()
+
+
+async def test_an_engine_that_comes_back_finds_the_documents_of_the_one_that_left_evaluated(home):
+    text = "".join(f"def value_{i}(number):\n    return number + {i}\n\n" for i in range(20))
+    local = LocalProvider(Settings(engine=Engine(idle_minutes=0.005, save_slots=True)), lambda: BUNDLED)
+    first = await answer(local, prompt(text))
+    await until(lambda: launch.running() is None)
+    assert len(list(paths.state_directory().glob("slots/*/*.slot"))) == 1
+    again = await answer(local, prompt(text))
+    await local.aclose()
+    assert again[0] == first[0]
+    assert first[2].timings.tokens_evaluated > 200
+    assert again[2].timings.tokens_evaluated == 1
 
 
 async def test_told_to_stop_the_engine_ends_and_a_request_under_way_has_an_end(provider):

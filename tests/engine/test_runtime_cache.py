@@ -13,7 +13,7 @@ import pytest
 
 from infill.ask import Stop
 from infill.bench import edits
-from infill.engine import decoding
+from infill.engine import decoding, saved
 from infill.engine.protocol import Complete, Done, Text, Warm
 from infill.engine.runtime import Runtime
 from infill.models.fit import Plan
@@ -267,6 +267,24 @@ def test_evaluated_documents_come_back_from_disk(monkeypatch: pytest.MonkeyPatch
     later.runtime.close()
     assert again.done.timings.tokens_evaluated == 1
     assert again.text == first.text
+
+
+@pytest.mark.parametrize(("sizes", "kept"), [(1.5, ["new.py"]), (2.5, ["new.py", "old.py"]), (3.5, ["new.py", "old.py", "another model's"])])
+def test_what_is_on_disk_is_bounded_for_all_models_together_and_the_oldest_goes_first(
+    spm: Asker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sizes: float, kept: list[str]
+) -> None:
+    spm(SOURCE[:900], SOURCE[900:1400], slot="old.py")
+    spm(SOURCE[1:900], SOURCE[900:1400], slot="new.py")
+    spm.runtime.save_slots(tmp_path)
+    size = max(file.stat().st_size for file in tmp_path.rglob("*.slot"))
+    another = tmp_path / "another model's" / "kept.slot"
+    another.parent.mkdir()
+    another.write_bytes(bytes(size))
+    monkeypatch.setattr(saved, "MOST_BYTES", int(size * sizes))
+    spm.runtime.save_slots(tmp_path)
+    left = [file for file in sorted(tmp_path.rglob("*.slot"), key=lambda file: -file.stat().st_mtime_ns) if file != another]
+    names = [msgspec.msgpack.decode(file.read_bytes(), type=saved.Saved).slot for file in left]
+    assert names + [another.parent.name] * another.exists() == kept
 
 
 def test_saved_documents_that_are_damaged_or_of_another_model_are_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spm: Asker) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
-from scripted import A, B, World, answer, ask, begin, serving
+from scripted import A, B, Turnstile, World, answer, ask, begin, serving
 
 from infill.ask import Stop
 from infill.engine.protocol import Changed, Generate
@@ -199,6 +200,31 @@ async def test_evaluated_documents_are_kept_on_disk_only_where_that_is_wished(wo
     client.configure(Engine(save_slots=False))
     await client.status()
     assert not kept.exists(), "it holds what the code says"
+
+
+async def test_evaluated_documents_are_kept_when_an_unused_model_goes_while_another_works(world):
+    client = await world.client()
+    client.configure(Engine(save_slots=True))
+    await answer(client, ask())
+    gate = world.gates["busy.py"] = Turnstile()
+    stream = client.complete(ask("busy.py", B, tokens=10_000))
+    client.configure(Engine(save_slots=True, idle_minutes=0.001))
+    async with contextlib.aclosing(stream):
+        gate.set()
+        await anext(stream)
+        await world.until(lambda: gate.set() or "close local:a" in world.log)
+        assert [entry for entry in world.log if entry.startswith(("save", "close"))] == ["save local:a", "close local:a"]
+
+
+@pytest.mark.parametrize(("wished", "saved"), [(True, ["save local:a"]), (False, [])])
+async def test_evaluated_documents_are_kept_when_the_engine_leaves_because_nobody_asks(world, wished, saved):
+    client = await world.client()
+    client.configure(Engine(save_slots=wished, idle_minutes=0.001))
+    await answer(client, ask())
+    await world.until(lambda: client.ended is not None)
+    assert "nobody has asked" in client.ended.message
+    assert world.log[-1 - len(saved) :] == [*saved, "close local:a"]
+    assert [entry for entry in world.log if entry.startswith("save")] == saved
 
 
 async def test_the_wished_latency_reaches_the_models(world):

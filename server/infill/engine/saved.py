@@ -1,7 +1,7 @@
 """Evaluated documents on disk, so that an engine that comes back finds them warm. Off unless the user wishes it: the files hold what the code says.
 
-One file per slot, for its owner alone, bounded in size. A file of another model, another llama.cpp, or one that is damaged is ignored: nothing here
-raises.
+One file per slot, for its owner alone; together bounded in size, the oldest go first. A file of another model, another llama.cpp, or one that is
+damaged is ignored: nothing here raises.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,13 +18,15 @@ import msgspec
 
 from infill import paths
 from infill.engine.llama import VERSION, Context
-from infill.engine.slots import Slots
+from infill.engine.slots import Slot, Slots
 from infill.errors import InfillError
 from infill.models.store import ModelFile
 from infill.state import write_atomically
 
 MOST_BYTES = 512 * 1024 * 1024
-"""All files of one model together."""
+"""All files together, whatever model they are of."""
+TICK = 1_000_000
+"""Nanoseconds by which the files of two slots differ in age."""
 FEWEST_TOKENS = 128
 """A smaller slot is evaluated as fast as it is read."""
 
@@ -43,21 +47,21 @@ class Saved(msgspec.Struct, frozen=True):
 
 def save(folder: Path, model: ModelFile, context: Context, slots: Slots) -> None:
     """Replace what lies in the model's part of the folder by the slots of now, the most recently used first, as many as may be."""
-    folder = _own(folder, model)
+    own, now, room = _own(folder, model), time.time_ns(), MOST_BYTES
     try:
-        paths.private_directory(folder)
-        for old in folder.glob("*.slot"):
+        paths.private_directory(own)
+        for old in own.glob("*.slot"):
             old.unlink(missing_ok=True)
-        room = MOST_BYTES
-        for slot in sorted(slots, key=lambda slot: -slot.used):
+        for age, slot in enumerate(sorted(slots, key=lambda slot: -slot.used)):
             if len(slot.tokens) < FEWEST_TOKENS or context.shift_pending:
                 continue
-            cells = context.save(slot.sequence)
-            if (room := room - len(cells)) < 0:
+            content = _content(model, context, slot)
+            if (room := room - len(content)) < 0:
                 break
-            name = hashlib.sha256(slot.name.encode("utf-8", "replace")).hexdigest()[:24]
-            content = Saved(_made_for(model), slot.name, slot.tokens, slot.exact, slot.moved, hashlib.sha256(cells).digest(), bytes(cells))
-            write_atomically(folder / f"{name}.slot", msgspec.msgpack.encode(content))
+            _make_room(folder, len(content))
+            file = own / f"{hashlib.sha256(slot.name.encode('utf-8', 'replace')).hexdigest()[:24]}.slot"
+            write_atomically(file, content)
+            os.utime(file, ns=(now - age * TICK, now - age * TICK))  # what was used last counts as the newest
     except (OSError, InfillError) as exc:
         log.info("What was evaluated could not be saved: %s", exc)
 
@@ -72,6 +76,22 @@ def restore(folder: Path, model: ModelFile, context: Context, slots: Slots) -> N
             slot.tokens, slot.exact, slot.moved = list(saved.tokens), saved.exact, saved.moved
         slots.give(slot, owner)
         slots.forget(saved.slot)
+
+
+def _content(model: ModelFile, context: Context, slot: Slot) -> bytes:
+    cells = context.save(slot.sequence)
+    return msgspec.msgpack.encode(
+        Saved(_made_for(model), slot.name, slot.tokens, slot.exact, slot.moved, hashlib.sha256(cells).digest(), bytes(cells))
+    )
+
+
+def _make_room(folder: Path, size: int) -> None:
+    """Remove what was used longest ago, of whatever model, until a file of this size may be added."""
+    files = [(file.stat().st_mtime_ns, file.stat().st_size, file) for file in folder.glob("*/*.slot")]
+    room = MOST_BYTES - size
+    for _, bytes_, file in sorted(files, reverse=True):
+        if (room := room - bytes_) < 0:
+            file.unlink(missing_ok=True)
 
 
 def _readable(folder: Path, made_for: str) -> Iterator[Saved]:
