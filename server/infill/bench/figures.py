@@ -45,7 +45,8 @@ class Question(msgspec.Struct, frozen=True):
     milliseconds: float
     source: str
     text: str
-    model_ms: float
+    model_ms: float | None
+    """None where the answer was ended before the engine had told."""
     waited_ms: float
 
 
@@ -108,7 +109,7 @@ async def around_the_model() -> list[Row]:
         server = psutil.Process(editor.client.process.pid)
         size, own = resident(server), private(server)
         strangers = sorted({name for name in STRANGERS for part in server.memory_maps() if name in part.path})
-    overheads = [max(0.0, one.milliseconds - one.model_ms - one.waited_ms) for one in asked if one.source == "model"]
+    overheads = [max(0.0, one.milliseconds - one.model_ms - one.waited_ms) for one in asked if one.source == "model" and one.model_ms is not None]
     return [
         Row(
             what="language server's resident memory",
@@ -163,7 +164,7 @@ async def question(editor: InfillEditor, document: Document) -> Question:
         if not account or account.get("complete") or account.get("ended"):
             break
         await asyncio.sleep(0.005)
-    spent = float(account.get("evaluateMs") or 0) + float(account.get("generateMs") or 0)
+    spent = None if account.get("evaluateMs") is None else float(account["evaluateMs"]) + float(account["generateMs"])
     ghost = editor.ghost_of(items[0], document) if items else None
     text = str(ghost["text"]) if ghost else ""
     # an answer of the model of which nothing was worth showing was an answer all the same

@@ -83,6 +83,13 @@ async def test_the_wait_for_the_keys_to_end_is_not_overhead() -> None:
     assert asked.model_ms == 10
 
 
+async def test_what_the_engine_has_not_told_is_not_taken_for_overhead() -> None:
+    told = await explained()
+    told["answer"] |= {"ended": "run on", "evaluateMs": None, "generateMs": None}
+    asked = await figures.question(editor_of(lambda name: told), Document("a.py", "python", "x = "))
+    assert asked.source == "model" and asked.model_ms is None
+
+
 async def test_the_engine_is_counted_when_it_has_come_to_rest() -> None:
     model = {"tokensEvaluated": 7, "tokensGenerated": 2}
     states = [
