@@ -96,36 +96,69 @@ def divergence(want: Answer, got: Answer) -> float:
     return edits.divergence(want.logits, got.logits)
 
 
-def compare(asker: Asker, monkeypatch: pytest.MonkeyPatch, order: str, count: int) -> tuple[list[float], list[bool]]:
-    """Divergence and agreement of the greedy choice, after each of many edits, with a pause now and then."""
+class Compared(NamedTuple):
+    """A document after each of many edits: in its slot as it is then, and evaluated from nothing. Shares of the edits, and nats."""
+
+    moved: float
+    """Something in the cache was moved; elsewhere all was evaluated that stands behind the change."""
+    chosen: float
+    """The likeliest first token was the same."""
+    same: float
+    """The whole greedy line was, of up to 16 tokens."""
+    divergence: float
+    divergence_most: float
+
+
+def compare(asker: Asker, monkeypatch: pytest.MonkeyPatch, order: str, count: int = 60) -> Compared:
+    """Edit at random, with a pause now and then, where whatever can be moved is moved."""
+    asker.runtime._speed.costs = lambda target: decoding_prices()  # type: ignore[method-assign]
     fresh = Asker(monkeypatch, order, context=2048)
-    rng, divergences, agreement = random.Random(7), [], []
+    dice, pairs = random.Random(7), []
     text, cursor = SOURCE[:1500], 700
     for step in range(count):
-        text, cursor = edits.edited(text, cursor, rng)
+        text, cursor = edits.edited(text, cursor, dice)
         if step % 8 == 0:
             asker.rest()
-        got, want = asker(text[:cursor], text[cursor:]), fresh.empty()(text[:cursor], text[cursor:])
-        divergences.append(divergence(want, got))
-        agreement.append(int(got.logits.argmax()) == int(want.logits.argmax()))
+        pairs.append((fresh.empty()(text[:cursor], text[cursor:]), asker(text[:cursor], text[cursor:])))
     fresh.runtime.close()
-    return divergences, agreement
+    divergences = [divergence(want, got) for want, got in pairs]
+    return Compared(
+        moved=float(np.mean([any("tokens kept" in note and "(0 of them" not in note for note in got.done.notes) for _, got in pairs])),
+        chosen=float(np.mean([want.logits.argmax() == got.logits.argmax() for want, got in pairs])),
+        same=float(np.mean([want.text == got.text for want, got in pairs])),
+        divergence=float(np.mean(divergences)),
+        divergence_most=max(divergences),
+    )
 
 
 @pytest.mark.slow
-def test_after_long_edits_the_bundled_model_chooses_as_after_a_fresh_evaluation(spm: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
-    divergences, agreement = compare(spm, monkeypatch, "spm", 50)
-    assert np.mean(agreement) >= 0.98
-    assert np.mean(divergences) < 0.002
-    assert max(divergences) < 0.05
+def test_after_long_edits_a_prefix_first_model_chooses_as_after_a_fresh_evaluation(psm: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is moved keeps what the model made of it when other text stood before it, so that distributions are a little off.
+
+    That seldom changes a choice: it was the same after each of the 60 edits, the divergence 0.0004 nats in the mean and 0.002 at most. A line is some ten
+    choices, each after the ones before: one near tie among them and it reads differently, so 55 of the 60 whole lines were the same, 52 to 59 with other
+    dice. Two evaluations from nothing, in steps of 32 and of 512 tokens, agree in all of them.
+    """
+    found = compare(psm, monkeypatch, "psm")
+    assert found.moved >= 0.5
+    assert found.chosen >= 0.98
+    assert found.same >= 0.8
+    assert found.divergence < 0.002
+    assert found.divergence_most < 0.02
 
 
 @pytest.mark.slow
-def test_after_long_edits_a_prefix_first_model_chooses_nearly_as_after_a_fresh_evaluation(psm: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
-    divergences, agreement = compare(psm, monkeypatch, "psm", 50)
-    assert np.mean(agreement) >= 0.95
-    assert np.mean(divergences) < 0.005
-    assert max(divergences) < 0.1
+def test_after_long_edits_a_suffix_first_model_chooses_as_after_a_fresh_evaluation(spm: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here typing moves nothing: the cursor is at the prompt's end. Only edits above the cursor do, and jumps to where the same text comes again.
+
+    It was 60 choices of 60, 54 whole lines, and a divergence of 0.0014 nats in the mean and 0.036 at most.
+    """
+    found = compare(spm, monkeypatch, "spm")
+    assert 0.05 <= found.moved < 0.5
+    assert found.chosen >= 0.98
+    assert found.same >= 0.8
+    assert found.divergence < 0.003
+    assert found.divergence_most < 0.08
 
 
 def test_prefix_first_typing_moves_the_suffix_instead_of_evaluating_it(psm: Asker) -> None:
