@@ -32,7 +32,7 @@ STRANGERS = ("llama_cpp", "libllama", "libggml", "numpy")
 """What must not be mapped into the server's memory."""
 KEYS = 60
 TYPED = "self.value = compute(result, key=lambda item: item.name, reverse=True)"
-QUIET: dict[str, Any] = {"engine": {"warm": False, "prefetch": False, "refresh": False}}
+QUIET: dict[str, Any] = {"engine": {"warm": False, "prefetch": False, "refresh": False, "goOn": False}}
 """Nothing in the background: to see when the engine has become idle."""
 SETTLE_SECONDS = 0.25
 LESSONS = 12
