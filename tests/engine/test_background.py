@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from scripted import A, World, answer, ask, begin, serving
 
-from infill.ask import Prompt, Stop
+from infill.ask import Instruction, Prompt, Stop
 from infill.engine import launch
-from infill.engine.protocol import Complete, Done, Text, Warm
+from infill.engine.protocol import Complete, Done, Generate, Text, Warm
 from infill.lsp import server as lsp_server
 from infill.lsp.commands import Nothing
 from infill.providers.local import LocalProvider
@@ -101,12 +101,15 @@ async def test_a_document_is_warmed_ahead_unless_that_is_switched_off(world: Wor
 
 @pytest.mark.parametrize("speculate", [True, False])
 async def test_whether_to_draft_from_the_document_is_the_user_s_wish(world: World, monkeypatch, speculate: bool) -> None:
-    asked: list[Complete] = []
+    asked: list[Complete | Generate] = []
 
-    def complete(model: object, ask: Complete) -> Iterator[Text | Done | None]:
+    def answered(model: object, ask: Complete | Generate) -> Iterator[Text | Done | None]:
         asked.append(ask)
         yield Done(id=ask.id)
 
-    monkeypatch.setattr("scripted.Scripted.complete", complete)
-    await (await provider(Engine(speculate=speculate))).aclose()
-    assert [ask.speculate for ask in asked] == [speculate]
+    monkeypatch.setattr("scripted.Scripted.complete", answered)
+    monkeypatch.setattr("scripted.Scripted.generate", answered)
+    local = await provider(Engine(speculate=speculate))
+    assert [event async for event in local.generate(Instruction(slot="g", messages=()))]
+    await local.aclose()
+    assert [(type(ask), ask.speculate) for ask in asked] == [(Complete, speculate), (Generate, speculate)]

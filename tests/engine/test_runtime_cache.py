@@ -13,8 +13,8 @@ import pytest
 
 from infill.ask import Stop
 from infill.bench import edits
-from infill.engine import decoding, saved
-from infill.engine.protocol import Complete, Done, Text, Warm
+from infill.engine import decoding, prompt_tokens, saved
+from infill.engine.protocol import Complete, Done, Generate, Text, Warm
 from infill.engine.runtime import Runtime
 from infill.models.fit import Plan
 from infill.models.store import locate
@@ -350,6 +350,22 @@ def test_drafts_change_nothing_but_the_time(spm: Asker) -> None:
     assert answer.text == expected
     assert answer.done.timings.tokens_accepted > 5
     assert spm(text, "", slot="drafts", stop=Stop(max_tokens=40)).text == expected
+
+
+@pytest.mark.parametrize("speculate", [True, False])
+def test_nothing_is_drafted_where_that_is_switched_off(spm: Asker, monkeypatch: pytest.MonkeyPatch, speculate: bool) -> None:
+    text = "".join(f"value_{i} = compute(number, {i})\n" for i in range(24))
+    runtime = spm.runtime
+    runtime._drafting.length = lambda: 7  # type: ignore[method-assign]
+    monkeypatch.setattr(type(runtime._model), "chat_template", "a template")
+    monkeypatch.setattr(prompt_tokens, "chat", lambda messages, render, tokenize: tokenize(text))
+    stop = Stop(max_tokens=40, ignore_end=True)
+    asked = [
+        runtime.complete(Complete(id=1, model="m", slot="a.py", prefix=text, suffix="", stop=stop, speculate=speculate)),
+        runtime.generate(Generate(id=2, model="m", slot="g", messages=(), stop=stop, speculate=speculate)),
+    ]
+    drafted = [event.timings.tokens_drafted for steps in asked for event in steps if isinstance(event, Done)]
+    assert [number > 0 for number in drafted] == [speculate] * 2
 
 
 def test_drafts_survive_that_another_document_is_served_in_between(spm: Asker) -> None:

@@ -75,6 +75,7 @@ class Generate(Frame, tag="generate", frozen=True):
     messages: tuple[Message, ...]
     sampling: Sampling = Sampling()
     stop: Stop = Stop(max_tokens=1024, deadline_ms=300_000)
+    speculate: bool = True
 
 
 class Cancel(Frame, tag="cancel", frozen=True):

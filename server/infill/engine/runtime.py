@@ -148,7 +148,7 @@ class Runtime:
                 f"The instruction takes {len(tokens)} tokens, and {self._file.title} has room for {self._room}.", "Select less code."
             )
         stop = msgspec.structs.replace(ask.stop, max_tokens=min(ask.stop.max_tokens, self._room - len(tokens)))
-        return self._answer(ask.id, Prompt(ask.slot, tokens), ask.sampling, stop, 1, True, run)
+        return self._answer(ask.id, Prompt(ask.slot, tokens), ask.sampling, stop, 1, ask.speculate, run)
 
     def warm(self, ask: Warm) -> Iterator[Done | None]:
         """Evaluate a prompt, so that it is there when it is asked for. Raises NotAFimModel."""

@@ -126,7 +126,13 @@ class LocalProvider:
         """Answer an instruction."""
         messages = tuple(replace(message, content=_clean(message.content)) for message in instruction.messages)
         ask = Generate(
-            id=0, model=model or self._model(), slot=instruction.slot, messages=messages, sampling=instruction.sampling, stop=instruction.stop
+            id=0,
+            model=model or self._model(),
+            slot=instruction.slot,
+            messages=messages,
+            sampling=instruction.sampling,
+            stop=instruction.stop,
+            speculate=self._settings.engine.speculate,
         )
         async with contextlib.aclosing(self._frames(ask)) as frames:
             async for frame in frames:
