@@ -106,11 +106,13 @@ class Answer:
         return not self.whole and any(self._can_be_read(candidate, typed) for candidate in self._raw)
 
     def _can_be_read(self, candidate: int, typed: str) -> bool:
-        text = self._text(candidate)
+        text, raw = self._text(candidate), self._raw[candidate]
         beyond = text[len(typed) :].strip()
-        if _whole_lines(self._raw[candidate]):
-            return text.startswith(typed) and bool(beyond)
-        return text.startswith(typed) and len(beyond) >= WORTH_READING and (self.hurried or len(text) >= LONG)
+        if not (text.startswith(typed) and beyond):
+            return False
+        if _whole_lines(raw) or repetition.before_a_loop(raw):
+            return True
+        return len(beyond) >= WORTH_READING and (self.hurried or len(text) >= LONG)
 
     def rest(self, typed: str) -> list[Suggestion]:
         """What remains of each candidate that says what was typed; whole lines only while it grows."""
@@ -155,8 +157,7 @@ class Answer:
         cut_short = not self.ran_on and (finish is None or finish.why in {"length", "deadline", "stopped"})
         if cut_short:
             keep_single = finish is not None and not self.stopped
-            by_words = not self.complete and (self.hurried or len(raw) > LONG)
-            raw = _whole_lines(raw) or (raw if keep_single else _whole_words(raw) if by_words else "")
+            raw = _whole_lines(raw) or (raw if keep_single else "" if self.complete else self._of_a_growing_line(raw))
         known = self._clean.get(candidate)
         if known is None or known[0] != len(raw):
             text, steps = postprocess.cacheable(raw, self.place)
@@ -164,6 +165,10 @@ class Answer:
             if candidate == 0:
                 self.steps = steps
         return known[1]
+
+    def _of_a_growing_line(self, raw: str) -> str:
+        """What of it may be shown: it takes long, or is long, or may be about to run in circles."""
+        return repetition.before_a_loop(raw) or (_whole_words(raw) if self.hurried or len(raw) > LONG else "")
 
 
 def _whole_lines(raw: str) -> str:

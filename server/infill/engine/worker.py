@@ -25,6 +25,8 @@ from infill.errors import DoesNotFit, EngineCrashed, InfillError, ProviderError
 
 QUIET = 2.0
 """Seconds without a request before slots are refreshed: a pause in typing, not a gap between two keys."""
+HANDOVER = 0.003
+"""Seconds of rest once somebody's first line is there: where cores are few, going on at once would keep those waiting who carry it to him."""
 INSIST = 0.02
 """Seconds between two calls of `abort` for the same request: the first may fall between two steps, where nobody hears it."""
 HUNG = 10.0
@@ -305,7 +307,10 @@ class Worker:
             self._last = time.monotonic()
             self._queue.ran(job, self._last - self._since)
             self._current = None
+            waited_for = job.waited_for
             self._passed(job, piece)
+            if waited_for and not job.waited_for:
+                self._wake.wait(HANDOVER)
         if job.last is not None and job.steps is not None:
             # here and now: left to the garbage collector, a generator would put its cache in order in whatever thread drops it
             _closing(job.steps)()

@@ -79,6 +79,17 @@ async def test_a_line_from_another_machine_is_waited_for(completer: Make, time: 
     assert texts(await first) == ["total = quantity * price"]
 
 
+async def test_what_may_become_a_loop_is_shown_with_its_first_turn_and_whole_where_it_was_none(completer: Make) -> None:
+    more = asyncio.Event()
+    provider = Fake(["seen: Triple[String, String, Str", more, "eam] = ()\n"])
+    one = completer(provider, QUIET)
+    assert texts(await one.complete(at("x\n█\n"))) == ["seen: Triple[String,"]
+    more.set()
+    await settle()
+    assert texts(await one.complete(at("x\nse█\n"))) == ["en: Triple[String, String, Stream] = ()"]
+    assert len(provider.asked) == 1
+
+
 async def test_a_line_that_runs_in_circles_is_shown_with_one_turn_and_read_no_further(completer: Make) -> None:
     provider = Fake(["call(", *["one, other, "] * 4, asyncio.Event()])
     one = completer(provider, QUIET)

@@ -13,6 +13,8 @@ LONGEST_PERIOD = 80
 SHORTEST_LOOP = 32
 """Characters of all turns together."""
 TURNS = 4
+SUSPICIOUS_LOOP, SUSPICIOUS_TURNS = 16, 2.5
+"""What may become a loop. Of 100,000 lines of Python's library, a tenth of a percent look so on their way."""
 SHORT_PERIOD, MANY_TURNS = 6, 16
 """`0, 0, 0, 0, ` is an array more often than a loop."""
 LONGEST_LOOP = 12
@@ -54,7 +56,14 @@ def in_circles(text: str) -> bool:
     return once(line) != line
 
 
-def once(line: str) -> str:
+def before_a_loop(text: str) -> str:
+    """The text with the first turn of what may become a loop in its last line, which is right whatever follows; empty where nothing looks so."""
+    start = text.rfind("\n") + 1
+    shorter = once(text[start:], SUSPICIOUS_LOOP, SUSPICIOUS_TURNS)
+    return text[:start] + shorter if shorter != text[start:] else ""
+
+
+def once(line: str, shortest: int = SHORTEST_LOOP, turns: float = TURNS) -> str:
     """The line with what comes again and again at its end only once."""
     body = line.rstrip()
     for period in range(3, min(LONGEST_PERIOD, len(body) // 3) + 1):
@@ -62,8 +71,8 @@ def once(line: str) -> str:
         while start > period and body[start - 1] == body[start - 1 - period]:
             start -= 1
         length = len(body) - start + period  # of all turns, the last of which may be unfinished
-        turns = MANY_TURNS if period < SHORT_PERIOD else TURNS
-        if length > (turns - 0.5) * period and length >= SHORTEST_LOOP and _letters(body[-period:]):
+        enough = MANY_TURNS if period < SHORT_PERIOD else turns
+        if length > (enough - 0.5) * period and length >= shortest and _letters(body[-period:]):
             return body[:start].rstrip()
     return line
 
