@@ -65,13 +65,14 @@ async def local(measured: Weights, options: Engine, rounds: int, program: Path |
     text = traces.default().text
     async with engine(measured, options) as driven:
         threads = options.threads or await _threads(driven)
-    before = llama_bench(program, measured, threads, rounds, say)
+        depth = (await driven.ask(shuffled(text, -1)[:SHORT_CHARACTERS], tokens=1)).done.timings.tokens_evaluated
+    before = llama_bench(program, measured, threads, rounds, say, depth=depth)
     say(f"{measured.name}: {rounds} rounds in the engine ...")
     async with engine(measured, options) as driven:
         evaluations, generations, firsts, size = await _rounds(driven, text, rounds, measured)
         status = await driven.client.status()
         load_ms = driven.load_ms
-    after = llama_bench(program, measured, threads, rounds, say)
+    after = llama_bench(program, measured, threads, rounds, say, depth=depth)
     return Speed(
         name=measured.name,
         provider="local",
@@ -111,7 +112,8 @@ async def _rounds(driven: Driven, text: str, rounds: int, measured: Weights) -> 
         # the first round is for the processor and its caches
         if number and spent.evaluate_ms and made.generate_ms:
             evaluations.append(spent.tokens_evaluated / spent.evaluate_ms * 1000)
-            generations.append((made.tokens_generated - 1) / made.generate_ms * 1000)
+            # from the first token to the last, with all that is done between two of them
+            generations.append((made.tokens_generated - 1) / (made.total_ms - made.waited_ms - made.first_token_ms) * 1000)
             firsts.append(made.first_token_ms)
     if not evaluations:
         raise InfillError(f"{measured.name} gave no timings.")
@@ -132,23 +134,24 @@ async def _characters_for(driven: Driven, text: str, tokens: int) -> int:
 
 
 def llama_bench(
-    program: Path | None, measured: Weights, threads: int, rounds: int, say: Callable[[str], None], generated: int = GENERATED_TOKENS
+    program: Path | None, measured: Weights, threads: int, rounds: int, say: Callable[[str], None], generated: int = GENERATED_TOKENS, depth: int = 0
 ) -> tuple[float, float]:
-    """Tokens per second of evaluation and generation."""
+    """Tokens per second of evaluation, and of generation behind a prompt of `depth` tokens: each of them is looked at for every token."""
     if program is None or not threads:
         return 0.0, 0.0
     say(f"{measured.name}: llama-bench with {threads} threads ...")
     tokens = min(PROMPT_TOKENS, measured.trained_context * 2 // 3)
-    sizes = ["-p", str(tokens), "-n", str(generated), "-t", str(threads), "-r", str(rounds)]
-    command = [str(program), "-m", str(measured.path), *sizes, "-o", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    together = ["-m", str(measured.path), "-t", str(threads), "-r", str(rounds), "-o", "json"]
+    evaluation = _run(program, [*together, "-p", str(tokens), "-n", "0"])
+    return evaluation, _run(program, [*together, "-p", "0", "-n", str(generated), "-d", str(depth)])
+
+
+def _run(program: Path, arguments: list[str]) -> float:
+    done = subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise InfillError("llama-bench failed.", done.stderr[-300:])
     found: list[dict[str, Any]] = json.loads(done.stdout)
-    return (
-        next(float(one["avg_ts"]) for one in found if not one["n_gen"]),
-        next(float(one["avg_ts"]) for one in found if one["n_gen"]),
-    )
+    return float(found[0]["avg_ts"])
 
 
 async def remote(name: str, provider: Provider, rounds: int, say: Callable[[str], None]) -> Speed:

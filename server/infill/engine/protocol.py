@@ -14,7 +14,7 @@ import msgspec
 
 from infill.ask import Finish, Message, Priority, Sampling, Snippet, Stop, Timings
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a message changes; part of the socket's name, so that versions never mix."""
 State = Literal["idle", "loading", "ready", "generating"]
 MAX_FRAME = 16 * 1024 * 1024
