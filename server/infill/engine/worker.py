@@ -309,7 +309,7 @@ class Worker:
             self._current = None
             waited_for = job.waited_for
             self._passed(job, piece)
-            if waited_for and not job.waited_for:
+            if waited_for and not job.waited_for and not self._calls and not any(other.waited_for for other in self._queue.jobs):
                 self._wake.wait(HANDOVER)
         if job.last is not None and job.steps is not None:
             # here and now: left to the garbage collector, a generator would put its cache in order in whatever thread drops it
