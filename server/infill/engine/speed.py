@@ -21,7 +21,7 @@ SLOW_TOKEN = 0.1
 SMALLEST_WINDOW = 256
 ENOUGH = 6
 """Batches to have seen before the window follows from them."""
-PATIENCE = 0.03
+PATIENCE = 0.1
 """Share of the target that is rather spent on evaluating than saved by moving what is then only nearly right."""
 STEP, RESTLESS_STEP = 1.1, 0.1
 """Seconds of one step of evaluating a prompt, and of one while somebody types: a step that is given up is lost whole."""
