@@ -92,6 +92,12 @@ class Editor:
         asked = self.client.workspace_execute_command_async(types.ExecuteCommandParams(command=name, arguments=list(arguments)))
         return await asyncio.wait_for(asked, PATIENCE)
 
+    async def explained(self) -> Any:
+        """What `infill.explain` says once the answer, which may go on behind its first line, has ended."""
+        while (told := await self.command("infill.explain"))["answer"]["tokensEvaluated"] is None:  # noqa: ASYNC110 - another process's state
+            await asyncio.sleep(0.02)
+        return told
+
     async def engine(self) -> Any:
         """What `infill.status` says of the engine."""
         return (await self.command("infill.status"))["engine"]

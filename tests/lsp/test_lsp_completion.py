@@ -37,7 +37,7 @@ async def test_the_first_completion_starts_the_engine_and_shows_ghost_text(edito
     assert item.range == types.Range(types.Position(4, 11), types.Position(4, 11))
     assert "loading" in editor.kinds
     await until(lambda: editor.kinds[-1] == "ready")
-    explained = await editor.command("infill.explain")
+    explained = await asyncio.wait_for(editor.explained(), PATIENCE)
     assert (explained["source"], explained["provider"], explained["model"]) == ("model", "local", "local:bundled")
     assert explained["answer"]["tokensEvaluated"] > 0
 
@@ -68,8 +68,7 @@ async def test_a_place_where_the_cursor_has_rested_is_evaluated_before_the_first
     in_the_middle = await asyncio.wait_for(evaluated(at_the_start), PATIENCE)
     editor.type("r", 203, 8, uri)
     await editor.ghosts(203, 9, uri)
-    while (answer := (await editor.command("infill.explain"))["answer"])["tokensEvaluated"] is None:  # noqa: ASYNC110 - another process's state
-        await asyncio.sleep(0.02)
+    answer = (await asyncio.wait_for(editor.explained(), PATIENCE))["answer"]
     assert answer["tokensEvaluated"] <= 8
     assert answer["tokensKept"] >= in_the_middle - 8
 
