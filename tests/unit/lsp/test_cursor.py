@@ -15,8 +15,10 @@ def rests(editor: Editor, line: int, character: int, uri: str = URI) -> None:
     editor.notify("infill/cursor", textDocument={"uri": uri}, position={"line": line, "character": character})
 
 
-async def warmed(editor: Editor, prefix: str) -> None:
+async def warmed(editor: Editor, prefix: str) -> str:
+    """Wait until what stands before a place has been evaluated; what stands behind it there."""
     await editor.until(lambda: editor.fake.warmed and editor.fake.warmed[-1].prefix == prefix)
+    return editor.fake.warmed[-1].suffix
 
 
 async def actions(editor: Editor, end: int, kind: int) -> None:
@@ -27,7 +29,8 @@ async def actions(editor: Editor, end: int, kind: int) -> None:
 async def test_the_place_where_the_cursor_rests_is_evaluated_ahead(editor: Editor) -> None:
     editor.open(TEXT)
     rests(editor, 1, 9)
-    await warmed(editor, "first = 1\nsecond = ")
+    assert await warmed(editor, "first = 1\nsecond = ") == "2\nthird = 3\n"
+    assert not editor.fake.asked
 
 
 async def test_a_place_that_is_known_is_no_news(editor: Editor) -> None:
@@ -45,13 +48,13 @@ async def test_the_cursor_between_brackets_that_the_editor_closed_is_where_the_e
     editor.open(TEXT)
     editor.change("()", 1, 10)
     rests(editor, 1, 11)
-    await warmed(editor, "first = 1\nsecond = 2(")
+    assert await warmed(editor, "first = 1\nsecond = 2(") == ")\nthird = 3\n"
 
 
 async def test_an_editor_that_asks_for_code_actions_by_itself_tells_where_the_cursor_is(editor: Editor) -> None:
     editor.open(TEXT)
     await actions(editor, 9, 2)
-    await warmed(editor, "first = 1\nsecond = ")
+    assert await warmed(editor, "first = 1\nsecond = ") == "2\nthird = 3\n"
 
 
 @pytest.mark.parametrize(("end", "kind"), [(10, 2), (9, 1)], ids=["of a selection", "asked for by hand"])
@@ -78,5 +81,7 @@ async def test_code_actions_of_another_sort_say_nothing_of_the_cursor(editor: Ed
 async def test_a_place_of_the_cursor_that_is_none_changes_nothing(editor: Editor, params: dict[str, Any]) -> None:
     editor.open(TEXT)
     editor.notify("infill/cursor", **params)
+    await editor.until(lambda: editor.fake.warmed)
+    assert [prompt.prefix for prompt in editor.fake.warmed] == [""]
     rests(editor, 99_999, 99_999)
-    await warmed(editor, TEXT)
+    assert await warmed(editor, TEXT) == ""
