@@ -69,8 +69,8 @@ async def test_code_actions_of_another_sort_say_nothing_of_the_cursor(editor: Ed
 @pytest.mark.parametrize(
     "params",
     [
-        {"textDocument": {"uri": URI}, "position": {"line": -1, "character": 0}},
-        {"textDocument": {"uri": URI}, "position": {"line": True, "character": 0}},
+        {"textDocument": {"uri": URI}, "position": {"line": 1, "character": -1}},
+        {"textDocument": {"uri": URI}, "position": {"line": True, "character": 3}},
         {"textDocument": {"uri": URI}, "position": [1, 2]},
         {"textDocument": {"uri": 7}, "position": {"line": 0, "character": 0}},
         {"textDocument": {"uri": "file:///project/never-opened.py"}, "position": {"line": 0, "character": 0}},
@@ -82,6 +82,7 @@ async def test_a_place_of_the_cursor_that_is_none_changes_nothing(editor: Editor
     editor.open(TEXT)
     editor.notify("infill/cursor", **params)
     await editor.until(lambda: editor.fake.warmed)
-    assert [prompt.prefix for prompt in editor.fake.warmed] == [""]
+    document = editor.server.documents.get(URI)
+    assert document is not None and document.cursor == (0, 0)
     rests(editor, 99_999, 99_999)
     assert await warmed(editor, TEXT) == ""
