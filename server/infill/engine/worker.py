@@ -309,8 +309,8 @@ class Worker:
             self._current = None
             waited_for = job.waited_for
             self._passed(job, piece)
-            if waited_for and not job.waited_for and not self._calls and not any(other.waited_for for other in self._queue.jobs):
-                self._wake.wait(HANDOVER)
+            if waited_for and not job.waited_for:
+                self._rest_after_a_first_line()
         if job.last is not None and job.steps is not None:
             # here and now: left to the garbage collector, a generator would put its cache in order in whatever thread drops it
             _closing(job.steps)()
@@ -344,6 +344,11 @@ class Worker:
             self._post(job.deliver, job.last)
         elif piece is not None and (texts := job.saw(piece, self._last)):
             self._send(job, texts)
+
+    def _rest_after_a_first_line(self) -> None:
+        """Under the lock, which others can have meanwhile; whoever comes ends the rest."""
+        if not self._calls and not any(job.waited_for for job in self._queue.jobs):
+            self._wake.wait(HANDOVER)
 
     def _send(self, job: Job, frames: Sequence[Frame]) -> None:
         self._post(lambda: [job.deliver(frame) for frame in frames])

@@ -14,7 +14,8 @@ SHORTEST_LOOP = 32
 """Characters of all turns together."""
 TURNS = 4
 SUSPICIOUS_LOOP, SUSPICIOUS_TURNS = 16, 2.5
-"""What may become a loop. Of 100,000 lines of Python's library, a tenth of a percent look so on their way."""
+"""The same of what may become a loop: two turns, since the last of them may be unfinished. Of 100,000 lines, most of them of Python's library, a
+tenth of a percent look so on their way."""
 SHORT_PERIOD, MANY_TURNS = 6, 16
 """`0, 0, 0, 0, ` is an array more often than a loop."""
 LONGEST_LOOP = 12
