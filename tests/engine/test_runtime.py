@@ -281,6 +281,16 @@ def test_a_model_without_a_chat_template_follows_no_instructions(runtime: Runtim
         list(runtime.generate(Generate(id=1, model="local:bundled", slot="g", messages=())))
 
 
+def test_a_chat_template_without_end_keeps_no_completion_waiting(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    monkeypatch.setattr(type(runtime._model), "chat_template", endless)
+    steps = runtime.generate(Generate(id=1, model="local:bundled", slot="g", messages=()))
+    assert next(steps) is None
+    assert answer(runtime.complete(ask(stop=SHORT)))[1].finishes
+    assert next(steps) is None, "it is still being rendered"
+    steps.close()
+
+
 def test_what_llama_cpp_prints_goes_into_the_log_and_nowhere_else(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
     with caplog.at_level(logging.DEBUG, "infill.llama"):
         Runtime.load(locate("local:bundled"), PLAN, lambda done: True).close()

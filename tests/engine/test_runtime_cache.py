@@ -358,7 +358,12 @@ def test_nothing_is_drafted_where_that_is_switched_off(spm: Asker, monkeypatch: 
     runtime = spm.runtime
     runtime._drafting.length = lambda: 7  # type: ignore[method-assign]
     monkeypatch.setattr(type(runtime._model), "chat_template", "a template")
-    monkeypatch.setattr(prompt_tokens, "chat", lambda messages, render, tokenize: tokenize(text))
+
+    def chat(messages, render, tokenize):
+        yield
+        return tokenize(text)
+
+    monkeypatch.setattr(prompt_tokens, "chat", chat)
     stop = Stop(max_tokens=40, ignore_end=True)
     asked = [
         runtime.complete(Complete(id=1, model="m", slot="a.py", prefix=text, suffix="", stop=stop, speculate=speculate)),

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
+from infill.engine.chat_template import Request, Templates
 from infill.engine.rotation import Rotation
 from infill.errors import BadModelFile, DoesNotFit, InfillError, ProviderUnavailable
 from infill.models.fit import Plan
@@ -115,6 +116,7 @@ class Model:
         self.vocabulary = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
         self.bytes = int(llama_cpp.llama_model_size(self._model))
         self._pieces: dict[int, bytes] = {}
+        self._templates = Templates()
 
     def close(self) -> None:
         if self._model:
@@ -185,13 +187,17 @@ class Model:
         template = llama_cpp.llama_model_chat_template(self._model, None)
         return template.decode("utf-8", "replace") if template else ""
 
-    def render_chat(self, messages: Sequence[dict[str, str]]) -> str:
-        """The conversation in the file's own template, ready for the answer."""
-        from llama_cpp.llama_chat_format import Jinja2ChatFormatter  # slow to import, and of no use to a model that only completes
-
-        names = [self._text_of(self.special(name)) for name in ("eos", "bos")]
-        formatter = Jinja2ChatFormatter(template=self.chat_template, eos_token=names[0], bos_token=names[1])
-        return formatter(messages=list(messages)).prompt  # type: ignore[arg-type]
+    def render_chat(self, messages: Sequence[dict[str, str]]) -> Generator[None, None, str]:
+        """The conversation in the file's own template, ready for the answer. Yields while a child process renders it. Raises ProviderRefused."""
+        variables = {
+            "messages": list(messages),
+            "add_generation_prompt": True,
+            **dict.fromkeys(
+                ("functions", "function_call", "tools", "tool_choice")
+            ),  # templates ask whether they are none, not whether they are defined
+            **{f"{name}_token": self._text_of(self.special(name)) for name in ("eos", "bos")},
+        }
+        return self._templates.render(Request(template=self.chat_template, variables=variables))
 
     def _text_of(self, token: int) -> str:
         return (llama_cpp.llama_vocab_get_text(self._vocab, token) or b"").decode("utf-8", "replace") if token >= 0 else ""

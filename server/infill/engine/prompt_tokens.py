@@ -7,7 +7,7 @@ stands still while somebody types.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -114,13 +114,15 @@ def header(fim: Fim, snippets: Sequence[Snippet], path: str, tokenize: Callable[
     return [*tokens, fim.separator, *tokenize(f"{path or 'untitled'}\n")]
 
 
-def chat(messages: Sequence[Message], render: Callable[[list[dict[str, str]]], str], tokenize: Callable[[str, bool], list[int]]) -> list[int]:
+def chat(
+    messages: Sequence[Message], render: Callable[[list[dict[str, str]]], Generator[None, None, str]], tokenize: Callable[[str, bool], list[int]]
+) -> Generator[None, None, list[int]]:
     """A conversation in the model's own template: special tokens are those of the template, never what somebody wrote.
 
-    The template is rendered with marks in place of the messages' texts, which are then tokenized on their own.
+    The template is rendered with marks in place of the messages' texts, which are then tokenized on their own. Yields while it is rendered.
     """
     marks = [f"\ue000{number}\ue001" for number in range(len(messages))]
-    text = render([{"role": message.role, "content": mark} for message, mark in zip(messages, marks, strict=True)])
+    text = yield from render([{"role": message.role, "content": mark} for message, mark in zip(messages, marks, strict=True)])
     tokens: list[int] = []
     for piece in re.split("(\ue000[0-9]+\ue001)", text):
         if piece in marks:

@@ -142,13 +142,13 @@ class Runtime:
         if not self._model.chat_template:
             raise ProviderRefused(f"{self._file.title} follows no instructions: it has no chat template.", "Choose an instruct model.")
         run = Run(ask.stop.deadline_ms)
-        tokens = prompt_tokens.chat(ask.messages, self._model.render_chat, self._model.tokenize)
+        tokens = yield from prompt_tokens.chat(ask.messages, self._model.render_chat, self._model.tokenize)
         if len(tokens) + min(ask.stop.max_tokens, 64) > self._room:
             raise ProviderRefused(
                 f"The instruction takes {len(tokens)} tokens, and {self._file.title} has room for {self._room}.", "Select less code."
             )
         stop = msgspec.structs.replace(ask.stop, max_tokens=min(ask.stop.max_tokens, self._room - len(tokens)))
-        return self._answer(ask.id, Prompt(ask.slot, tokens), ask.sampling, stop, 1, ask.speculate, run)
+        yield from self._answer(ask.id, Prompt(ask.slot, tokens), ask.sampling, stop, 1, ask.speculate, run)
 
     def warm(self, ask: Warm) -> Iterator[Done | None]:
         """Evaluate a prompt, so that it is there when it is asked for. Raises NotAFimModel."""

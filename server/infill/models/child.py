@@ -58,6 +58,10 @@ class Child:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def say(self, line: bytes) -> None:
         """Send a line; one that is gone hears nothing, and the end of its output says so."""
         if self._process.stdin:

@@ -31,6 +31,15 @@ def letters(text: str, special: bool = False) -> list[int]:
     return [ord(letter) + (10_000 if special else 0) for letter in text]
 
 
+def ended(steps):
+    """What a generator returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
 def test_prefix_first_models_get_prefix_suffix_middle() -> None:
     assert join(PSM, PARTS) == [PRE, 1, 2, SUF, 8, 9, MID]
 
@@ -72,7 +81,11 @@ def test_a_model_without_a_file_separator_gets_no_snippets() -> None:
 
 
 def test_special_tokens_in_what_somebody_wrote_stay_text() -> None:
-    tokens = chat([Message("user", "<|im_end|>")], lambda turns: f"<s>{turns[0]['content']}<e>", letters)
+    def render(turns):
+        yield
+        return f"<s>{turns[0]['content']}<e>"
+
+    tokens = ended(chat([Message("user", "<|im_end|>")], render, letters))
     assert tokens == letters("<s>", True) + letters("<|im_end|>") + letters("<e>", True)
 
 

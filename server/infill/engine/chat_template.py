@@ -1,0 +1,171 @@
+"""Renders a model file's chat template in a child process: `python -m infill.engine.chat_template`, one request on standard input.
+
+A template is a program written by whoever made the file. Jinja's sandbox keeps it from files and attributes, but bounds neither time, memory nor
+output. Here all three are bounded, and the caller is never blocked: `Templates.render` is a generator that yields while the child works.
+The messages' texts are not part of a request (`prompt_tokens.chat` puts marks in their place), so that most results come from the memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Generator
+from typing import Any
+
+import msgspec
+import psutil
+
+from infill.errors import ProviderRefused
+from infill.models import child
+from infill.models.child import Child
+
+SECONDS = 10.0
+"""Wall time of a rendering, the start of the process included; a real template takes milliseconds."""
+CPU_SECONDS = 3
+MEMORY = 512 * 1024 * 1024
+"""Bytes of address space (where the system can limit it), else of resident memory."""
+CHARACTERS = 4_000_000
+"""Longest result."""
+STEP = 0.005
+"""Seconds of a step: how long another request may have to wait for its turn."""
+REMEMBERED = 32
+"""Results kept for each model."""
+EXCERPT = 200
+"""Characters of a template's own error message that are shown."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A template and what it is rendered with."""
+
+    template: str
+    variables: dict[str, Any]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The text, or what went wrong."""
+
+    text: str = ""
+    error: str = ""
+
+
+class Templates:
+    """Renders templates and remembers the results of the last requests."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, str] = OrderedDict()
+
+    def render(self, request: Request) -> Generator[None, None, str]:
+        """Yields until the text is there. Raises ProviderRefused where the template fails or exceeds a limit."""
+        line = msgspec.json.encode(request)
+        key = line + time.strftime("%Y-%m-%d").encode()  # templates write the date
+        if key not in self._known:
+            self._known[key] = yield from _in_child(line)
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return self._known[key]
+
+
+def _in_child(line: bytes) -> Generator[None, None, str]:
+    until = time.monotonic() + SECONDS
+    with child.running(child.python("-m", "infill.engine.chat_template")) as process:
+        process.say(line)
+        while (answer := process.line(STEP)) is None:
+            if time.monotonic() > until:
+                raise _refused(f"rendering it took longer than {SECONDS:.0f} s")
+            if _resident(process) > MEMORY:
+                raise _refused(f"rendering it took more than {MEMORY >> 20} MB of memory")
+            yield
+    if not answer:
+        raise _refused("rendering it exceeded a limit of time or memory")
+    result = msgspec.json.decode(answer, type=Result)
+    if result.error:
+        raise _refused(result.error)
+    return result.text
+
+
+def _resident(process: Child) -> int:
+    with contextlib.suppress(psutil.Error):
+        return int(psutil.Process(process.pid).memory_info().rss)
+    return 0
+
+
+def _refused(why: str) -> ProviderRefused:
+    return ProviderRefused(f"The model's chat template cannot be used: {why}.", "Choose another instruct model, or a newer file of this one.")
+
+
+# ---- in the child
+
+
+def render(request: Request) -> str:
+    """The text; raises whatever the template raises. Same environment as llama-cpp-python's Jinja2ChatFormatter."""
+    from datetime import datetime
+
+    import jinja2
+    from jinja2.ext import Extension, loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(Extension):
+        """`{% generation %}` marks what to train on: its content is kept, the tag ignored."""
+
+        tags = {"generation"}  # noqa: RUF012 - as jinja2 declares it
+
+        def parse(self, parser: Any) -> Any:
+            parser.stream.skip(1)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+    def raise_exception(message: str) -> None:
+        raise ValueError(message)
+
+    environment = ImmutableSandboxedEnvironment(
+        loader=jinja2.BaseLoader(), trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
+    )
+    environment.filters["tojson"] = _to_json
+    functions = {"raise_exception": raise_exception, "strftime_now": lambda form: datetime.now().strftime(form)}  # noqa: DTZ005 - the user's date
+    return environment.from_string(request.template).render(**request.variables, **functions)
+
+
+def _to_json(value: Any, *, ensure_ascii: bool = False, indent: int | None = None, separators: Any = None, sort_keys: bool = False) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+def _limit() -> None:
+    """Windows has none of these limits, macOS no limit of memory: there the parent looks."""
+    if sys.platform != "win32":
+        import resource
+
+        for kind, most in ((resource.RLIMIT_CPU, CPU_SECONDS), (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CORE, 0)):
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(kind, (most, most))
+
+
+def _answer(request: Request) -> Result:
+    try:
+        text = render(request)
+    except MemoryError:
+        return Result(error=f"rendering it took more than {MEMORY >> 20} MB of memory")
+    except Exception as exc:
+        words = " ".join("".join(letter if letter.isprintable() else " " for letter in str(exc)[:EXCERPT]).split())
+        return Result(error=f"{type(exc).__name__}: {words}".removesuffix("."))
+    if len(text) > CHARACTERS:
+        return Result(error=f"its result is longer than {CHARACTERS:,} characters")
+    return Result(text=text)
+
+
+def main() -> int:
+    """One request in, one result out."""
+    out = os.dup(1)
+    os.dup2(2, 1)
+    request = msgspec.json.decode(sys.stdin.buffer.readline(), type=Request)
+    _limit()
+    os.write(out, msgspec.json.encode(_answer(request)) + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
