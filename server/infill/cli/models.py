@@ -116,7 +116,8 @@ def remove(
 def use(model: str = MODEL, role: str = ROLE, here: bool = typer.Option(False, "--here", help="For this folder only.")) -> None:
     chosen = listing.use(model, _role(role), str(Path.cwd()) if here else None)
     output.say(f"{chosen} is chosen {_purpose(_role(role))}{' in this folder' if here else ''}.")
-    if set_by := (settings := _settings()).models.complete if role == "complete" else settings.models.generate:
+    models = _settings().models
+    if set_by := models.complete if role == "complete" else models.generate:
         output.note(f"But the setting models.{role} names {set_by}, and settings win.")
 
 

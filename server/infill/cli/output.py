@@ -30,10 +30,10 @@ def text(value: str) -> None:
 
 
 def json(value: Any) -> None:
-    """Facts for a program: one JSON document."""
+    """Facts for a program: one JSON document; a path is written as its text."""
     import msgspec
 
-    _write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    _write(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode() + "\n")
 
 
 def note(message: str) -> None:
