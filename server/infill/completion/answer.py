@@ -12,6 +12,7 @@ from infill.ask import Delta, Event, Finish, Report
 from infill.completion import postprocess
 from infill.completion.place import Place
 from infill.completion.postprocess import repetition
+from infill.completion.provenance import NOWHERE, Provenance
 from infill.completion.types import Source, Suggestion
 
 WORTH_READING = 8
@@ -24,14 +25,25 @@ _WORD_AT_THE_END = re.compile(r"\w+\Z")
 class Answer:
     """One question's candidates."""
 
-    def __init__(self, place: Place, asked: int = 1, source: Source = "model", *, uri: str = "", whole: bool = False, chosen: str = "") -> None:
+    def __init__(
+        self,
+        place: Place,
+        made_of: Provenance = NOWHERE,
+        *,
+        source: Source = "model",
+        asked: int = 1,
+        by_key: bool = False,
+        whole: bool = False,
+        chosen: str = "",
+    ) -> None:
         self.place = place
+        self.made_of = made_of
         self.chosen = chosen
         """The model that was to give it: what it is called until its report says who did."""
-        self.uri = uri
-        """Whose lane it grows in: only there it may be waited for."""
         self.asked = asked
         """How many candidates the question wanted."""
+        self.by_key = by_key
+        """The user asked for it by a key."""
         self.whole = whole
         """It is of no use before it has ended: several candidates, or a confidence to judge."""
         self.source = source

@@ -19,6 +19,7 @@ from infill.completion.context import Context
 from infill.completion.debounce import Rhythm, wait_ms
 from infill.completion.filter import doubts
 from infill.completion.place import CLOSERS, OPENERS, QUOTES, place_of
+from infill.completion.provenance import provenance_of
 from infill.completion.scheduler import Scheduler, Sleep
 from infill.completion.trace import Trace, why_dropped, why_nothing
 from infill.completion.types import CompletionRequest, Outcome, Source, Suggestion
@@ -49,8 +50,8 @@ class Completer:
         self._scheduler = Scheduler(sleep)
         self._rhythm = Rhythm()
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
-        self._model = ""
-        """Who answered last, as the reports say."""
+        self._who: tuple[str, str] | None = None
+        """The provider and the model that answered last, as the reports say."""
         self._chosen = ""
         self._last = Trace()
         self.on_report: Callable[[Report], None] = lambda report: None
@@ -117,9 +118,10 @@ class Completer:
         asked = prompt.build(question, limits, self._settings, snippets=snippets, priority="background" if parent else None, before=before)
         answer = Answer(
             place_of(question),
-            asked.candidates,
-            "prefetch" if parent else "model",
-            uri=question.uri,
+            provenance_of(question, prompt.sent(question, limits, before), snippets),
+            source="prefetch" if parent else "model",
+            asked=asked.candidates,
+            by_key=not question.automatic,
             whole=not question.automatic or self._settings.completion.min_confidence > 0,
             chosen=self._chosen,
         )
@@ -148,7 +150,7 @@ class Completer:
             reason="" if suggestions else reason,
             source=trace.source if suggestions else "none",
             provider=report.provider if report else self._provider.name,
-            model=report.model if report else hit.answer.chosen or self._model,
+            model=report.model if report else hit.answer.chosen or (self._who[1] if self._who else ""),
             timings=msgspec.structs.replace(timings, total_ms=(self._clock() - trace.asked) * 1000, waited_ms=timings.waited_ms + trace.waited_ms),
             notes=(*trace.notes, *(report.notes if report else ())),
         )
@@ -174,6 +176,7 @@ class Completer:
         """The document was opened or changed; the cursor is where the edit ended. Stops what disagrees, warms after a pause."""
         if typed:
             self._rhythm.key(self._clock())
+        self._cache.changed(request.uri)
         cursors = [request, *_within_pair(request)]
         self._scheduler.keep(request.uri, lambda answer: any(follows(answer, cursor) for cursor in cursors))
         if not self._scheduler.busy(request.uri):
@@ -245,7 +248,7 @@ class Completer:
     @model.setter
     def model(self, model: str) -> None:
         if model != self._chosen:
-            self._chosen, self._model = model, ""
+            self._chosen, self._who = model, None
             self._cache.clear()
 
     def forget_answers(self) -> None:
@@ -256,9 +259,10 @@ class Completer:
     # ---- details
 
     def _find(self, question: CompletionRequest) -> Hit | None:
+        """Who asks by key gets a new answer, or the one that grows for exactly this question."""
         if question.automatic:
             return self._cache.find(question)
-        return self._cache.find(question, candidates=self._settings.completion.candidates)
+        return self._cache.find(question, lambda hit: hit.answer.by_key and not hit.typed and not hit.answer.complete)
 
     def _wait(self, question: CompletionRequest) -> float:
         if not question.automatic:
@@ -317,13 +321,12 @@ class Completer:
             self.on_report(answer.report)
         if answer.chosen != self._chosen:
             return
-        if answer.error or (answer.complete and not answer.says_nothing() and not answer.rest("")):
-            self._cache.drop(answer)
-        if answer.report and answer.report.model != self._model:
-            if self._model:
+        self._cache.ended(answer)
+        if answer.report and (who := (answer.report.provider, answer.report.model)) != self._who:
+            if self._who:
                 self._cache.clear()
                 self._cache.store(answer)
-            self._model = answer.report.model
+            self._who = who
 
     def _end(self, trace: Trace, outcome: Outcome) -> Outcome:
         trace.outcome = outcome
@@ -344,7 +347,7 @@ def _with_selected(request: CompletionRequest) -> CompletionRequest:
 
 
 def _key(question: CompletionRequest) -> object:
-    return question.prefix, question.suffix, question.automatic
+    return question.prefix, question.suffix, question.automatic, question.language, question.neighbours
 
 
 def _origin(hit: Hit) -> Source:

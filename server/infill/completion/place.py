@@ -13,9 +13,7 @@ import msgspec
 from infill.completion.types import CompletionRequest
 
 TAIL = 1024
-"""Characters above the cursor's line that have to be the same for an earlier answer to serve again: some 25 lines."""
-HEAD = 256
-"""Characters below the cursor that have to be the same."""
+"""Characters above the cursor's line that the steps of post-processing look at: some 25 lines."""
 BELOW = 2048
 """Characters right of the cursor that the steps of post-processing look at."""
 REACH = 4096
@@ -68,15 +66,15 @@ def place_of(request: CompletionRequest) -> Place:
     )
 
 
-def earlier(prefix: str) -> Iterator[tuple[str, str]]:
-    """The cursor's line and those above it, nearest first: what stood above each, and all text from its start to the cursor."""
+def line_starts(prefix: str) -> Iterator[int]:
+    """Where the cursor's line and those above it start, nearest first, as far as what was typed since an answer was asked for may reach."""
     nearest = max(0, len(prefix) - REACH)
     start = len(prefix)
     for _ in range(REACH_LINES):
         start = prefix.rfind("\n", nearest, start) + 1
         if start == 0 and nearest > 0:
             return
-        yield prefix[max(0, start - TAIL) : start], prefix[start:]
+        yield start
         if start == 0:
             return
         start -= 1
@@ -95,12 +93,15 @@ def columns(text: str) -> int:
     return width
 
 
-def same_below(before: str, now: str, typed: str) -> bool:
-    """Whether what stands right of the cursor is what stood there before `typed` was typed, but for pairs that the editor closed or overtyped."""
-    if _alike(before, now):
+def same_below(before: str, now: str, typed: str, *, to_end: bool) -> bool:
+    """Whether the text right of the cursor begins with what stood there before `typed` was typed, but for pairs that the editor closed or overtyped.
+
+    `to_end`: the document ended with `before`, so that it has to be the same to its end.
+    """
+    if _alike(before, now, to_end=to_end):
         return True
     for count in range(1, 5):  # `)` typed over the `)` that was there
-        if count <= len(typed) and before.startswith(typed[-count:]) and _only_closers(typed[-count:]) and _alike(before[count:], now):
+        if count <= len(typed) and before.startswith(typed[-count:]) and _only_closers(typed[-count:]) and _alike(before[count:], now, to_end=to_end):
             return True
     rest = now
     for closer in _left_open(typed):  # `)` put there by the editor because `(` was typed
@@ -108,19 +109,13 @@ def same_below(before: str, now: str, typed: str) -> bool:
         if not stripped.startswith(closer):
             return False
         rest = stripped[1:]
-        if _alike(before, rest):
+        if _alike(before, rest, to_end=to_end):
             return True
     return False
 
 
-def _alike(first: str, second: str) -> bool:
-    length = min(HEAD, max(len(first), len(second)))
-    if len(first) < length or len(second) < length:
-        # one window is shorter: only the end of a document may be, or a window that lost the few characters compared away
-        length = min(len(first), len(second))
-        if length < HEAD - 16 and len(first) != len(second):
-            return False
-    return first[:length] == second[:length]
+def _alike(before: str, now: str, *, to_end: bool) -> bool:
+    return now == before if to_end else now.startswith(before)
 
 
 def _only_closers(text: str) -> bool:

@@ -44,10 +44,7 @@ def build(
     So what is asked ahead, in the slot of what is shown, evaluates nothing but what it adds, and leaves everything where it is.
     """
     wanted = settings.completion
-    start = before or request
-    prefix, suffix = windows(start.prefix, start.suffix, limits)
-    prefix += request.prefix[len(start.prefix) :]
-    suffix = suffix[len(start.suffix) - len(request.suffix) :]
+    prefix, suffix = sent(request, limits, before)
     return Prompt(
         slot=request.uri,
         prefix=_encodable(without_indentation(prefix)),
@@ -66,6 +63,13 @@ def build(
         yield_after_line=request.automatic,
         remote_allowed=request.remote_allowed,
     )
+
+
+def sent(request: CompletionRequest, limits: Limits, before: CompletionRequest | None = None) -> tuple[str, str]:
+    """The text left and right of the cursor that `build` puts into the prompt, as it stands in the document."""
+    start = before or request
+    prefix, suffix = windows(start.prefix, start.suffix, limits)
+    return prefix + request.prefix[len(start.prefix) :], suffix[len(start.suffix) - len(request.suffix) :]
 
 
 def snippet_budget(limits: Limits) -> int:

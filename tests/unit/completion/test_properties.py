@@ -20,6 +20,7 @@ from infill.completion.pipeline import Completer
 from infill.completion.place import CLOSERS, QUOTES, place_of
 from infill.completion.postprocess import brackets, overlap
 from infill.completion.prompt import STEP, build, windows
+from infill.completion.provenance import provenance_of
 from infill.completion.types import CompletionRequest, Neighbour, Suggestion
 from infill.providers.base import Limits
 from infill.providers.fake import Fake
@@ -157,7 +158,7 @@ def test_no_text_is_too_strange(document: tuple[str, str], text: str, language: 
 def test_an_answer_is_found_again_by_whoever_types_it(document: tuple[str, str], text: str, split: int) -> None:
     assume(text.strip() and "\r" not in text)
     first = request(document)
-    answer = Answer(place_of(first))
+    answer = Answer(place_of(first), provenance_of(first, document))
     answer.apply(Delta(text))
     answer.apply(Finish())
     answer.close()
