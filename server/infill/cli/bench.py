@@ -221,11 +221,19 @@ def _write_table(to: Path, measured: Measured, here: Machine, played: Trace, wis
 
 @app.command(help="Compare answers of a cache that was moved about with fresh ones, on texts that the bundled model does not know.")
 def quality(
+    acceptance: bool = typer.Option(False, "--acceptance", help="Accept scripted suggestions in real files, and compare with the files."),
     held: Path | None = typer.Option(None, "--held", help="A JSON list of texts; default: this program's own."),
     positions: int = typer.Option(200, "--positions", min=1, help="How many places in them."),
     edited: int = typer.Option(400, "--edits", min=1, help="How many random edits of one document, the next token compared after each."),
+    corpus: list[Path] = typer.Option([], "--corpus", help="With --acceptance: a folder of source files; default: packages on this machine."),
+    fetch: bool = typer.Option(False, "--fetch", help="With --acceptance: download packages of fixed versions with pip, npm, cargo, go and mvn."),
+    places: int = typer.Option(20, "--places", min=1, help="With --acceptance: places of each kind in each language."),
+    seed: int = typer.Option(1, "--seed", help="With --acceptance: the same seed and files give the same places."),
     as_json: bool = typer.Option(False, "--json", help="Print everything."),
 ) -> None:
+    if acceptance:
+        _acceptance(corpus, fetch, places, seed, as_json)
+        return
     from infill.bench import edits
     from infill.bench import quality as bench
     from infill.bench.weights import prefix_first, weights
@@ -238,6 +246,23 @@ def quality(
         output.json({"positions": found, "edits": days})
     else:
         _print_rows([*bench.rows(found), *edits.rows(days)], False)
+
+
+def _acceptance(corpus: list[Path], fetch: bool, wanted: int, seed: int, as_json: bool) -> None:
+    from infill.bench import acceptance, packages, targets
+    from infill.bench import corpus as sources
+
+    if missing := [folder for folder in corpus if not folder.is_dir()]:
+        raise InfillError(f"There is no folder {missing[0]}.", "Name a folder of source files with --corpus.")
+    folders = corpus or (packages.fetched(output.note) if fetch else sources.installed())
+    measured = asyncio.run(acceptance.measure(sources.corpus(folders, seed, output.note), wanted, seed, output.note))
+    if as_json:
+        output.json(measured)
+        return
+    for title, shares in measured.tables.items():
+        output.table([title, *acceptance.COLUMNS], [acceptance.cells(share) for share in shares])
+        output.say("")
+    output.table(targets.COLUMNS, [targets.cells(row) for row in measured.rows])
 
 
 @app.command(help="Measure how the cost of a key grows with the file, the window, the number of editors and the model.")

@@ -9,20 +9,13 @@ import msgspec
 import typer
 
 from infill.errors import RequestError
-
-LANGUAGES = {
-    ".c": "c", ".cc": "cpp", ".cpp": "cpp", ".cs": "csharp", ".css": "css", ".go": "go", ".h": "c", ".hpp": "cpp", ".html": "html",
-    ".java": "java", ".js": "javascript", ".json": "json", ".jsx": "javascriptreact", ".kt": "kotlin", ".lua": "lua", ".md": "markdown",
-    ".php": "php", ".py": "python", ".pyi": "python", ".rb": "ruby", ".rs": "rust", ".sh": "shellscript", ".sql": "sql", ".swift": "swift",
-    ".toml": "toml", ".ts": "typescript", ".tsx": "typescriptreact", ".yaml": "yaml", ".yml": "yaml", ".zig": "zig",
-}  # fmt: skip
-"""LSP language identifiers by file ending; others are named by their ending."""
+from infill.generation.languages import BY_ENDING
 
 
 def language_of(path: Path) -> str:
     """As an editor would name it."""
     ending = path.suffix.lower()
-    return LANGUAGES.get(ending, ending.lstrip("."))
+    return BY_ENDING.get(ending, ending.lstrip("."))
 
 
 class Place(msgspec.Struct, frozen=True):

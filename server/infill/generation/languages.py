@@ -61,6 +61,15 @@ BY_LANGUAGE = {
 }
 PLAIN = Syntax(body="none")
 
+BY_ENDING = {
+    ".c": "c", ".cc": "cpp", ".cpp": "cpp", ".cs": "csharp", ".css": "css", ".go": "go", ".h": "c", ".hpp": "cpp", ".html": "html",
+    ".java": "java", ".js": "javascript", ".json": "json", ".jsx": "javascriptreact", ".kt": "kotlin", ".lua": "lua", ".md": "markdown",
+    ".php": "php",
+    ".py": "python", ".pyi": "python", ".rb": "ruby", ".rs": "rust", ".scss": "scss", ".sh": "shellscript", ".sql": "sql", ".swift": "swift",
+    ".toml": "toml", ".ts": "typescript", ".tsx": "typescriptreact", ".yaml": "yaml", ".yml": "yaml", ".zig": "zig",
+}  # fmt: skip
+"""LSP language identifiers by file ending."""
+
 
 def syntax_of(language: str) -> Syntax:
     """What is known of a language; of an unknown one nothing is assumed."""

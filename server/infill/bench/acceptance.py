@@ -1,0 +1,274 @@
+"""What remains of a file when suggestions are accepted in it: a scripted model that knows the file answers through the real pipeline.
+
+For each place and each form of the answer, one automatic request and one by key; the first suggestion replaces its range, as an editor does it. The
+answer comes in pieces as tokens do, ended by the rules that every provider keeps (`providers/cut.py`). No model, no editor, no network.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
+
+from infill.ask import Delta, Finish, Instruction, Prompt
+from infill.bench import raw_answers
+from infill.bench.corpus import Corpus
+from infill.bench.places import AUTO_CLOSED, Place, places
+from infill.bench.targets import Row
+from infill.bench.verdict import EXACT, Verdict, verdict
+from infill.completion.pipeline import Completer
+from infill.completion.types import CompletionRequest, Suggestion
+from infill.errors import InfillError
+from infill.providers.base import Limits
+from infill.providers.cut import Cutter
+from infill.providers.fake import Fake, Step
+from infill.settings import Completion, Engine, Settings
+
+PIECE = 7
+"""Longest piece of a streamed answer, in characters."""
+WINDOW = 20_000
+"""Characters before the cursor, and half as many behind it, that are handed on."""
+MODES = {"typing": True, "by key": False}
+EXACT_TARGET, CLOSER_PLACES = 99.0, 500
+SETTINGS = Settings(engine=Engine(prefetch=False, warm=False), completion=Completion(debounce_ms=0, candidates=1))
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """One request and what became of the file."""
+
+    language: str
+    kind: str
+    variant: str
+    mode: str
+    path: str
+    line: int
+    """Counted from 1."""
+    column: int
+    verdict: Verdict | None
+    """None: nothing was shown."""
+    reason: str = ""
+    """Why nothing was shown."""
+    before: str = ""
+    """The cursor's line up to the cursor; kept for what is wrong, as are the next two."""
+    answer: str = ""
+    text: str = ""
+    replaces: int = 0
+
+    @property
+    def shown(self) -> bool:
+        return self.verdict is not None
+
+    @property
+    def exact(self) -> bool:
+        return self.verdict in EXACT
+
+
+async def trials(cut: Iterable[Place], seed: int, say: Callable[[str], None] = lambda _: None) -> list[Trial]:
+    """Every form of the answer at every place, while typing and by key."""
+    found: list[Trial] = []
+    for number, place in enumerate(cut, 1):
+        for mode, automatic in MODES.items():
+            request = _request(place, automatic)
+            tried = [await _trial(place, request, variant, mode, random.Random(f"{seed} {number} {variant}")) for variant in raw_answers.VARIANTS]
+            found += [trial for trial in tried if trial]
+        if number % 200 == 0:
+            say(f"{number} places ...")
+    return found
+
+
+def _request(place: Place, automatic: bool) -> CompletionRequest:
+    lines = [line[0] for line in place.syntax.text.split("\n") if line[:1] in {" ", "\t"}]
+    return CompletionRequest(
+        uri="file:///" + place.path,
+        path=place.path,
+        language=place.language,
+        prefix=place.left[-WINDOW:],
+        suffix=place.right[: WINDOW // 2],
+        automatic=automatic,
+        insert_spaces=lines.count("\t") <= len(lines) // 2,
+    )
+
+
+async def _trial(place: Place, request: CompletionRequest, variant: str, mode: str, dice: random.Random) -> Trial | None:
+    """None where this form of the answer is the author's at this place."""
+    asked: list[str] = []
+
+    def script(question: Prompt | Instruction) -> Iterator[Step]:
+        assert isinstance(question, Prompt)
+        answer = raw_answers.variants(place, question.prefix).get(variant)
+        asked.append(answer or "")
+        return streamed(answer or "", question, dice)
+
+    if variant not in raw_answers.variants(place, request.prefix) and variant not in raw_answers.variants(place, "\n"):
+        return None
+    suggestion, reason = await _asked(Fake(script, limits=Limits(typical_ms=1.0)), request)
+    if asked and not asked[0]:
+        return None
+    judged = verdict(place, suggestion.text, suggestion.replaces) if suggestion else None
+    wrong = suggestion is not None and judged not in EXACT
+    return Trial(
+        language=place.language,
+        kind=place.kind,
+        variant=variant,
+        mode=mode,
+        path=place.path,
+        line=place.left.count("\n") + 1,
+        column=len(place.line_before) + 1,
+        verdict=judged,
+        reason=reason,
+        before=place.line_before if wrong else "",
+        answer=asked[0] if asked and wrong else "",
+        text=suggestion.text if suggestion and wrong else "",
+        replaces=suggestion.replaces if suggestion and wrong else 0,
+    )
+
+
+async def _asked(provider: Fake, request: CompletionRequest) -> tuple[Suggestion | None, str]:
+    """The suggestion that an editor would show first, or why there is none."""
+    completer = Completer(provider, SETTINGS)
+    try:
+        outcome = await completer.complete(request)
+    finally:
+        await completer.aclose()
+    return (outcome.suggestions[0] if outcome.suggestions else None), outcome.reason
+
+
+def streamed(answer: str, prompt: Prompt, dice: random.Random) -> Iterator[Step]:
+    """The answer in pieces, between which the reader has its turn, up to where the provider's rules end it."""
+    cutter = Cutter(prompt.stop)
+    at = 0
+    while at < len(answer) and not cutter.ended:
+        piece = answer[at : at + dice.randint(1, PIECE)]
+        at += len(piece)
+        if given := cutter.feed(piece):
+            yield Delta(given)
+        yield 0.0
+    if rest := cutter.end():
+        yield Delta(rest)
+    yield Finish(why=cutter.why or "end")
+
+
+# ---- figures
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the table."""
+
+    name: str
+    mode: str
+    requests: int
+    shown: int
+    restored: int
+    beginning: int
+    lost: int
+    doubled: int
+    wrong: int
+
+    @property
+    def exact_percent(self) -> float:
+        return 100 * (self.restored + self.beginning) / self.shown if self.shown else 100.0
+
+    @property
+    def shown_percent(self) -> float:
+        return 100 * self.shown / self.requests if self.requests else 0.0
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """All figures of one run."""
+
+    places: int
+    seed: int
+    files: dict[str, int]
+    """By language."""
+    rows: tuple[Row, ...]
+    tables: dict[str, list[Share]]
+    """By form of the answer, by language, by kind of place."""
+    wrong: list[Trial]
+    """Every suggestion that was not exact."""
+
+
+COLUMNS = ("request", "requests", "shown", "exact", "restored", "beginning", "closers lost", "closers doubled", "other")
+
+
+def cells(share: Share) -> list[str]:
+    """One line of a table."""
+    counts = [share.restored, share.beginning, share.lost, share.doubled, share.wrong - share.lost - share.doubled]
+    return [share.name, share.mode, str(share.requests), f"{share.shown_percent:.1f} %", f"{share.exact_percent:.2f} %", *map(str, counts)]
+
+
+async def measure(files: Corpus, wanted: int, seed: int, say: Callable[[str], None]) -> Measured:
+    """Cut the files and try every place. Raises InfillError where the corpus has no usable file."""
+    if not files:
+        raise InfillError("The corpus has no usable source file.", "Name a folder with --corpus, or use --fetch.")
+    cut = [place for language, texts in files.items() for place in places(language, texts, wanted, seed)]
+    say(f"{len(cut)} places in {len(files)} languages ...")
+    found = await trials(cut, seed, say)
+    by: dict[str, Callable[[Trial], str]] = {
+        "answer": lambda trial: trial.variant,
+        "language": lambda trial: trial.language,
+        "place": lambda trial: trial.kind,
+    }
+    return Measured(
+        places=len(cut),
+        seed=seed,
+        files={language: len(texts) for language, texts in files.items()},
+        rows=tuple(rows(found)),
+        tables={name: shares(found, key) for name, key in by.items()},
+        wrong=[trial for trial in found if trial.shown and not trial.exact],
+    )
+
+
+def shares(found: Sequence[Trial], by: Callable[[Trial], str]) -> list[Share]:
+    """Figures by what `by` names, in the order of first appearance."""
+    groups: dict[tuple[str, str], Counter[str]] = {}
+    for trial in found:
+        groups.setdefault((by(trial), trial.mode), Counter())[trial.verdict or "nothing"] += 1
+    return [_share(name, mode, count) for (name, mode), count in groups.items()]
+
+
+def _share(name: str, mode: str, count: Counter[str]) -> Share:
+    requests = sum(count.values())
+    shown = requests - count["nothing"]
+    return Share(
+        name=name,
+        mode=mode,
+        requests=requests,
+        shown=shown,
+        restored=count["restored"],
+        beginning=count["beginning"],
+        lost=count["lost"],
+        doubled=count["doubled"],
+        wrong=shown - count["restored"] - count["beginning"],
+    )
+
+
+def rows(found: Sequence[Trial]) -> list[Row]:
+    """The targets."""
+    shown = [trial for trial in found if trial.shown]
+    exact = sum(trial.exact for trial in shown)
+    pairs = [trial for trial in found if trial.kind in AUTO_CLOSED]
+    spots = {(trial.path, trial.line, trial.column) for trial in pairs}
+    languages = {trial.language for trial in pairs}
+    closers = Counter(trial.verdict for trial in pairs)
+    note = f"{len(spots)} places in auto-closed pairs of {len(languages)} languages"
+    return [
+        Row(
+            what="exact, of what is shown",
+            measured=100 * exact / len(shown) if shown else 0.0,
+            unit="%",
+            target=EXACT_TARGET,
+            at_least=True,
+            note=f"{exact} of {len(shown)} suggestions; {len(shown)} of {len(found)} requests showed one",
+        ),
+        Row(what="closers lost", measured=closers["lost"], target=0, note=note),
+        Row(what="closers doubled", measured=closers["doubled"], target=0, note=note),
+        Row(
+            what="places in auto-closed pairs",
+            measured=len(spots),
+            target=CLOSER_PLACES,
+            at_least=True,
+            note=f"languages: {', '.join(sorted(languages))}",
+        ),
+    ]

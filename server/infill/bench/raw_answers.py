@@ -1,0 +1,98 @@
+"""What a model that knows the file would answer at a place, and the same in the forms in which real models are known to write it. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+
+from infill.bench.places import Place
+
+SUFFIX_LINES = 3
+"""Lines of the suffix that a model repeats when it runs on."""
+KNOWN = 3
+"""Letters and digits of a line's start by which its repetition is known: `(` may well come twice."""
+BEYOND = "\nThisLineIsInNoFile"
+"""What a model writes when it runs on behind the repeated suffix."""
+
+
+def perfect(place: Place, asked_from: str) -> str:
+    """What belongs between prefix and suffix. `asked_from` is the prompt's prefix: it may lack the indentation of the cursor's line.
+
+    Where only what an editor closed is left over, a model that sees the suffix ends before it.
+    """
+    written = place.written
+    if place.closers and written.endswith(place.closers) and written != place.closers:
+        written = written[: -len(place.closers)]
+    return _missing(place, asked_from) + written
+
+
+def _missing(place: Place, asked_from: str) -> str:
+    """The white space before the cursor that the prompt left out."""
+    return place.line_before if asked_from.endswith("\n") and not place.line_before.strip() else ""
+
+
+def _leading_space(answer: str, place: Place) -> str:
+    """SentencePiece models begin with a space."""
+    return " " + answer
+
+
+def _no_first_indentation(answer: str, place: Place) -> str:
+    """Servers that strip an answer."""
+    return answer.lstrip(" \t")
+
+
+def _no_indentation(answer: str, place: Place) -> str:
+    """Indentation counted from the block's first line."""
+    return answer if place.line_before.strip() else textwrap.dedent(answer)
+
+
+def _repeated_closer(answer: str, place: Place) -> str:
+    """The closers that stand right of the cursor, once more."""
+    line = place.right.partition("\n")[0]
+    closers = line[: len(line) - len(line.lstrip(")]}\"'`"))]
+    return answer if place.closers and not _ends_before_closers(answer, place) else answer + (place.closers or closers)
+
+
+def _ends_before_closers(answer: str, place: Place) -> bool:
+    return place.written.endswith(place.closers) and answer.endswith(place.written[: -len(place.closers)])
+
+
+def _running_on(answer: str, place: Place) -> str:
+    """The next lines of the file follow."""
+    whole = _repeated_closer(answer, place)
+    below = place.syntax.text[place.until :] if place.closers else place.right[len(whole) - len(answer) :]
+    return whole + "\n".join(below.split("\n")[: 1 + SUFFIX_LINES])
+
+
+def _running_on_behind(answer: str, place: Place) -> str:
+    """The next lines of the file follow, and then something else."""
+    return _running_on(answer, place) + BEYOND
+
+
+def _line_start(answer: str, place: Place) -> str:
+    """The cursor's line is written from its beginning."""
+    known = sum(character.isalnum() for character in place.line_before) >= KNOWN
+    return place.line_before.lstrip() + answer if known else answer
+
+
+VARIANTS: dict[str, Callable[[str, Place], str]] = {
+    "as the author wrote it": lambda answer, place: answer,
+    "leading space": _leading_space,
+    "first line without indentation": _no_first_indentation,
+    "no line with the block's indentation": _no_indentation,
+    "repeated closers": _repeated_closer,
+    "running on into the suffix": _running_on,
+    "running on behind the suffix": _running_on_behind,
+    "line repeated from its start": _line_start,
+    "CR LF": lambda answer, place: answer.replace("\n", "\r\n"),
+    "line break at the end": lambda answer, place: answer + "\n",
+    "byte order mark": lambda answer, place: "\ufeff" + answer,
+    "end token as text": lambda answer, place: answer + "<|endoftext|>",
+}
+
+
+def variants(place: Place, asked_from: str) -> dict[str, str]:
+    """Every form that differs from the author's at this place."""
+    answer = perfect(place, asked_from)
+    forms = {name: form(answer, place) for name, form in VARIANTS.items()}
+    return {name: form for number, (name, form) in enumerate(forms.items()) if number == 0 or form != answer}

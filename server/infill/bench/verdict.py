@@ -1,0 +1,54 @@
+"""Whether accepting a suggestion leaves the document as its author wrote it. Pure.
+
+*Restored*: the buffer equals the file.
+*Beginning*: what was inserted is the beginning of what the author wrote, and what stands right of it is exactly what is still needed: nothing is
+lost, nothing doubled, no word or number is cut, and no closer stands on a line where the author has it on a later one.
+Everything else is wrong; `lost` and `doubled` are wrong closers after right text.
+White space at the end of lines is not compared.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from infill.bench.places import Place
+
+Verdict = Literal["restored", "beginning", "lost", "doubled", "glued", "cut", "other"]
+EXACT = frozenset({"restored", "beginning"})
+_TRAILING = re.compile(r"[ \t]+(?=\n|\Z)")
+_WORD, _NUMBER = re.compile(r"\w\w"), re.compile(r"\d\.\d")
+
+
+def verdict(place: Place, text: str, replaces: int) -> Verdict:
+    """Of a suggestion: its text, and the number of characters right of the cursor that it replaces."""
+    whole = place.syntax.text
+    if _trimmed(place.left + text + place.right[replaces:]) == _trimmed(whole):
+        return "restored"
+    text = _TRAILING.sub("", text) if "\n" in text else text
+    end = place.cursor + len(text)
+    if not text.strip() or not whole.startswith(text, place.cursor) or end > max(place.until, place.cursor):
+        return "other"
+    expected = _replaced(place, end)
+    if replaces != expected:
+        return "lost" if replaces > expected else "doubled"
+    if _WORD.match(whole, end - 1) or _NUMBER.match(whole, end - 1) or _NUMBER.match(whole, end - 2):
+        return "cut"
+    return "glued" if _glued(place, text, end, replaces) else "beginning"
+
+
+def _trimmed(text: str) -> str:
+    return _TRAILING.sub("", text)
+
+
+def _replaced(place: Place, end: int) -> int:
+    """How many auto-closed characters are no longer needed when the author's text stands there up to `end`."""
+    whole = place.syntax.text
+    pending = "".join(whole[max(pair.close, end) : pair.end] for pair in place.syntax.enclosing(end, place.line_start))
+    return next(count for count in range(len(place.closers) + 1) if pending.endswith(place.closers[count:]))
+
+
+def _glued(place: Place, text: str, end: int, replaces: int) -> bool:
+    """Whether a closer follows at once where the author has a line break before it."""
+    rest = place.right[replaces:].partition("\n")[0]
+    return "\n" in text and bool(rest.strip()) and re.match(r"[ \t]*\n", place.syntax.text[end:]) is not None
