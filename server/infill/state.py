@@ -6,10 +6,12 @@ A damaged or unreadable file counts as empty: nothing here ever keeps the progra
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -19,6 +21,34 @@ from infill.errors import InfillError
 Role = Literal["complete", "generate"]
 BUNDLED = "local:bundled"
 """The small model that ships with the program: the choice while there is no other."""
+
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes of a file of our own that is read."""
+
+Kind = TypeVar("Kind")
+log = logging.getLogger(__name__)
+
+
+def read(file: Path, kind: type[Kind], *, largest: int = LARGEST, decode: Callable[..., Kind] = msgspec.json.decode) -> Kind | None:
+    """Decode a file that we wrote; None where there is none. One that is damaged counts as absent: nothing is raised, whatever it holds."""
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(largest + 1)
+    except (OSError, ValueError):
+        return None
+    found = decoded(content, kind, decode=decode) if len(content) <= largest else None
+    if found is None:
+        log.info("%s is damaged and counts as absent.", file.name)
+    return found
+
+
+def decoded(content: bytes, kind: type[Kind], *, decode: Callable[..., Kind] = msgspec.json.decode) -> Kind | None:
+    """Decode what we wrote; None where it is damaged."""
+    try:
+        return decode(content, type=kind)
+    except Exception:  # beside msgspec's own: text that is no UTF-8, depth, numbers out of range, what a type's own check says
+        return None
 
 
 class State(msgspec.Struct, kw_only=True):
@@ -35,10 +65,7 @@ def _file() -> Path:
 
 def load() -> State:
     """Read the state; empty where there is none or it cannot be read."""
-    try:
-        return msgspec.json.decode(_file().read_bytes(), type=State)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return State()
+    return read(_file(), State) or State()
 
 
 def save(state: State) -> None:

@@ -19,7 +19,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
-from infill import __version__, paths
+from infill import __version__, paths, state
 from infill.engine import protocol
 
 LOOPBACK = "127.0.0.1"
@@ -94,10 +94,7 @@ def place() -> Place:
 
 def read_status(where: Place) -> EngineFile | None:
     """The status file as it stands; it may be of an engine that is no more."""
-    try:
-        return msgspec.json.decode(where.status.read_bytes(), type=EngineFile)
-    except (OSError, msgspec.MsgspecError):
-        return None
+    return state.read(where.status, EngineFile)
 
 
 class Lock:

@@ -59,9 +59,10 @@ class Folders:
         seen, arriving = None, False
         while True:
             began = time.monotonic()
-            now = await asyncio.to_thread(importing.look_at, folders)
-            if now != seen or arriving:
-                with contextlib.suppress(InfillError):  # a store that cannot be written now is told to whoever uses it; the next look tries again
+            # a store that cannot be written now is told to whoever uses it, a folder that cannot be read in the listing; the next look tries again
+            with contextlib.suppress(InfillError, OSError):
+                now = await asyncio.to_thread(importing.look_at, folders)
+                if now != seen or arriving:
                     followed = await asyncio.to_thread(importing.follow, folders)
                     seen, arriving = now, bool(followed.arriving)
                     self._tell(followed)

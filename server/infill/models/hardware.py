@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import psutil
 
-from infill import paths
+from infill import paths, state
 from infill.models import child, library
 from infill.models.fit import amount
 from infill.models.machine import Cpu, Disk, Gpu, Machine, Nvidia
@@ -88,10 +88,9 @@ def probe(fresh: bool = False) -> Probed:
         return Probed(library.version(), (*_cpu_words()[1], "REPACK", "CPU"))
     remembered, key = paths.cache_directory() / "devices.json", _probe_key()
     if not fresh:
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
-            last = msgspec.json.decode(remembered.read_bytes(), type=_Remembered)
-            if last.key == key and not last.probed.gpus and not last.probed.problem and 0 <= time.time() - last.when < PROBE_VALID_SECONDS:
-                return last.probed
+        last = state.read(remembered, _Remembered)
+        if last and last.key == key and not last.probed.gpus and not last.probed.problem and 0 <= time.time() - last.when < PROBE_VALID_SECONDS:
+            return last.probed
     found = _probed(_ask("infill.engine.probe"))
     with contextlib.suppress(OSError):
         remembered.parent.mkdir(parents=True, exist_ok=True)
@@ -177,7 +176,7 @@ def _ask(module: str) -> Any:
         return msgspec.json.decode(done.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
         return f"The graphics driver gave no answer within {PROBE_SECONDS} s; the processor is used."
-    except (OSError, IndexError, msgspec.MsgspecError):
+    except (OSError, IndexError, msgspec.MsgspecError, ValueError):
         return "llama.cpp or the graphics driver crashed while it was asked for devices; `infill doctor` says more."
 
 

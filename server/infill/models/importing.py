@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from infill import state
 from infill.errors import BadModelFile, InfillError, ModelError, UnknownModel
 from infill.models import catalog, gguf, store
 from infill.models.store import Manifest, Source, StoredFile
@@ -139,23 +140,35 @@ def follow(folders: Sequence[str]) -> Followed:
     problems: list[str] = []
     there = {found.path: found for folder in folders for found in _in_folder(folder, problems)}
     known = {manifest.path: manifest for manifest in store.installed() if manifest.source == "folder"}
-    added, removed, arriving = [], [], []
+    added: list[str] = []
+    removed: list[str] = []
+    arriving: list[Path] = []
     for path in [path for path in known if not path.is_file()]:
-        with store.locked(known[path].id, wait_seconds=5):
-            store.forget(known[path])
-        removed.append(known[path].full_id)
+        with _only_itself(path, problems):
+            with store.locked(known[path].id, wait_seconds=5):
+                store.forget(known[path])
+            removed.append(known[path].full_id)
     for path, found in there.items():
         if path in known and known[path].size == found.size:
             continue
-        if _is_being_written(path):
-            arriving.append(path)
-            problems.append(f"{path}: still being written.")
-            continue
-        try:
-            added.append(adopt(_with_free_id(found)).full_id)
-        except InfillError as exc:
-            problems.append(f"{path}: {exc.message}")
+        with _only_itself(path, problems):
+            if _is_being_written(path):
+                arriving.append(path)
+                problems.append(f"{path}: still being written.")
+            else:
+                added.append(adopt(_with_free_id(found)).full_id)
     return Followed(added=tuple(added), removed=tuple(removed), arriving=tuple(arriving), problems=tuple(problems))
+
+
+@contextlib.contextmanager
+def _only_itself(path: Path, problems: list[str]) -> Iterator[None]:
+    """Whatever is wrong with one file, the others are used."""
+    try:
+        yield
+    except InfillError as exc:
+        problems.append(f"{path}: {exc.message}")
+    except Exception as exc:
+        problems.append(f"{path}: it cannot be used ({type(exc).__name__}).")
 
 
 def is_watched(path: Path, folders: Sequence[str]) -> bool:
@@ -212,8 +225,8 @@ def _ollama(folder: Path) -> Iterator[Found]:
     manifests = folder / "manifests"
     with contextlib.suppress(OSError):
         for file in sorted(path for path in manifests.rglob("*") if path.is_file()):
-            with contextlib.suppress(OSError, msgspec.MsgspecError, KeyError, TypeError):
-                layers = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])["layers"]
+            with contextlib.suppress(Exception):  # the file is another program's, and may hold anything
+                layers = (state.read(file, dict[str, Any]) or {})["layers"]
                 weights = [layer for layer in layers if layer["mediaType"] == "application/vnd.ollama.image.model"]
                 blob = folder / "blobs" / weights[0]["digest"].replace(":", "-")
                 if len(weights) == 1 and blob.is_file():
@@ -248,7 +261,11 @@ def _ggufs(root: Path) -> list[Path]:
 
 
 def _size(path: Path) -> int:
-    return sum(part.stat().st_size for part in gguf.parts_of(path) if part.exists())
+    total = 0
+    for part in gguf.parts_of(path):
+        with contextlib.suppress(OSError):  # the listing says which part is missing
+            total += part.stat().st_size
+    return total
 
 
 def _linked(part: Path, sha256: str = "") -> StoredFile:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from infill import paths
+from infill import paths, state
 
 BACKENDS = {"cuda": "CUDA", "metal": "Metal", "vulkan": "Vulkan", "hip": "ROCm", "sycl": "SYCL", "musa": "MUSA", "cann": "CANN", "opencl": "OpenCL"}
 """Names of ggml's libraries -> what they drive."""
@@ -39,10 +39,11 @@ def builds_directory() -> Path:
 
 def current() -> Built | None:
     """The build in use; None where the installed package is."""
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
-        built = msgspec.json.decode((builds_directory() / "current.json").read_bytes(), type=Built)
-        if built.python == f"{sys.version_info[0]}.{sys.version_info[1]}" and (Path(built.directory) / "llama_cpp").is_dir():
-            return built
+    built = state.read(builds_directory() / "current.json", Built)
+    if built is None or built.python != f"{sys.version_info[0]}.{sys.version_info[1]}":
+        return None
+    with contextlib.suppress(OSError, ValueError):
+        return built if (Path(built.directory) / "llama_cpp").is_dir() else None
     return None
 
 

@@ -150,8 +150,9 @@ def _installed(manifest: Manifest, engine: Engine, machine: Machine, speeds: rec
     try:
         file = store.locate(manifest.full_id)
         facts, found = gguf.facts(file.path), planning.fit_of(file, engine, machine)
-    except InfillError as exc:
-        return msgspec.structs.replace(described, state="broken", why=str(exc))
+    except Exception as exc:  # one bad file must not hide the others
+        why = str(exc) if isinstance(exc, InfillError) else f"Its file cannot be read ({type(exc).__name__})."
+        return msgspec.structs.replace(described, state="broken", why=why)
     kept = planning.tuned(manifest.full_id, machine)
     speed = kept.generate_per_second if kept else recommend.expected_speed(facts, found, machine, speeds)
     return msgspec.structs.replace(
@@ -185,7 +186,7 @@ def _entry(entry: Entry, engine: Engine, machine: Machine, speeds: recommend.Spe
 
 def _elsewhere(found: importing.Found, engine: Engine, machine: Machine) -> Choice:
     described = Choice(id=found.full_id, title=found.title, state="available", source=found.source, size=found.size)
-    with contextlib.suppress(InfillError):
+    with contextlib.suppress(Exception):  # another program's file, which must not hide the others
         facts = gguf.facts(found.path)
         fits: Fit = fit.plan(facts, machine, engine)
         return msgspec.structs.replace(

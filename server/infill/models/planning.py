@@ -5,14 +5,13 @@ The engine calls `plan_for` before it loads and `fits_beside` before it loads a 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from infill import paths
+from infill import paths, state
 from infill.errors import DoesNotFit
 from infill.models import fit, gguf, hardware
 from infill.models.fit import Fit, Plan
@@ -33,6 +32,13 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True):
     generate_per_second: float = 0.0
     measured: float = 0.0
     """Seconds since 1970."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a plan that llama.cpp must not be given: the file may be damaged."""
+        plan = self.plan
+        sizes = plan.context, plan.batch, plan.micro_batch, plan.threads, plan.threads_batch
+        if not 0 < min(sizes) <= max(sizes) < 1 << 31 or plan.kv_type not in fit.KV_BYTES or not -1 <= plan.gpu_layers < 1 << 31:
+            raise ValueError(plan)
 
 
 def plan_for(model: ModelFile, engine: Engine) -> Fit:
@@ -81,10 +87,8 @@ def step_down(model: ModelFile, plan: Plan, engine: Engine) -> tuple[Plan, str] 
 
 def tuned(model_id: str, machine: Machine) -> Tuned | None:
     """What tuning found for this model on this machine; None where it was never measured."""
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
-        kept = msgspec.json.decode(_tuned_file(model_id).read_bytes(), type=Tuned)
-        return kept if kept.machine == fingerprint(machine) else None
-    return None
+    kept = state.read(_tuned_file(model_id), Tuned)
+    return kept if kept is not None and kept.machine == fingerprint(machine) else None
 
 
 def keep(model_id: str, found: Tuned) -> None:

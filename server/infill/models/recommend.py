@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -40,14 +41,24 @@ MEASURE_SECONDS = 60
 VALID_SECONDS = 7 * 24 * 3600
 
 
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class _Measured(msgspec.Struct, frozen=True):
+    """The answer of `engine.measure quick`."""
+
+    bundled_per_second: float
+    copied_per_second: float
+
+
 class Speeds(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured of this machine."""
 
     machine: str
     """`planning.fingerprint`."""
-    bundled_per_second: float
+    bundled_per_second: Positive
     """Tokens a second of the bundled model."""
-    copied_per_second: float
+    copied_per_second: Positive
     """Bytes of main memory."""
     gpu_bytes_per_second: float = 0.0
     measured: float = 0.0
@@ -126,11 +137,10 @@ def expected_speed(facts: Facts, found: Fit, machine: Machine, speeds: Speeds | 
 
 def remembered(machine: Machine) -> Speeds | None:
     """What was measured earlier, if it is of this machine and not too old."""
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
-        known = msgspec.json.decode(_file().read_bytes(), type=Speeds)
-        if known.machine == planning.fingerprint(machine) and 0 <= time.time() - known.measured < VALID_SECONDS:
-            return known
-    return None
+    known = state.read(_file(), Speeds)
+    if known is None or known.machine != planning.fingerprint(machine) or not 0 <= time.time() - known.measured < VALID_SECONDS:
+        return None
+    return known
 
 
 def measure(machine: Machine) -> Speeds:
@@ -138,16 +148,16 @@ def measure(machine: Machine) -> Speeds:
     threads = str(fit.default_plan(Engine(), machine.cpu.useful, has_gpu=False).threads)
     try:
         done = child.run("infill.engine.measure", "quick", str(paths.bundled_model()), threads, timeout=MEASURE_SECONDS)
-        answer = msgspec.json.decode(done.stdout.splitlines()[-1], type=dict[str, float])
-    except (OSError, subprocess.SubprocessError, IndexError, msgspec.MsgspecError) as exc:
+        answer = msgspec.json.decode(done.stdout.splitlines()[-1], type=_Measured)
+    except (OSError, subprocess.SubprocessError, IndexError, msgspec.MsgspecError, ValueError) as exc:
         raise ModelError("This machine could not be measured: llama.cpp does not run.", "`infill doctor` says more.") from exc
     before = remembered(machine)
     gpu = max((card.bytes_per_second for card in machine.nvidia), default=0.0)
     found = Speeds(
         machine=planning.fingerprint(machine),
         # other programs only ever make it look slower
-        bundled_per_second=max(answer["bundled_per_second"], before.bundled_per_second if before else 0.0),
-        copied_per_second=max(answer["copied_per_second"], before.copied_per_second if before else 0.0),
+        bundled_per_second=max(answer.bundled_per_second, before.bundled_per_second if before else 0.0),
+        copied_per_second=max(answer.copied_per_second, before.copied_per_second if before else 0.0),
         gpu_bytes_per_second=gpu,
         measured=time.time(),
     )

@@ -17,7 +17,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -49,7 +49,7 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     name: str
     """Beside the manifest; with `link` elsewhere."""
-    size: int
+    size: Annotated[int, msgspec.Meta(ge=0)]
     sha256: str = ""
     """Empty for a linked file that nobody has hashed yet."""
     link: str = ""
@@ -63,7 +63,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Without `local:`."""
     title: str
     source: Source
-    files: tuple[StoredFile, ...]
+    files: Annotated[tuple[StoredFile, ...], msgspec.Meta(min_length=1)]
     """The first is the one to load: llama.cpp finds the other parts by their names."""
     repository: str = ""
     revision: str = ""
@@ -140,9 +140,8 @@ def installed_as(short: str) -> Manifest | None:
         return _bundled()
     if not catalog.ID.fullmatch(short):
         return None
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
-        return msgspec.json.decode((models_directory() / short / "manifest.json").read_bytes(), type=Manifest)
-    return None
+    manifest = state.read(models_directory() / short / "manifest.json", Manifest)
+    return manifest if manifest is not None and manifest.id == short else None
 
 
 def installed() -> list[Manifest]:
@@ -168,11 +167,18 @@ def install(manifest: Manifest, staged: Path | None = None) -> Manifest:
     with writing():
         staged = staged or incoming_directory(manifest.id)
         staged.mkdir(parents=True, exist_ok=True)
-        write_atomically(staged / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
+        write_atomically(staged / "manifest.json", _encoded(manifest))
         target = models_directory() / manifest.id
         _set_aside(target)
         staged.replace(target)
     return manifest
+
+
+def _encoded(manifest: Manifest) -> bytes:
+    try:
+        return msgspec.json.format(msgspec.json.encode(manifest))
+    except UnicodeEncodeError as exc:
+        raise ModelError(f"The file name of {manifest.id} is not valid Unicode.", "Rename the file, then import it again.") from exc
 
 
 def remove(model_id: str, force: bool = False) -> Manifest:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from infill import state
 from infill.errors import ModelError
 from infill.models import child, fit, gguf, hardware, planning, store
 from infill.models.child import Child
@@ -198,7 +199,7 @@ def _ask(measuring: Child, plan: Plan, cancelled: Callable[[], bool]) -> Speed:
             raise InterruptedError
         line = measuring.line(0.1)
         if line:
-            return msgspec.json.decode(line, type=Speed)
+            return state.decoded(line, Speed) or Speed(error="llama.cpp's answer makes no sense")
         if line is not None:
             raise ModelError("llama.cpp crashed while a plan was measured.", "`infill doctor` says more.")
     return Speed(error=f"it took longer than {PATIENCE_SECONDS} s")

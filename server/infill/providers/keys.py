@@ -141,10 +141,7 @@ def logout(name: str) -> bool:
 
 def logins() -> frozenset[str]:
     """The providers whose key is in the keyring: kept beside the state, so that the keyring is not opened in vain."""
-    try:
-        return frozenset(msgspec.json.decode(_file().read_bytes(), type=list[str]))
-    except (OSError, msgspec.MsgspecError):
-        return frozenset()
+    return frozenset(state.read(_file(), list[str]) or ())
 
 
 def _remember(names: frozenset[str]) -> None:

@@ -1,0 +1,270 @@
+"""The header of a GGUF file: metadata and tensors, read within limits. Never the weights, never with numpy or llama.cpp.
+
+A file may come from anywhere, and a folder that is watched holds what others put there. So every count, length and size is bounded before it is used:
+the worst file takes seconds and some hundred megabytes. The file is read, not mapped: a mapped file that another process cuts short would end this
+process with a signal.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+import struct
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import msgspec
+
+from infill.errors import BadModelFile
+
+MAGIC = b"GGUF"
+SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+STRING, ARRAY = 8, 9
+
+LARGEST_HEADER = 256 * 1024 * 1024
+"""Bytes; those of vocabularies with 260,000 words take 20 million."""
+FIRST_READ = 1024 * 1024
+"""Bytes read at first; sixteen times as many each time that the header turns out to be longer."""
+MOST_ENTRIES = 65_536
+MOST_TENSORS = 100_000
+MOST_DIMENSIONS = 4
+MOST_WORDS = 4_000_000
+"""In all lists of text together."""
+MOST_NUMBERS = 10_000
+"""Longer lists of numbers are skipped: those that matter have one for each layer."""
+LONGEST_NAME = 65_535
+"""Bytes of a key or a tensor's name, as GGUF has it."""
+LONGEST_TEXT = 4096
+"""Bytes of a value that are kept. Longer ones (chat templates) only have to be there."""
+LARGEST_ALIGNMENT = 1 << 20
+OVERLAP = 16
+"""All tensors together may be so many times as large as the file: the sizes of types that are not in `BLOCKS` are a guess."""
+READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""How files are opened: a pipe in a model's place must not be waited for."""
+
+BLOCKS = {
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 40), 10: (256, 84), 11: (256, 110),
+    12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292), 16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18),
+    21: (256, 110), 22: (256, 82), 23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2),
+    34: (256, 54), 35: (256, 66), 39: (32, 17), 40: (64, 36), 41: (128, 18),
+}  # fmt: skip
+"""ggml's tensor types: how many weights make a block, and its bytes."""
+
+TYPES = {2: "q4_0", 8: "q8_0", 10: "q2_k", 12: "q4_k", 13: "q5_k", 14: "q6_k", 20: "iq4_nl", 39: "mxfp4"}
+"""Tensor types of which some processors want a second, rearranged copy in memory."""
+
+FIM_TOKENS = {
+    "prefix": (
+        "<|fim_prefix|>",
+        "<fim-prefix>",
+        "<fim_prefix>",
+        "<\uff5cfim\u2581begin\uff5c>",
+        "<PRE>",
+        "\u2581<PRE>",
+        "<|code_prefix|>",
+        "<|prefix|>",
+    ),
+    "suffix": (
+        "<|fim_suffix|>",
+        "<fim-suffix>",
+        "<fim_suffix>",
+        "<\uff5cfim\u2581hole\uff5c>",
+        "<SUF>",
+        "\u2581<SUF>",
+        "<|code_suffix|>",
+        "<|suffix|>",
+    ),
+    "middle": (
+        "<|fim_middle|>",
+        "<fim-middle>",
+        "<fim_middle>",
+        "<\uff5cfim\u2581end\uff5c>",
+        "<MID>",
+        "\u2581<MID>",
+        "<|code_middle|>",
+        "<|middle|>",
+    ),
+}
+"""Tokens that llama.cpp recognises by their text where the header does not name their ids (its src/llama-vocab.cpp)."""
+_FIM_BY_TEXT = {text.encode(): part for part, texts in FIM_TOKENS.items() for text in texts}
+
+
+class Tensor(NamedTuple):
+    """One tensor of the file."""
+
+    name: str
+    weights: int
+    size: int
+    offset: int
+    type: str
+    """Of `TYPES`; empty for others, and where its rows do not come in eights."""
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What stands before the weights."""
+
+    metadata: dict[str, Any]
+    """Numbers, texts (their beginning), lists of at most `MOST_NUMBERS` numbers, and for a list of texts a `Words`."""
+    tensors: list[Tensor]
+    file_bytes: int
+
+
+class Words(NamedTuple):
+    """A list of texts, of which only this is kept."""
+
+    total: int
+    fim: frozenset[str]
+    """Which parts of fill-in-the-middle the vocabulary names."""
+
+
+class _TooShort(Exception):
+    """What was read ends before the header does."""
+
+
+def read_header(path: Path) -> Header:
+    """Raises BadModelFile, whatever the file holds."""
+    try:
+        with os.fdopen(os.open(path, READ), "rb") as stream:
+            return _growing(path, stream)
+    except OSError as exc:
+        raise unreadable(path, exc) from exc
+    except (_TooShort, struct.error) as exc:
+        raise BadModelFile(f"The header of {path.name} is damaged or cut short.", "Download it again, or choose another.") from exc
+    except (ValueError, KeyError, OverflowError, MemoryError) as exc:
+        raise damaged(path) from exc
+
+
+def damaged(path: Path) -> BadModelFile:
+    return BadModelFile(f"{path.name} is damaged or no GGUF file.", "Download it again, or choose another.")
+
+
+def unreadable(path: Path, exc: OSError | ValueError) -> BadModelFile:
+    return BadModelFile(
+        f"The model file {path} cannot be read: {getattr(exc, 'strerror', None) or exc}.", "Check that it is there and that you may read it."
+    )
+
+
+def _growing(path: Path, stream: BinaryIO) -> Header:
+    """Read the file's beginning, and more of it while the header goes on."""
+    status = os.fstat(stream.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise BadModelFile(f"{path} is not a file.", "Give the path of a *.gguf file.")
+    most, limit = FIRST_READ, min(status.st_size, LARGEST_HEADER)
+    while True:
+        stream.seek(0)
+        try:
+            return _Walk(stream.read(min(most, limit)), limit).header(path, status.st_size)
+        except (_TooShort, struct.error):
+            if most >= limit:
+                raise
+        most *= 16
+
+
+class _Walk:
+    """A position in the file's beginning, moving forward. Counts and lengths are looked at before anything is made of them."""
+
+    def __init__(self, view: bytes, limit: int) -> None:
+        self.view = view
+        self.limit = limit
+        """Where the header has to have ended."""
+        self.at = 0
+        self.words = 0
+
+    def take(self, code: str) -> Any:
+        value = struct.unpack_from(f"<{code}", self.view, self.at)[0]
+        self.at += struct.calcsize(f"<{code}")
+        return value
+
+    def bounded(self, code: str, most: int) -> int:
+        """A count or a length. Raises ValueError where it is more than any real header has."""
+        number: int = self.take(code)
+        if number > most:
+            raise ValueError(number)
+        return number
+
+    def skip(self, length: int) -> int:
+        """Move on by so many bytes; returns where they begin."""
+        start = self.at
+        self.at += length
+        if self.at > self.limit:
+            raise ValueError(length)
+        if self.at > len(self.view):
+            raise _TooShort
+        return start
+
+    def name(self) -> str:
+        start = self.skip(self.bounded("Q", LONGEST_NAME))
+        return self.view[start : self.at].decode()
+
+    def text(self) -> str:
+        start = self.skip(self.bounded("Q", LARGEST_HEADER))
+        return self.view[start : min(self.at, start + LONGEST_TEXT)].decode(errors="replace")
+
+    def header(self, path: Path, file_bytes: int) -> Header:
+        if len(self.view) >= len(MAGIC) and self.view[:4] != MAGIC:
+            raise BadModelFile(f"{path.name} is not a GGUF file.", "infill loads models in llama.cpp's GGUF format only.")
+        self.skip(len(MAGIC))
+        if (version := self.take("I")) not in (2, 3):
+            raise BadModelFile(f"{path.name} is a GGUF of version {version}, which this program does not know.", "Choose a newer file.")
+        tensor_count, entry_count = self.bounded("Q", MOST_TENSORS), self.bounded("Q", MOST_ENTRIES)
+        metadata = dict(self.entry() for _ in range(entry_count))
+        tensors = [self.tensor() for _ in range(tensor_count)]
+        _must_hold(path, file_bytes, self.at, _alignment(metadata), tensors)
+        return Header(metadata, tensors, file_bytes)
+
+    def entry(self) -> tuple[str, Any]:
+        key = self.name()
+        return key, self.value(self.take("I"), key)
+
+    def value(self, kind: int, key: str) -> Any:
+        if kind == STRING:
+            return self.text()
+        if kind != ARRAY:
+            return self.take(SCALARS[kind])
+        kind, length = self.take("I"), self.bounded("Q", LARGEST_HEADER)
+        if kind == STRING:
+            return self.texts(length, key)
+        code = SCALARS[kind]  # lists of lists are in no model
+        start = self.skip(length * struct.calcsize(f"<{code}"))
+        return list(struct.unpack_from(f"<{length}{code}", self.view, start)) if length <= MOST_NUMBERS and not key.startswith("tokenizer.") else []
+
+    def texts(self, length: int, key: str) -> Words:
+        """Walks a list of texts without keeping it."""
+        self.words += length
+        if self.words > MOST_WORDS:
+            raise ValueError(length)
+        found, view, at, unpack = set(), self.view, self.at, struct.Struct("<Q").unpack_from
+        for _ in range(length):
+            start = at + 8
+            at = start + unpack(view, at)[0]
+            if at - start < 24 and (part := _FIM_BY_TEXT.get(view[start:at])):
+                found.add(part)
+        self.skip(at - self.at)
+        return Words(length, frozenset(found if key == "tokenizer.ggml.tokens" else ()))
+
+    def tensor(self) -> Tensor:
+        name = self.name()
+        shape = [self.take("Q") for _ in range(self.bounded("I", MOST_DIMENSIONS))]
+        weights, kind = math.prod(shape), self.take("I")
+        block, size = BLOCKS.get(kind, (1, 2))
+        eights = len(shape) > 1 and shape[1] % 8 == 0
+        return Tensor(name, weights, weights // block * size, self.take("Q"), TYPES.get(kind, "") if eights else "")
+
+
+def _alignment(metadata: dict[str, Any]) -> int:
+    alignment = metadata.get("general.alignment", 32)
+    if not isinstance(alignment, int) or not 0 < alignment <= LARGEST_ALIGNMENT:
+        raise ValueError(alignment)
+    return alignment
+
+
+def _must_hold(path: Path, file_bytes: int, header_bytes: int, alignment: int, tensors: list[Tensor]) -> None:
+    """A download that broke off looks whole from the front: the last tensor must lie inside the file."""
+    start = -(-header_bytes // alignment) * alignment
+    needed = max((start + tensor.offset + tensor.size for tensor in tensors), default=0)
+    if sum(tensor.size for tensor in tensors) > OVERLAP * file_bytes:
+        raise ValueError(file_bytes)
+    if needed > file_bytes:
+        missing = needed - file_bytes
+        raise BadModelFile(f"{path.name} is cut short: {missing:,} of {needed:,} bytes are missing.", "Download it again.")
