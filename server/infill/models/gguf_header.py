@@ -232,8 +232,10 @@ class _Walk:
     def texts(self, length: int, key: str) -> Words:
         """Walks a list of texts without keeping it."""
         self.words += length
-        if self.words > MOST_WORDS:
+        if self.words > MOST_WORDS or self.at + 8 * length > self.limit:
             raise ValueError(length)
+        if self.at + 8 * length > len(self.view):
+            raise _TooShort
         found, view, at, unpack = set(), self.view, self.at, struct.Struct("<Q").unpack_from
         for _ in range(length):
             start = at + 8
