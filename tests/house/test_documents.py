@@ -54,7 +54,7 @@ def test_the_readme_has_the_two_commands_that_the_pipeline_runs(root: Path) -> N
     start = re.search(r"^## Start\n(.*?)^## ", (root / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
     assert start
     first, second = re.findall(r"```sh\n(.*?)```", start[1], re.DOTALL)[:2]
-    assert "pip install" in first and "infill complete docs/examples/" in first
+    assert "install.py" in first and "infill complete docs/examples/" in first
     assert "[test]" in second and "pytest" in second
 
 

@@ -108,7 +108,7 @@ def planned(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Buil
     assert spec is not None
     assert spec.origin is not None
     package = Path(spec.origin).parent
-    monkeypatch.setattr(build, "pip_command", lambda wanted, target, source: child.python(str(tmp_path / "script.py"), str(target), str(package)))
+    monkeypatch.setattr(build, "pip_command", lambda target, *arguments: child.python(str(tmp_path / "script.py"), str(target), str(package)))
     (tmp_path / "script.py").write_text(GOOD)
     return build.plan("cpu", Tools(compiler="c++"), machine())
 

@@ -9,6 +9,7 @@ from infill.cli.bar import bar
 from infill.engine import build as building
 from infill.engine.build import BuildPlan
 from infill.errors import InfillError
+from infill.llama_package import INDEX
 from infill.models import hardware, library
 
 app = typer.Typer()
@@ -20,6 +21,8 @@ BACKENDS = ("auto", "cpu", "cuda", "metal", "vulkan", "hip")
 def build(
     backend: str = typer.Option("auto", "--backend", help="auto, cpu, cuda, metal, vulkan or hip."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only show what would be built, with which flags, and what is missing."),
+    prebuilt: bool = typer.Option(False, "--prebuilt", help="Take a prebuilt wheel that runs on this machine; compile only where there is none."),
+    index: str = typer.Option(INDEX, "--index", help="Address of the prebuilt indexes, one per backend below it."),
     source: str = typer.Option("", "--source", help="Build this archive of llama-cpp-python instead of the published one."),
     reset: bool = typer.Option(False, "--reset", help="Use the installed llama-cpp-python again."),
     log: bool = typer.Option(False, "--log", help="Show what the last build printed."),
@@ -38,10 +41,10 @@ def build(
         return
     if not as_json:
         output.note(" ".join(wanted.reasons))
-    with bar(f"building for {wanted.backend}") as update:
-        made = building.build(wanted, update, source=source)
+    with bar(f"llama.cpp for {wanted.backend}") as update:
+        made = building.build(wanted, update, source=source, index=index if prebuilt else "")
     if made:
-        output.json(made) if as_json else output.say(f"llama.cpp for {made.backend} is built and checked; the engine uses it from its next start on.")
+        output.json(made) if as_json else output.say(f"llama.cpp for {made.backend} is ready and checked. The engine uses it from its next start.")
 
 
 def _backend(name: str) -> building.Wanted:
@@ -59,6 +62,7 @@ def _show(wanted: BuildPlan) -> None:
             ("version", wanted.version),
             ("flags", " ".join(wanted.flags)),
             ("directory", wanted.directory),
+            ("prebuilt", ", ".join(wanted.prebuilt)),
             ("missing", " ".join(wanted.missing) or "nothing"),
             ("built before", "yes" if wanted.built else "no"),
             ("in use", f"{current.backend} in {current.directory}" if current else "the installed llama-cpp-python"),

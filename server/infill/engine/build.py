@@ -1,7 +1,7 @@
 """Build llama-cpp-python for this machine's processor and GPU, beside the installed one, and switch to it once it has proved itself.
 
-    find tools -> choose a backend -> flags from the hardware -> pip builds into data/llama_cpp/.building-* -> checked in throw-away processes
-    -> renamed to data/llama_cpp/<digest> -> current.json replaced in one step
+    find tools -> choose a backend -> flags from the hardware -> [a prebuilt wheel, where one is asked for] -> else pip builds it
+    into data/llama_cpp/.building-* -> renamed to data/llama_cpp/<digest> -> checked in throw-away processes -> current.json replaced in one step
 
 Whatever fails on the way leaves the one in use as it was. A build of the same version with the same flags is made once.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -23,22 +22,21 @@ from typing import Any, Literal
 
 import msgspec
 
-from infill import paths
+from infill import llama_package, paths
 from infill.errors import InfillError
+from infill.llama_package import PACKAGE, STEP, VERSION
 from infill.models import child, library, store
 from infill.models.library import Built
 from infill.models.machine import Machine
+from infill.privacy import network
 from infill.state import write_atomically
 
 Backend = Literal["cpu", "cuda", "metal", "vulkan", "hip"]
 Wanted = Literal["auto", "cpu", "cuda", "metal", "vulkan", "hip"]
 
-VERSION = "0.3.36"
-"""The version that this program was measured and tested with."""
-PACKAGE = "llama-cpp-python"
-STEP = re.compile(r"\[(\d+)/(\d+)\]")
 POLL_SECONDS = 0.2
 CHECK_SECONDS = 120
+FETCH_SECONDS = 600
 KEPT_LINES = 400
 DEVICES: dict[Backend, str] = {"cuda": "CUDA", "metal": "Metal", "vulkan": "Vulkan", "hip": "ROCm"}
 """How a backend's devices are called by ggml, at the beginning of their names."""
@@ -58,6 +56,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     architectures: tuple[str, ...] = ()
     """Compute capabilities of the NVIDIA cards, such as `89`."""
     hip_targets: tuple[str, ...] = ()
+    cuda: tuple[int, int] | None = None
+    """The newest CUDA version that the NVIDIA driver supports."""
 
 
 class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +72,12 @@ class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A sentence for each tool that is needed and not there."""
     built: bool = False
     """It was built before: only to be switched to."""
+    prebuilt: tuple[str, ...] = ()
+    """Names of the indexes that may have a wheel for this machine, the fastest backend first."""
+
+
+Progress = Callable[[float, str], None]
+Cancelled = Callable[[], bool]
 
 
 class BuildFailed(InfillError):
@@ -89,7 +95,7 @@ def find_tools(machine: Machine, environment: Mapping[str, str] = os.environ) ->
         return next((found for name in names for place in places if (found := shutil.which(name, path=place))), "")
 
     return Tools(
-        compiler=environment.get("CXX", "") or find("c++", "g++", "clang++", "cl"),
+        compiler=llama_package.compiler(environment),
         cmake=find("cmake"),
         nvcc=find("nvcc", beside=cuda),
         vulkan=find("glslc", beside=environment.get("VULKAN_SDK", "")),
@@ -97,6 +103,7 @@ def find_tools(machine: Machine, environment: Mapping[str, str] = os.environ) ->
         metal=machine.system == "Darwin" and bool(find("xcrun")),
         architectures=tuple(sorted({card.compute_capability.replace(".", "") for card in machine.nvidia if card.compute_capability})),
         hip_targets=_hip_targets(find("rocm_agent_enumerator", beside=rocm)),
+        cuda=llama_package.cuda_of_driver() if machine.nvidia else None,
     )
 
 
@@ -114,34 +121,32 @@ def plan(wanted: Wanted, tools: Tools, machine: Machine) -> BuildPlan:
         reasons=tuple(reasons),
         missing=_missing(backend, tools, machine),
         built=(directory / "llama_cpp").is_dir(),
+        prebuilt=_prebuilt(wanted, tools, machine),
     )
 
 
 def build(
-    wanted: BuildPlan,
-    progress: Callable[[float, str], None] = lambda share, what: None,
-    cancelled: Callable[[], bool] = lambda: False,
-    source: str = "",
+    wanted: BuildPlan, progress: Progress = lambda share, what: None, cancelled: Cancelled = lambda: False, source: str = "", index: str = ""
 ) -> Built | None:
-    """Build, check, switch; None when it was cancelled. Takes minutes; `source` is an archive to build instead of the published one.
+    """Build, check, switch; None when it was cancelled. Takes minutes. `source`: an archive to build instead of the published one. `index`: the
+    address of the prebuilt indexes, of which a wheel that runs on this machine is taken before anything is compiled.
 
     Raises BuildFailed, and then the one in use stays in use.
     """
-    if wanted.missing:
-        raise BuildFailed(" ".join(wanted.missing), "Install it, build for the processor (--backend cpu), or use a remote provider.")
-    made = Built(
-        directory=wanted.directory,
-        version=wanted.version,
-        python=f"{sys.version_info[0]}.{sys.version_info[1]}",
-        backend=wanted.backend,
-        flags=wanted.flags,
-        built=time.time(),
-    )
+    if network.is_offline(False) and not source and not wanted.built:
+        raise BuildFailed("infill is offline: nothing is fetched.", "Go online, or build a local archive with --source.")
     with store.locked("llama_cpp.build"), store.writing():
-        if not wanted.built and not _compile(wanted, made, progress, cancelled, source):
+        made = _fetch(wanted, index, progress, cancelled) if index else None
+        if cancelled():
             return None
-        progress(0.97, "checking")
-        check(made)
+        if made is None:
+            made = _record(wanted.backend, wanted.directory, wanted.flags)
+            if wanted.missing:
+                raise BuildFailed(" ".join(wanted.missing), "Install it, build for the processor (--backend cpu), or use a remote provider.")
+            if not wanted.built and not _compile(wanted, progress, cancelled, source):
+                return None
+            progress(0.97, "checking")
+            check(made)
         switch(made)
     progress(1.0, "done")
     return made
@@ -217,6 +222,16 @@ def _flags(backend: Backend, tools: Tools, machine: Machine) -> tuple[str, ...]:
     return tuple(flags)
 
 
+def _prebuilt(wanted: Wanted, tools: Tools, machine: Machine) -> tuple[str, ...]:
+    names = llama_package.indexes(machine.system, machine.architecture, cuda=tools.cuda, rocm=bool(tools.hip_targets), vulkan=bool(tools.vulkan))
+    return names if wanted == "auto" else tuple(name for name in names if _backend_of(name) == wanted)
+
+
+def _backend_of(index: str) -> Backend:
+    """What an index of prebuilt wheels drives: `cu124` is CUDA."""
+    return {"cpu": "cpu", "metal": "metal", "vulkan": "vulkan", "rocm72": "hip", "hip-radeon": "hip"}.get(index, "cuda")  # type: ignore[return-value]
+
+
 def _missing(backend: Backend, tools: Tools, machine: Machine) -> tuple[str, ...]:
     said = []
     if not tools.compiler:
@@ -241,52 +256,88 @@ def _hip_targets(enumerator: str) -> tuple[str, ...]:
     return ()
 
 
-def pip_command(wanted: BuildPlan, target: Path, source: str) -> list[str]:
-    """What builds it; what llama-cpp-python needs beside itself is installed with infill already."""
-    what = source or f"{PACKAGE}=={wanted.version}"
-    return child.python("-m", "pip", "install", "--verbose", "--no-deps", "--no-cache-dir", "--no-binary", PACKAGE, "--target", str(target), what)
+def pip_command(target: Path, *arguments: str) -> list[str]:
+    """What installs llama-cpp-python alone into `target`; what it needs beside itself is installed with infill already."""
+    return child.python("-m", "pip", "install", "--no-deps", "--no-cache-dir", "--target", str(target), *arguments)
 
 
-def _compile(wanted: BuildPlan, made: Built, progress: Callable[[float, str], None], cancelled: Callable[[], bool], source: str) -> bool:
-    """Run pip into a directory beside, then give it its name; False when cancelled."""
+def _fetch(wanted: BuildPlan, index: str, progress: Progress, cancelled: Cancelled) -> Built | None:
+    """The first prebuilt wheel that runs on this machine; None where there is none, and the log of the build says why."""
+    for name in wanted.prebuilt:
+        progress(0.0, f"fetching a prebuilt llama.cpp ({name})")
+        made = _record(_backend_of(name), f"{wanted.directory}-{name}", (f"prebuilt {name}",))
+        try:
+            if not _pip(made, llama_package.fetch_arguments(index, name), progress, cancelled, seconds=FETCH_SECONDS):
+                return None
+            progress(0.97, "checking")
+            check(made)
+        except BuildFailed as exc:
+            shutil.rmtree(made.directory, ignore_errors=True)
+            progress(0.0, f"{name}: {exc.message}")
+        else:
+            return made
+    return None
+
+
+def _compile(wanted: BuildPlan, progress: Progress, cancelled: Cancelled, source: str) -> bool:
+    """Build it from source; False when cancelled."""
+    made = _record(wanted.backend, wanted.directory, wanted.flags)
+    flags = (*wanted.flags, *llama_package.compile_flags(paths.private_directory(library.builds_directory())))
+    arguments = ["--verbose", "--no-binary", PACKAGE, source or f"{PACKAGE}=={wanted.version}"]
+    return _pip(made, arguments, progress, cancelled, more={"CMAKE_ARGS": shlex.join(flags), "FORCE_CMAKE": "1"})
+
+
+def _record(backend: Backend, directory: str, flags: tuple[str, ...]) -> Built:
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return Built(directory=directory, version=VERSION, python=python, backend=backend, flags=flags, built=time.time())
+
+
+def _pip(
+    made: Built, arguments: list[str], progress: Progress, cancelled: Cancelled, more: Mapping[str, str] | None = None, seconds: float = float("inf")
+) -> bool:
+    """Run pip into a directory beside, then give it its name; False when cancelled. Raises BuildFailed."""
     builds = paths.private_directory(library.builds_directory())
     for left in builds.glob(".building-*"):  # of a build that was killed: we hold the lock
         shutil.rmtree(left, ignore_errors=True)
     target = builds / f".building-{os.getpid()}"
-    paths.private_directory(log_file().parent)
-    last: list[str] = []
     try:
-        environment = {"CMAKE_ARGS": shlex.join(wanted.flags), "FORCE_CMAKE": "1"}
-        with log_file().open("w", encoding="utf-8") as log, child.running(pip_command(wanted, target, source), words=True, more=environment) as pip:
-            log.write(f"{wanted}\n")
-            while True:
-                if cancelled():
-                    return False
-                line = pip.line(POLL_SECONDS)
-                if line is None:
-                    continue
-                if not line:
-                    break
-                text = line.decode("utf-8", "replace")
-                log.write(text)
-                last = [*last[-KEPT_LINES:], text.strip()]
-                if found := STEP.search(text):
-                    progress(0.95 * int(found[1]) / max(1, int(found[2])), "compiling")
-            code = pip.code()
+        code, last = _run(pip_command(target, *arguments), progress, cancelled, more, seconds)
+        if code is None:
+            return False
         if code != 0 or not (target / "llama_cpp").is_dir():
-            raise BuildFailed(f"The build failed: {_reason(last)}", _LOG_HINT)
-        directory = Path(made.directory)
-        shutil.rmtree(directory, ignore_errors=True)
-        target.replace(directory)
+            raise BuildFailed("llama.cpp was not built: " + " | ".join(llama_package.reasons(last) or ("pip printed nothing",)), _LOG_HINT)
+        shutil.rmtree(made.directory, ignore_errors=True)
+        target.replace(made.directory)
         return True
     finally:
         shutil.rmtree(target, ignore_errors=True)
 
 
-def _reason(lines: list[str]) -> str:
-    """The line that says why, among what compilers print."""
-    telling = [line for line in lines if re.search(r"(?i)\b(error|no such file|not found|no space)\b", line)]
-    return (telling or lines or ["pip said nothing."])[0][:300]
+def _run(
+    command: list[str], progress: Progress, cancelled: Cancelled, more: Mapping[str, str] | None, seconds: float
+) -> tuple[int | None, list[str]]:
+    """Follow a program to its end: its exit code, None when cancelled, and its last lines. Raises BuildFailed when it takes longer than `seconds`."""
+    began = time.monotonic()
+    last: list[str] = []
+    paths.private_directory(log_file().parent)
+    with log_file().open("w", encoding="utf-8") as log, child.running(command, words=True, more=more) as pip:
+        log.write(f"{shlex.join(command)}\n")
+        while not cancelled():
+            if time.monotonic() - began > seconds:
+                raise BuildFailed(f"pip did not end within {seconds:.0f} s.", _LOG_HINT)
+            line = pip.line(POLL_SECONDS)
+            if line is None:
+                continue
+            if not line:
+                return pip.code(), last
+            text = line.decode("utf-8", "replace")
+            log.write(text)
+            last = [*last[1 - KEPT_LINES :], text.strip()]
+            if found := STEP.search(text):
+                elapsed = time.monotonic() - began
+                what = f"compiling, step {found[1]} of {found[2]}, {elapsed // 60:.0f}:{elapsed % 60:02.0f}"
+                progress(0.95 * int(found[1]) / max(1, int(found[2])), what)
+    return None, last
 
 
 def _answer(made: Built, module: str, *arguments: str) -> dict[str, Any]:

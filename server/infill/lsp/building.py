@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from infill.errors import RequestError
+from infill.llama_package import INDEX
 from infill.lsp.work import Cancelled, LongWork, Report
 
 
@@ -17,6 +18,8 @@ class BuildArgument(msgspec.Struct, frozen=True, rename="camel"):
     backend: Literal["auto", "cpu", "cuda", "metal", "vulkan", "hip"] = "auto"
     dry_run: bool = False
     """Only say what would be built, and what is missing."""
+    prebuilt: bool = False
+    """Take a prebuilt wheel that runs on this machine; compile only where there is none."""
 
 
 class Building:
@@ -40,9 +43,9 @@ class Building:
             return facts
 
         def work(report: Report, cancelled: Cancelled) -> bool:
-            return build.build(wanted, report, cancelled) is not None
+            return build.build(wanted, report, cancelled, index=INDEX if argument.prebuilt else "") is not None
 
         if not await self._work.run(f"infill: building for {wanted.backend}", work):
             raise RequestError("The build was cancelled.")
-        said = f"llama.cpp for {wanted.backend} is built and checked; the engine uses it from its next start on."
+        said = f"llama.cpp for {wanted.backend} is ready and checked. The engine uses it from its next start."
         return {**facts, "built": True, "message": said}

@@ -1,0 +1,100 @@
+"""Which llama-cpp-python infill uses, where it is published prebuilt, and how it is compiled when it is not.
+
+Shared by `install.py`, which runs before anything is installed, and by `engine/build.py`. Invariant: imports the standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+VERSION = "0.3.36"
+"""The version that this program was measured and tested with."""
+PACKAGE = "llama-cpp-python"
+INDEX = "https://abetlen.github.io/llama-cpp-python/whl"
+"""Where the llama-cpp-python project publishes its wheels, in one index per backend (its README, "Pre-built Wheel")."""
+CUDA_INDEXES = ((11, 8), (12, 1), (12, 2), (12, 3), (12, 4), (12, 5), (13, 0), (13, 2))
+"""Versions of the CUDA runtime that it publishes wheels for."""
+STEP = re.compile(r"\[(\d+)/(\d+)\]")
+"""How ninja counts its steps."""
+COMMON_OFF = """\
+# llama-cpp-python forces llama.cpp's common library on (chat parsers, HTTP); its Python bindings use nothing of it.
+macro(add_subdirectory)
+  set(LLAMA_BUILD_COMMON OFF CACHE BOOL "" FORCE)
+  _add_subdirectory(${ARGV})
+endmacro()
+"""
+REASON = re.compile(r"(?i)\b(error|fatal|not found|no such file|no space|denied|undefined reference|killed|do not match|timed out)\b")
+NOT_A_REASON = re.compile(
+    r"(?i)subprocess-exited-with-error|end of output|error originates|\bnote: |\bwarning: |failed building wheel|failed to build"
+)
+LONGEST_REASON = 200
+ANSWER_SECONDS = 15
+"""How long an index may keep pip waiting."""
+
+
+def indexes(system: str, architecture: str, *, cuda: tuple[int, int] | None = None, rocm: bool = False, vulkan: bool = False) -> tuple[str, ...]:
+    """Names of the prebuilt indexes to try on such a machine, the fastest backend first. `cuda`: the newest version that the driver supports."""
+    if system == "Darwin":
+        return ("metal",) if architecture == "arm64" else ("cpu",)
+    names = []
+    if cuda and (same := [version for version in CUDA_INDEXES if version[0] == cuda[0] and version <= cuda]):
+        names.append(f"cu{same[-1][0]}{same[-1][1]}")
+    if rocm:
+        names.append("hip-radeon" if system == "Windows" else "rocm72")
+    if vulkan:
+        names.append("vulkan")
+    return (*names, "cpu")
+
+
+def cuda_of_driver() -> tuple[int, int] | None:
+    """The newest CUDA version that the installed NVIDIA driver supports; None without one. Takes up to 20 s."""
+    if program := shutil.which("nvidia-smi"):
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            done = subprocess.run([program], capture_output=True, text=True, timeout=20, check=False, errors="replace")
+            if found := re.search(r"CUDA Version:\s*(\d+)\.(\d+)", done.stdout):
+                return int(found[1]), int(found[2])
+    return None
+
+
+def fetch_arguments(index: str, name: str) -> list[str]:
+    """Arguments of `pip install` that fetch a wheel from one of the prebuilt indexes and from nowhere else."""
+    options = ["--isolated", "--no-deps", "--no-cache-dir", "--only-binary", PACKAGE, "--timeout", str(ANSWER_SECONDS), "--retries", "1"]
+    return [*options, "--index-url", f"{index.rstrip('/')}/{name}", f"{PACKAGE}=={VERSION}"]
+
+
+def compile_flags(folder: Path) -> tuple[str, ...]:
+    """CMake's flags that leave out what infill does not use of llama.cpp: images, chat parsers, HTTP. Writes the file that they name to `folder`."""
+    include = folder / "common_off.cmake"
+    include.write_text(COMMON_OFF, "utf-8")
+    return ("-DLLAVA_BUILD=OFF", "-DLLAMA_OPENSSL=OFF", "-DLLAMA_CURL=OFF", f"-DCMAKE_PROJECT_llama_cpp_INCLUDE={include.as_posix()}")
+
+
+def reasons(lines: Iterable[str]) -> tuple[str, ...]:
+    """Up to three lines that say why pip or a compiler failed, each once; the last ones where none looks like a reason."""
+    clean = [line.strip()[:LONGEST_REASON] for line in lines if line.strip()]
+    found = dict.fromkeys(line for line in clean if REASON.search(line) and not NOT_A_REASON.search(line))
+    return tuple(found)[:3] or tuple(clean[-3:])
+
+
+def compiler(environment: Mapping[str, str] = os.environ) -> str:
+    """A C++ compiler, or the folder of Visual Studio, whose compiler CMake finds by itself; empty where none is installed."""
+    path = environment.get("PATH", "")
+    found = (shutil.which(name, path=path) for name in ("c++", "g++", "clang++", "cl"))
+    return environment.get("CXX", "") or next(filter(None, found), None) or _visual_studio(environment)
+
+
+def _visual_studio(environment: Mapping[str, str]) -> str:
+    where = Path(environment.get("ProgramFiles(x86)", "")) / "Microsoft Visual Studio" / "Installer" / "vswhere.exe"
+    if not where.exists():
+        return ""
+    component = "Microsoft.VisualStudio.Component.VC.Tools.x86.x64"
+    command = [str(where), "-latest", "-products", "*", "-requires", component, "-property", "installationPath"]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False).stdout.strip()
+    return ""
