@@ -212,6 +212,8 @@ class EngineClient:
             self._connection.send(frame)
         except BadFrame as exc:
             raise RequestError(f"The request is too large for the engine: {exc}.") from exc
+        except UnicodeEncodeError as exc:
+            raise RequestError("The request contains text that is not valid Unicode.") from exc
 
     def _send_if_open(self, frame: Frame) -> None:
         if self.ended is None:

@@ -17,7 +17,7 @@ class Background:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(_logged(work, name))
+        task = asyncio.get_running_loop().create_task(logged(work, name))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -29,8 +29,9 @@ class Background:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _logged(work: Coroutine[Any, Any, Any], name: str) -> None:
+async def logged(work: Coroutine[Any, Any, Any], name: str) -> None:
+    """Await `work`; a failure goes to the log alone."""
     try:
         await work
-    except Exception:  # nobody awaits it: the log is the only place where this can be told
+    except Exception:
         logger.exception("%s went wrong", name)

@@ -15,6 +15,7 @@ from pygls.capabilities import get_capability
 from infill.errors import RequestError
 from infill.generation import place
 from infill.generation.languages import syntax_of
+from infill.lsp.commands import converted
 from infill.lsp.documents import Document, Documents
 from infill.lsp.generate import Generate, GenerateArgument, Point, Span
 
@@ -124,6 +125,7 @@ def _point(position: types.Position) -> Point:
 
 def _argument(data: Any) -> GenerateArgument:
     try:
-        return msgspec.convert(data, GenerateArgument)
-    except msgspec.ValidationError as exc:
+        argument: GenerateArgument = converted(data, GenerateArgument)
+    except ValueError as exc:
         raise RequestError("This action is not one of infill's.", "Ask for the actions again.") from exc
+    return argument

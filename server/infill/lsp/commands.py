@@ -55,6 +55,17 @@ def _argument(command: str, kind: Any, arguments: Sequence[Any]) -> Any:
         raise RequestError(f"{command} takes at most one argument, not {len(arguments)}.")
     given = arguments[0] if arguments and arguments[0] is not None else {}
     try:
-        return msgspec.convert(given, kind)
-    except msgspec.ValidationError as exc:
+        return converted(given, kind)
+    except ValueError as exc:
         raise RequestError(f"{command}: {exc}.", "docs/develop/protocol.md names each command's argument.") from exc
+
+
+def converted(given: Any, kind: Any) -> Any:
+    """What the editor sent, as `kind`. Raises ValueError for what is no such thing, and for text that is not valid Unicode."""
+    try:
+        msgspec.json.encode(given)  # half a character, as JSON can hold, would raise wherever it is written or sent on
+        return msgspec.convert(given, kind)
+    except UnicodeEncodeError as exc:
+        raise ValueError("its text is not valid Unicode") from exc
+    except msgspec.ValidationError as exc:
+        raise ValueError(str(exc)) from exc

@@ -70,8 +70,9 @@ class Configuration:
         self._resolve()
 
     async def on_initialized(self, params: types.InitializedParams) -> None:
-        self._resolve()
+        # first: whatever resolving meets, completions must not wait for an answer that nothing asks for
         self._background.start(self._subscribe(), "asking for the settings")
+        self._resolve()
 
     async def on_did_change(self, params: types.DidChangeConfigurationParams) -> None:
         if self._can("workspace.configuration"):

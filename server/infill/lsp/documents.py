@@ -18,6 +18,7 @@ from pygls.uris import to_fs_path
 from infill.errors import RequestError
 from infill.lsp.convert import Encoding
 from infill.lsp.text import Text
+from infill.privacy import workspace_files
 
 LARGEST_FILE = 64 * 1024 * 1024
 """Bytes of a file read from disk because nobody opened it."""
@@ -152,13 +153,12 @@ def path_of(uri: str) -> Path | None:
 def read(path: Path) -> str:
     """The text of a file, whatever its bytes. Raises RequestError."""
     try:
-        if not path.is_file():
-            raise RequestError(f"There is no open document and no file {path}.", "The editor has to open it first.")
-        if path.stat().st_size > LARGEST_FILE:
-            raise RequestError(f"{path} is too large to be read.", "Open it in the editor.")
-        return path.read_bytes().decode("utf-8", "replace")
-    except (OSError, ValueError) as exc:
-        raise RequestError(f"{path} cannot be read: {getattr(exc, 'strerror', None) or exc}.") from exc
+        content = workspace_files.read(path, None, LARGEST_FILE)
+    except workspace_files.NotRead as exc:
+        raise RequestError(f"{path} cannot be read: {exc}.", "Open it in the editor.") from exc
+    if content is None:
+        raise RequestError(f"There is no open document and no file {path}.", "The editor has to open it first.")
+    return content.decode("utf-8", "replace")
 
 
 def _is_typing(change: types.TextDocumentContentChangeEvent) -> bool:

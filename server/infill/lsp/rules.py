@@ -6,26 +6,32 @@ The file system is only asked in a thread, and remembered for a while; where not
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TypeAlias
 
 import msgspec
 
 from infill.lsp.documents import Document, Documents
 from infill.privacy.files import Guard
+from infill.privacy.ignore_rules import IgnoreRules, NotJudged
 from infill.settings import Settings
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
 
 REMEMBERED_SECONDS = 15.0
 """How long a verdict about a file stands: ignore files and rights change seldom."""
+WAIT_SECONDS = 0.8
+"""How long a request waits for a verdict; a file system that does not answer, or rules that take too long, refuse the file."""
+MOST_VERDICTS = 2_000
+"""Files whose verdict is kept; the oldest go."""
 READ_ONLY_SCHEMES = frozenset({"git", "gitlens", "output", "debug", "vscode-scm", "vscode-settings", "chat-editing-text-model", "jdt", "zipfile"})
 """What editors show and nobody can edit."""
+
+
+Looking: TypeAlias = "asyncio.Future[tuple[str, bool]]"
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -44,16 +50,24 @@ class Rules:
         self._documents = documents
         self._clock = clock
         self._verdicts: dict[str, Verdict] = {}
+        self._looking: dict[str, Looking] = {}
+        # threads of its own: those that a file system keeps waiting must not be missing elsewhere
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="rules")
         self._settings = Settings()
         self._guard = Guard([], self._settings.privacy)
-        self._exclude: GitIgnoreSpec | None = None
+        self._exclude, self._broken = IgnoreRules(), ""
 
     def configure(self, settings: Settings) -> None:
         """Take new settings, or new folders."""
         self._settings = settings
         self._guard = Guard(self._documents.folders, settings.privacy)
-        self._exclude = _patterns(settings.exclude)
+        self._exclude, self._broken = IgnoreRules(), ""
+        try:
+            self._exclude = IgnoreRules(settings.exclude)
+        except NotJudged as exc:
+            self._broken = f"the setting infill.exclude cannot be evaluated: {exc}"
         self._verdicts.clear()
+        self._looking.clear()
 
     def known(self, document: Document) -> Verdict:
         """What is known without asking anybody."""
@@ -62,19 +76,35 @@ class Rules:
         return self._verdicts.get(document.identity, Verdict())
 
     async def judge(self, document: Document) -> Verdict:
-        """What is true now, within REMEMBERED_SECONDS."""
+        """What is true now, within REMEMBERED_SECONDS; refused where that cannot be found out within WAIT_SECONDS."""
         verdict = self.known(document)
-        path = document.path
-        if path is not None and verdict.at + REMEMBERED_SECONDS <= self._clock():
-            guard, now = self._guard, self._clock()
-            size = sum(map(len, document.text.lines))
-            verdict = Verdict(*await asyncio.to_thread(_look, guard, path, size), now)
-            if guard is self._guard:
-                self._verdicts[document.identity] = verdict
-        return verdict
+        if document.path is None or verdict.at + REMEMBERED_SECONDS > self._clock():
+            return verdict
+        looking = self._looking.get(document.identity) or self._look(document, document.path)
+        await asyncio.wait({looking}, timeout=WAIT_SECONDS)
+        if looking.done():
+            return _verdict(looking, self._clock())
+        late = self._verdicts[document.identity] = Verdict(refused="its rules could not be evaluated in time")
+        return late
 
     def forget(self, document: Document) -> None:
         self._verdicts.pop(document.identity, None)
+        self._looking.pop(document.identity, None)
+
+    def _look(self, document: Document, path: Path) -> Looking:
+        size = sum(map(len, document.text.lines))
+        looking = asyncio.get_running_loop().run_in_executor(self._threads, _look, self._guard, path, size)
+        self._looking[document.identity] = looking
+        looking.add_done_callback(functools.partial(self._looked, document.identity))
+        return looking
+
+    def _looked(self, identity: str, looking: Looking) -> None:
+        if self._looking.get(identity) is looking:  # else it was closed, or judged by settings that have changed
+            del self._looking[identity]
+            self._verdicts.pop(identity, None)
+            self._verdicts[identity] = _verdict(looking, self._clock())
+            while len(self._verdicts) > MOST_VERDICTS:
+                del self._verdicts[next(iter(self._verdicts))]
 
     def disabled(self, document: Document, verdict: Verdict) -> str:
         """Why nothing may be suggested in this document, as a sentence part; empty: it may."""
@@ -85,9 +115,17 @@ class Rules:
             return f"infill is switched off for {document.language}"
         if scheme in READ_ONLY_SCHEMES or verdict.read_only:
             return "the document is read-only"
-        if self._exclude is not None and (path := document.path) is not None and self._exclude.match_file(self._documents.relative(path)):
+        if self._broken:
+            return self._broken
+        if (path := document.path) is not None and self._exclude.ignores(self._documents.relative(path)):
             return "the setting infill.exclude names this file"
         return ""
+
+
+def _verdict(looking: Looking, now: float) -> Verdict:
+    if looking.cancelled() or looking.exception() is not None:
+        return Verdict(refused="its rules could not be evaluated")
+    return Verdict(*looking.result(), now)
 
 
 def _look(guard: Guard, path: Path, size: int) -> tuple[str, bool]:
@@ -96,15 +134,3 @@ def _look(guard: Guard, path: Path, size: int) -> tuple[str, bool]:
     except (OSError, ValueError):  # a path that no file can have
         return "its path cannot be read", False
     return guard.refusal(path, size), read_only
-
-
-def _patterns(patterns: list[str]) -> GitIgnoreSpec | None:
-    if not patterns:
-        return None
-    from pathspec import GitIgnoreSpec
-
-    usable: list[Any] = []
-    for pattern in patterns:
-        with contextlib.suppress(ValueError):  # as git does: a pattern that makes no sense names nothing
-            usable += GitIgnoreSpec.from_lines([pattern]).patterns
-    return GitIgnoreSpec(usable)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
@@ -27,7 +29,7 @@ from infill.generation.choice import chosen, follows_instructions
 from infill.generation.writer import Answerer
 from infill.lsp.acceptance import Acceptance, ResetArgument
 from infill.lsp.answers import Answers
-from infill.lsp.background import Background
+from infill.lsp.background import Background, logged
 from infill.lsp.building import BuildArgument, Building
 from infill.lsp.code_actions import CodeActions
 from infill.lsp.commands import Commands, Nothing
@@ -48,7 +50,7 @@ from infill.lsp.remote import ProviderArgument, ProviderCommands
 from infill.lsp.rules import Rules
 from infill.lsp.snapshot import Snapshots
 from infill.lsp.status import Status
-from infill.lsp.stream import Writer, read_in_thread
+from infill.lsp.stream import Inbox, Writer, read_in_thread
 from infill.lsp.sync import Sync
 from infill.lsp.wire import Wire, converter
 from infill.lsp.work import LongWork
@@ -57,6 +59,8 @@ from infill.stats import Statistics
 
 FAREWELL_SECONDS = 2.0
 """How long the parts may take to end once the editor has gone."""
+EXIT_SECONDS = 5.0
+"""When the process ends, at the latest, counted from the editor's `exit`: a thread that hangs does not keep it."""
 DID_SHOW = "textDocument/didShowCompletion"
 CURSOR = "infill/cursor"
 DID_PARTIALLY_ACCEPT = "textDocument/didPartiallyAcceptCompletion"
@@ -191,6 +195,7 @@ class Server(LanguageServer):
             DID_PARTIALLY_ACCEPT: self.acceptance.on_did_partially_accept,
         }
         self.protocol.fm.features.update(handlers)
+        self.protocol.notifications.update({CURSOR, DID_SHOW, DID_PARTIALLY_ACCEPT})
 
     # ---- life
 
@@ -276,7 +281,13 @@ class Server(LanguageServer):
     async def _explain(self, argument: Nothing) -> dict[str, object]:
         explained = self.completer.explain()
         model = explained.get("model") or self.provision.model()
-        return explained | {"model": model, "background": await background(self.provision.local)}
+        refused = self._refused(explained.get("request"))
+        return explained | {"model": model, "refused": refused, "background": await background(self.provision.local)}
+
+    def _refused(self, request: Any) -> str:
+        """Why the text of the document of the last request is kept back."""
+        document = self.documents.get(request["uri"]) if request else None
+        return self.rules.known(document).refused if document is not None else ""
 
     async def _toggle(self, argument: ToggleArgument) -> dict[str, bool]:
         return {"enabled": self.configuration.toggle(enabled=argument.enabled, language=argument.language)}
@@ -291,16 +302,18 @@ class Server(LanguageServer):
         loop = asyncio.get_running_loop()
         protocol = self.protocol
         protocol.finished = loop.create_future()
-        protocol.set_writer(Writer(stdout, protocol.ended))
-        read_in_thread(
-            stdin,
-            deliver=lambda body: loop.call_soon_threadsafe(protocol.receive, body),
-            ended=lambda: loop.call_soon_threadsafe(protocol.ended),
-        )
+        writer = Writer(stdout, lambda: loop.call_soon_threadsafe(protocol.ended))
+        protocol.set_writer(writer)
+        inbox = Inbox(loop.call_soon_threadsafe, protocol.receive)
+        read_in_thread(stdin, deliver=inbox.put, ended=lambda: loop.call_soon_threadsafe(protocol.ended))
+        code = 1
         try:
-            return await protocol.finished
+            code = await protocol.finished
         finally:
+            _exit_within(EXIT_SECONDS, code)
             await self._end()
+            writer.close()
+        return code
 
     async def _end(self) -> None:
         """Nothing more is asked or answered."""
@@ -309,10 +322,18 @@ class Server(LanguageServer):
 
     async def _end_parts(self) -> None:
         self.work.stop_all()
-        await self.completer.aclose()
-        await self.background.aclose()
-        await self.provision.aclose()
+        for end in (self.completer.aclose, self.background.aclose, self.provision.aclose, self._write_statistics):
+            await logged(end(), "ending a part of the server")  # one that fails keeps none of the others
+
+    async def _write_statistics(self) -> None:
         await asyncio.to_thread(self.statistics.flush)
+
+
+def _exit_within(seconds: float, code: int) -> None:
+    """Have the process end with this code even if a thread hangs that Python would wait for."""
+    timer = threading.Timer(seconds, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
 
 
 def build(settings: Settings | None = None, *, problems: Sequence[str] = (), trusted: bool | None = None) -> Server:

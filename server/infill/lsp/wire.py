@@ -42,6 +42,9 @@ OURS = (
 )
 """What pygls would do by itself and we do: its documents copy everything at every key, and end lines where editors do not."""
 
+TOKENS = {types.CANCEL_REQUEST: "id", types.WINDOW_WORK_DONE_PROGRESS_CANCEL: "token"}
+"""Notifications that name something by a number or a string, and the member that does."""
+
 logger = logging.getLogger(__name__)
 # pygls logs whole messages, which hold the user's code
 logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)
@@ -61,6 +64,8 @@ class Wire(LanguageServerProtocol):
     def __init__(self, server: Any, converter: Converter) -> None:
         super().__init__(server, converter)
         self._initialized = False
+        self.notifications = {method for method, (_, response, *_) in types.METHOD_TO_TYPES.items() if response is None}
+        """Methods that are never requests; those of our own are added by whoever handles them."""
         self.finished: asyncio.Future[int] | None = None
         """Set by `exit`, or by the end of the stream: the process's exit code."""
 
@@ -112,17 +117,22 @@ class Wire(LanguageServerProtocol):
             self._refuse(msg_id, JsonRpcServerNotInitialized("The first request has to be `initialize`."))
         elif method == types.INITIALIZE and self._initialized:
             self._refuse(msg_id, JsonRpcInvalidRequest("The server is initialized already."))
-        elif (message := self._structured(data)) is None:
+        elif method in self.notifications:
+            self._refuse(msg_id, JsonRpcInvalidRequest(f"{method} is a notification: it has no id."))
+        elif (message := self._structured(_only(data, "id", "method", "params"))) is None:
             self._refuse(msg_id, JsonRpcInvalidParams(f"The parameters of {method[:100]} are not what LSP says."))
         else:
             self._initialized = True
-            self.handle_message(message)
+            try:
+                self.handle_message(message)
+            except Exception as exc:  # nothing that pygls raises may leave a request without its answer
+                self._refuse(msg_id, _told(exc))
 
     def _take_notification(self, data: dict[str, Any]) -> None:
         method = data["method"]
         if method != types.EXIT and (self._shutdown or not self._initialized):
             return
-        message = self._structured(data)
+        message = self._structured(_only(data, "method", "params")) if _has_proper_token(data) else None
         if message is None:
             logger.warning("ignored a notification %s whose parameters are not what LSP says", method[:100])
         else:
@@ -135,6 +145,8 @@ class Wire(LanguageServerProtocol):
         if data.get("error") is None:
             data.pop("error", None)
             data.setdefault("result", None)
+        else:
+            self._result_types.pop(data["id"], None)  # pygls takes it out for results only
         message = self._structured(data)
         if message is not None:
             self.handle_message(message)
@@ -152,6 +164,16 @@ class Wire(LanguageServerProtocol):
         told = {"code": error.code, "message": error.message} | ({"data": error.data} if error.data else {})
         # as plain JSON: lsprotocol would leave out an id that is null
         self._send_data({"jsonrpc": self.VERSION, "id": known, "error": told})
+
+    def _execute_handler(self, msg_id: Any, handler: Any, callback: Any, args: Any = None, kwargs: Any = None) -> None:
+        """As inherited, without a leak: pygls files the future of every notification under an id of its own, and never takes it out again."""
+
+        def ended(future: Any) -> None:
+            if self._request_futures.get(msg_id) is future:
+                del self._request_futures[msg_id]
+            callback(future)
+
+        super()._execute_handler(msg_id, handler, ended, args, kwargs)
 
     def _handle_response(self, msg_id: Any, result: Any | None = None, error: types.ResponseError | None = None) -> None:
         future = self._request_futures.get(msg_id)
@@ -172,6 +194,16 @@ class Wire(LanguageServerProtocol):
     def _check_handler_result(self, future: Any) -> None:
         if not future.cancelled() and (error := future.exception()) is not None:
             logger.error("a notification could not be handled", exc_info=error)
+
+
+def _only(data: dict[str, Any], *names: str) -> dict[str, Any]:
+    """A message without members that would have pygls take it for another kind, such as `error` in a request."""
+    return {name: value for name, value in data.items() if name in {"jsonrpc", *names}}
+
+
+def _has_proper_token(data: dict[str, Any]) -> bool:
+    name, params = TOKENS.get(data["method"]), data.get("params")
+    return name is None or (isinstance(params, dict) and isinstance(params.get(name), int | str))
 
 
 def _told(error: BaseException) -> JsonRpcException:

@@ -5,16 +5,16 @@ Reads ignore files and asks the file system for sizes; never reads the file in q
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
 
+from infill.privacy import workspace_files
+from infill.privacy.ignore_rules import IgnoreRules, NotJudged, lines_of
 from infill.settings import Privacy
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
 
 SECRET_FILES = (
     # environments and settings that hold passwords
@@ -29,6 +29,7 @@ SECRET_FILES = (
     # keys and certificates
     "*.pem", "*.key", "*.p8", "*.p12", "*.pfx", "*.pkcs12", "*.jks", "*.keystore", "*.keychain", "*.keychain-db", "*.kdb", "*.kdbx",
     "*.asc", "*.gpg", "*.pgp",
+    "*.pem.*", "*.key.*", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*",
     "*.ppk", "*.ovpn", "*.der", "*.crt", "*.cer", "id_*", "*_rsa", "*_dsa", "*_ecdsa", "*_ed25519", "known_hosts", "authorized_keys",
     # what a shell or a client remembers
     ".*_history", ".histfile", "*.har", "cookies.sqlite", "logins.json", "login data",
@@ -67,7 +68,16 @@ CODE = frozenset(
     }
 )
 """`id_card.py` is code, `id_card` may be a key."""
+SECRET_WORDS = ("password", "passwd", "passphrase", "token", "secret", "private_key", "private-key", "api_key", "api-key", "apikey")
+NOTES = frozenset({"", ".txt", ".md", ".csv", ".tsv", ".log", ".cfg", ".conf", ".properties", ".bak", ".old", ".orig", ".rtf", ".xml"})
+"""`password_reset.py` is code, `passwords.txt` a list of them: the words count in files that hold notes or settings."""
 IGNORE_FILES = (".gitignore", ".infillignore")
+MOST_FOLDERS = 64
+"""Folders between the repository's root and a file whose rules are evaluated."""
+JUDGING_SECONDS = 0.4
+"""CPU seconds for all rules about one file. What was compiled is kept: a large but harmless set of rules is evaluated when it is next asked for."""
+
+logger = logging.getLogger(__name__)
 
 
 class Guard:
@@ -76,9 +86,13 @@ class Guard:
     def __init__(self, folders: Sequence[Path], privacy: Privacy) -> None:
         self._folders = tuple(dict.fromkeys(name for folder in folders for name in (_absolute(folder), Path(os.path.realpath(folder)))))
         self._limit = privacy.max_file_kilobytes * 1024
-        self._exclude = _compile(privacy.exclude)
         self._tops: dict[Path, Path] = {}
-        self._ignored: dict[Path, tuple[int, GitIgnoreSpec]] = {}
+        self._ignored: dict[Path, tuple[int | None, IgnoreRules]] = {}
+        self._exclude, self._broken = IgnoreRules(), ""
+        try:
+            self._exclude = IgnoreRules(privacy.exclude)
+        except NotJudged as exc:
+            self._broken = f"privacy.exclude cannot be evaluated: {exc}"
 
     def refusal(self, path: str | Path, size: int | None = None) -> str:
         """Why this file's text must not go into a prompt for a remote provider, nor be read as context, as a sentence part; empty: it may.
@@ -92,9 +106,14 @@ class Guard:
             return "its path cannot be read"
         if size > self._limit:
             return f"it is larger than privacy.maxFileKilobytes ({self._limit // 1024})"
-        return next((reason for file in dict.fromkeys((named, real)) if (reason := self._by_name(file))), "")
+        until = time.thread_time() + JUDGING_SECONDS
+        try:
+            return self._broken or next((reason for file in dict.fromkeys((named, real)) if (reason := self._by_name(file, until))), "")
+        except NotJudged as exc:
+            logger.warning("%s is kept back: its rules cannot be evaluated: %s", path, exc)
+            return f"its rules cannot be evaluated: {exc}"
 
-    def _by_name(self, file: Path) -> str:
+    def _by_name(self, file: Path, until: float) -> str:
         root = next((folder for folder in self._folders if _within(file, folder)), None)
         if self._folders and root is None:
             return "it lies outside the workspace folders"
@@ -102,9 +121,11 @@ class Guard:
         inside = file.relative_to(root or top)
         if names_a_secret(file, inside):
             return "its name says that it holds secrets"
-        if self._exclude.match_file(inside.as_posix()):
+        if len(file.relative_to(top).parts) > MOST_FOLDERS:
+            raise NotJudged(f"it lies more than {MOST_FOLDERS} folders deep")
+        if self._exclude.ignores(inside.as_posix(), until):
             return "privacy.exclude names it"
-        ignoring = self._ignoring(top, file)
+        ignoring = self._ignoring(top, file, until)
         return f"{ignoring} names it" if ignoring else ""
 
     def _repository(self, folder: Path) -> Path:
@@ -113,34 +134,37 @@ class Guard:
             self._tops[folder] = next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
         return self._tops[folder]
 
-    def _ignoring(self, root: Path, file: Path) -> str:
+    def _ignoring(self, root: Path, file: Path, until: float) -> str:
         """The ignore file that has the last word on `file` and says no: the nearest one, unless a folder above is ignored as a whole."""
-        inside = file.relative_to(root)
-        folders = [root, *(root / part for part in reversed(inside.parents) if part != PurePath())]
-        for target in [*folders[1:], file]:
-            verdict: tuple[bool, str] = (False, "")
-            for folder in folders:
-                if not _within(target, folder) or target == folder:
-                    break
-                relative = target.relative_to(folder).as_posix() + ("" if target == file else "/")
-                for name in IGNORE_FILES:
-                    include = self._spec(folder / name).check_file(relative).include
-                    verdict = verdict if include is None else (include, name)
-            if verdict[0]:
-                return verdict[1]
+        parts = file.relative_to(root).parts
+        folders = [root.joinpath(*parts[:depth]) for depth in range(len(parts))]
+        rules = [(depth, name, self._rules(folder / name, root)) for depth, folder in enumerate(folders) for name in IGNORE_FILES]
+        for depth in range(1, len(parts) + 1):
+            verdict, last = False, ""
+            for above, name, found in rules:
+                said = found.verdict(parts[above:depth], folder=depth < len(parts), until=until) if above < depth else None
+                verdict, last = (verdict, last) if said is None else (said, name)
+            if verdict:
+                return last
         return ""
 
-    def _spec(self, file: Path) -> GitIgnoreSpec:
-        """The rules of one ignore file, read again when it changed."""
+    def _rules(self, file: Path, root: Path) -> IgnoreRules:
+        """The rules of one ignore file, read again when it changed. Raises NotJudged for what is no ordinary ignore file."""
         try:
             stamp = file.stat().st_mtime_ns
         except OSError:
-            stamp = 0
+            stamp = None
         known = self._ignored.get(file)
         if known is None or known[0] != stamp:
-            known = (stamp, _compile(_lines(file) if stamp else []))
-            self._ignored[file] = known
+            known = self._ignored[file] = (stamp, _read(file, root))
         return known[1]
+
+
+def _read(file: Path, root: Path) -> IgnoreRules:
+    try:
+        return IgnoreRules(lines_of(workspace_files.read_text(file, root) or ""))
+    except (workspace_files.NotRead, NotJudged) as exc:
+        raise NotJudged(f"{file.name}: {exc}") from exc
 
 
 def names_a_secret(file: PurePath, inside: PurePath | None = None) -> bool:
@@ -152,27 +176,9 @@ def names_a_secret(file: PurePath, inside: PurePath | None = None) -> bool:
         return True
     if inside and SECRET_FOLDERS_INSIDE.intersection(part.lower() for part in inside.parent.parts):
         return True
+    if file.suffix.lower() in NOTES and any(word in name for word in SECRET_WORDS):
+        return True
     return any(fnmatchcase(name, pattern) for pattern in SECRET_FILES if pattern != "id_*" or file.suffix.lower() not in CODE)
-
-
-def _compile(patterns: Sequence[str]) -> GitIgnoreSpec:
-    from pathspec import GitIgnoreSpec
-
-    usable = []
-    for pattern in patterns:
-        try:
-            GitIgnoreSpec.from_lines([pattern])
-        except ValueError:  # git skips a pattern that makes no sense, and so do we
-            continue
-        usable.append(pattern)
-    return GitIgnoreSpec.from_lines(usable)
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ["*"]  # it is there and cannot be read: what it protects is not known, so everything is protected
 
 
 def _absolute(path: str | Path) -> Path:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from infill.privacy import workspace_files
 from infill.settings import WORKSPACE_MAY_SET, Settings
 
 if sys.version_info >= (3, 11):
@@ -19,7 +20,10 @@ else:
     import tomli as tomllib
 
 FILE = ".infill.toml"
-LARGEST_FILE = 256 * 1024
+DEEPEST = 32
+"""Brackets within brackets in a settings file; parsers and readers of values recurse."""
+MOST_DOTS = 100
+"""Dots in one line of it: the parser needs time quadratic in the parts of a dotted key."""
 _LOCAL_MODEL = re.compile(r"local:[A-Za-z0-9][\w.+-]*")
 """An id of the catalogue or of an import: no path, no repository."""
 
@@ -97,15 +101,23 @@ def combine(
 
 
 def read_workspace_file(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """The options of a folder's `.infill.toml` (None where there is none), and a sentence when it cannot be read."""
+    """The options of a folder's `.infill.toml` (None where there is none), and a sentence when it cannot be read. Raises nothing."""
     file = folder / FILE
     try:
-        if not file.is_file():
-            return None, []
-        if file.stat().st_size > LARGEST_FILE:
-            return None, [f"{file} is too large to be a settings file; it is ignored."]
-        return tomllib.loads(file.read_text(encoding="utf-8")), []
-    except (OSError, UnicodeDecodeError) as exc:
-        return None, [f"{file} cannot be read ({exc}); it is ignored."]
-    except tomllib.TOMLDecodeError as exc:
-        return None, [f"{file}: {exc}; it is ignored."]
+        content = workspace_files.read(file, folder, workspace_files.LARGEST_SETTINGS)
+        return None if content is None else _parsed(content.decode("utf-8-sig")), []
+    except Exception as exc:  # whatever a parser raises: RecursionError, MemoryError and ValueError have been seen
+        reason = str(exc) if isinstance(exc, workspace_files.NotRead | tomllib.TOMLDecodeError) else type(exc).__name__
+        return None, [f"{file} is ignored: {reason}."]
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Raises NotRead for nesting and keys that no settings file has, TOMLDecodeError for what is no TOML."""
+    depth = 0
+    for character in text:  # brackets in strings count too: settings need few of either
+        depth += (character in "[{") - (character in "]}" and depth > 0)
+        if depth > DEEPEST:
+            raise workspace_files.NotRead(f"its brackets are nested more than {DEEPEST} deep")
+    if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
+        raise workspace_files.NotRead(f"a line has more than {MOST_DOTS} dots")
+    return tomllib.loads(text)

@@ -70,7 +70,7 @@ class LocalProvider:
         ask = Complete(
             id=0,
             model=prompt.model or self._model(),
-            slot=prompt.slot,
+            slot=_clean(prompt.slot),
             prefix=_clean(prompt.prefix),
             suffix=_clean(prompt.suffix),
             path=_clean(prompt.path),
@@ -99,7 +99,7 @@ class LocalProvider:
         ask = Warm(
             id=0,
             model=self._model(),
-            slot=prompt.slot,
+            slot=_clean(prompt.slot),
             prefix=_clean(prompt.prefix),
             suffix=_clean(prompt.suffix),
             path=_clean(prompt.path),
@@ -111,7 +111,7 @@ class LocalProvider:
     async def forget(self, slot: str) -> None:
         """The document was closed."""
         if self._client is not None and self._client.ended is None:
-            self._client.forget(slot)
+            self._client.forget(_clean(slot))
 
     async def aclose(self) -> None:
         """Leave the engine; what was asked from here ends."""
@@ -128,7 +128,7 @@ class LocalProvider:
         ask = Generate(
             id=0,
             model=model or self._model(),
-            slot=instruction.slot,
+            slot=_clean(instruction.slot),
             messages=messages,
             sampling=instruction.sampling,
             stop=instruction.stop,
