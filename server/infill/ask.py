@@ -124,3 +124,5 @@ class Instruction(msgspec.Struct, frozen=True, kw_only=True):
     sampling: Sampling = Sampling()
     stop: Stop = Stop(max_tokens=1024, deadline_ms=300_000)
     remote_allowed: bool = True
+    thinking: bool = False
+    """Let the model reason before it answers; the reasoning comes as text, between marks that `answers` knows."""

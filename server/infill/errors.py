@@ -13,6 +13,8 @@ they enter, with `from exc`. Cancelled, stale, too slow and "nothing to say" are
     |  |- ChecksumMismatch      what arrived is not what was promised
     |  |- DoesNotFit            too big for this machine
     |  |- NotAFimModel          its vocabulary has no fill-in-the-middle tokens
+    |  |- NotAChatModel         it has no chat template: it does not follow instructions
+    |  |- BadChatTemplate       its chat template is invalid, or refuses the conversation
     |  `- BadModelFile          damaged, cut short, or no GGUF at all
     `- ProviderError
        |- ProviderUnavailable   not reachable, not started, still loading   (quiet, status only)
@@ -60,6 +62,12 @@ class DoesNotFit(ModelError): ...
 
 
 class NotAFimModel(ModelError): ...
+
+
+class NotAChatModel(ModelError): ...
+
+
+class BadChatTemplate(ModelError): ...
 
 
 class BadModelFile(ModelError): ...

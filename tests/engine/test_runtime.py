@@ -12,7 +12,7 @@ from infill.ask import Finish, Sampling, Snippet, Stop
 from infill.engine.protocol import Complete, Done, Generate, Text, Warm
 from infill.engine.runtime import LoadStopped, Runtime
 from infill.engine.speed import FIRST_SHARE, SMALLEST_WINDOW, Speed
-from infill.errors import BadModelFile, InfillError, NotAFimModel, ProviderRefused
+from infill.errors import BadModelFile, InfillError, NotAChatModel, NotAFimModel
 from infill.models.fit import Plan
 from infill.models.store import ModelFile, locate
 
@@ -277,7 +277,7 @@ def test_a_model_that_never_saw_other_files_gets_none_and_that_is_said(runtime: 
 
 
 def test_a_model_without_a_chat_template_follows_no_instructions(runtime: Runtime) -> None:
-    with pytest.raises(ProviderRefused, match="follows no instructions"):
+    with pytest.raises(NotAChatModel, match="does not follow instructions"):
         list(runtime.generate(Generate(id=1, model="local:bundled", slot="g", messages=())))
 
 

@@ -359,9 +359,9 @@ def test_nothing_is_drafted_where_that_is_switched_off(spm: Asker, monkeypatch: 
     runtime._drafting.length = lambda: 7  # type: ignore[method-assign]
     monkeypatch.setattr(type(runtime._model), "chat_template", "a template")
 
-    def chat(messages, render, tokenize):
+    def chat(messages, render, tokenize, bos):
         yield
-        return tokenize(text)
+        return prompt_tokens.Chat(tokenize(text))
 
     monkeypatch.setattr(prompt_tokens, "chat", chat)
     stop = Stop(max_tokens=40, ignore_end=True)

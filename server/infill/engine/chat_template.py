@@ -18,7 +18,8 @@ from typing import Any
 import msgspec
 import psutil
 
-from infill.errors import ProviderRefused
+from infill.engine import conversation
+from infill.errors import BadChatTemplate
 from infill.models import child
 from infill.models.child import Child
 
@@ -41,7 +42,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A template and what it is rendered with."""
 
     template: str
-    variables: dict[str, Any]
+    messages: list[dict[str, Any]]
+    variables: dict[str, Any] = {}
+    thinking: bool = False
+    """Whether the model is to reason before it answers."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,18 +55,28 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str = ""
 
 
+class Unusable(Exception):
+    """Why a template cannot be used."""
+
+
 class Templates:
     """Renders templates and remembers the results of the last requests."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
+        """Of the model file: errors say whose template it is."""
         self._known: OrderedDict[bytes, str] = OrderedDict()
 
     def render(self, request: Request) -> Generator[None, None, str]:
-        """Yields until the text is there. Raises ProviderRefused where the template fails or exceeds a limit."""
+        """Yields until the text is there. Raises BadChatTemplate where the template fails or exceeds a limit."""
         line = msgspec.json.encode(request)
         key = line + time.strftime("%Y-%m-%d").encode()  # templates write the date
         if key not in self._known:
-            self._known[key] = yield from _in_child(line)
+            try:
+                self._known[key] = yield from _in_child(line)
+            except Unusable as exc:
+                message = f"The chat template of {self._name} cannot be used: {exc}."
+                raise BadChatTemplate(message, "Choose another instruct model, or a newer file of this one.") from exc
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)
@@ -75,15 +89,15 @@ def _in_child(line: bytes) -> Generator[None, None, str]:
         process.say(line)
         while (answer := process.line(STEP)) is None:
             if time.monotonic() > until:
-                raise _refused(f"rendering it took longer than {SECONDS:.0f} s")
+                raise Unusable(f"rendering it took longer than {SECONDS:.0f} s")
             if _resident(process) > MEMORY:
-                raise _refused(f"rendering it took more than {MEMORY >> 20} MB of memory")
+                raise Unusable(f"rendering it took more than {MEMORY >> 20} MB of memory")
             yield
     if not answer:
-        raise _refused("rendering it exceeded a limit of time or memory")
+        raise Unusable("rendering it exceeded a limit of time or memory")
     result = msgspec.json.decode(answer, type=Result)
     if result.error:
-        raise _refused(result.error)
+        raise Unusable(result.error)
     return result.text
 
 
@@ -93,45 +107,12 @@ def _resident(process: Child) -> int:
     return 0
 
 
-def _refused(why: str) -> ProviderRefused:
-    return ProviderRefused(f"The model's chat template cannot be used: {why}.", "Choose another instruct model, or a newer file of this one.")
-
-
 # ---- in the child
 
 
 def render(request: Request) -> str:
-    """The text; raises whatever the template raises. Same environment as llama-cpp-python's Jinja2ChatFormatter."""
-    from datetime import datetime
-
-    import jinja2
-    from jinja2.ext import Extension, loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Generation(Extension):
-        """`{% generation %}` marks what to train on: its content is kept, the tag ignored."""
-
-        tags = {"generation"}  # noqa: RUF012 - as jinja2 declares it
-
-        def parse(self, parser: Any) -> Any:
-            parser.stream.skip(1)
-            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-    def raise_exception(message: str) -> None:
-        raise ValueError(message)
-
-    environment = ImmutableSandboxedEnvironment(
-        loader=jinja2.BaseLoader(), trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
-    )
-    environment.filters["tojson"] = _to_json
-    functions = {"raise_exception": raise_exception, "strftime_now": lambda form: datetime.now().strftime(form)}  # noqa: DTZ005 - the user's date
-    return environment.from_string(request.template).render(**request.variables, **functions)
-
-
-def _to_json(value: Any, *, ensure_ascii: bool = False, indent: int | None = None, separators: Any = None, sort_keys: bool = False) -> str:
-    import json
-
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+    """The text; raises whatever the template raises."""
+    return conversation.written(request.template, request.messages, request.variables, thinking=request.thinking)
 
 
 def _limit() -> None:
@@ -150,11 +131,16 @@ def _answer(request: Request) -> Result:
     except MemoryError:
         return Result(error=f"rendering it took more than {MEMORY >> 20} MB of memory")
     except Exception as exc:
-        words = " ".join("".join(letter if letter.isprintable() else " " for letter in str(exc)[:EXCERPT]).split())
-        return Result(error=f"{type(exc).__name__}: {words}".removesuffix("."))
+        words = " ".join("".join(letter if letter.isprintable() else " " for letter in str(exc)[:EXCERPT]).split()).removesuffix(".")
+        return Result(error=words if isinstance(exc, conversation.Refused) else f"{_kind(exc)}: {words}")
     if len(text) > CHARACTERS:
         return Result(error=f"its result is longer than {CHARACTERS:,} characters")
     return Result(text=text)
+
+
+def _kind(exc: Exception) -> str:
+    line = getattr(exc, "lineno", None)
+    return f"syntax error in line {line}" if line and type(exc).__name__ == "TemplateSyntaxError" else type(exc).__name__
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
+from infill.answers import reasoning
 from infill.engine.chat_template import Request, Templates
 from infill.engine.rotation import Rotation
 from infill.errors import BadModelFile, DoesNotFit, InfillError, ProviderUnavailable
@@ -116,7 +117,7 @@ class Model:
         self.vocabulary = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
         self.bytes = int(llama_cpp.llama_model_size(self._model))
         self._pieces: dict[int, bytes] = {}
-        self._templates = Templates()
+        self._templates = Templates(path.name)
 
     def close(self) -> None:
         if self._model:
@@ -157,7 +158,7 @@ class Model:
         return buffer[:count]
 
     def piece(self, token: int) -> bytes:
-        """The bytes that a token stands for; none for special tokens."""
+        """The bytes that a token stands for; none for special tokens, but for those by which chat models mark their reasoning."""
         known = self._pieces.get(token)
         if known is None:
             buffer = ctypes.create_string_buffer(64)
@@ -165,7 +166,10 @@ class Model:
             if length < 0:
                 buffer = ctypes.create_string_buffer(-length)
                 length = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
-            known = self._pieces[token] = buffer.raw[: max(0, length)]
+            known = buffer.raw[: max(0, length)]
+            if not known and (text := self._text_of(token)) in reasoning.MARKS:
+                known = text.encode()
+            self._pieces[token] = known
         return known
 
     def rotation(self) -> Rotation | None:
@@ -187,17 +191,10 @@ class Model:
         template = llama_cpp.llama_model_chat_template(self._model, None)
         return template.decode("utf-8", "replace") if template else ""
 
-    def render_chat(self, messages: Sequence[dict[str, str]]) -> Generator[None, None, str]:
-        """The conversation in the file's own template, ready for the answer. Yields while a child process renders it. Raises ProviderRefused."""
-        variables = {
-            "messages": list(messages),
-            "add_generation_prompt": True,
-            **dict.fromkeys(
-                ("functions", "function_call", "tools", "tool_choice")
-            ),  # templates ask whether they are none, not whether they are defined
-            **{f"{name}_token": self._text_of(self.special(name)) for name in ("eos", "bos")},
-        }
-        return self._templates.render(Request(template=self.chat_template, variables=variables))
+    def render_chat(self, messages: Sequence[dict[str, str]], *, thinking: bool = False) -> Generator[None, None, str]:
+        """The conversation in the file's own template, ready for the answer. Yields while a child process renders it. Raises BadChatTemplate."""
+        variables = {f"{name}_token": self._text_of(self.special(name)) for name in ("eos", "bos")}
+        return self._templates.render(Request(template=self.chat_template, messages=list(messages), variables=variables, thinking=thinking))
 
     def _text_of(self, token: int) -> str:
         return (llama_cpp.llama_vocab_get_text(self._vocab, token) or b"").decode("utf-8", "replace") if token >= 0 else ""

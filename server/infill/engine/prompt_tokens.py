@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from infill.ask import Message, Snippet
+from infill.engine import conversation
 from infill.errors import NotAFimModel
 
 SUFFIX_SHARE = 0.3
@@ -60,6 +61,17 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     suffix: int
     """What the suffix may take of it when there is not room for all."""
+
+
+class Chat(msgspec.Struct, frozen=True):
+    """A conversation, ready for the answer."""
+
+    tokens: list[int]
+    opened: str = ""
+    """The mark of a reasoning block that the template has opened: the answer begins inside of it."""
+
+
+Render = Callable[[list[dict[str, str]]], Generator[None, None, str]]
 
 
 def budget(total: int) -> Budget:
@@ -114,12 +126,11 @@ def header(fim: Fim, snippets: Sequence[Snippet], path: str, tokenize: Callable[
     return [*tokens, fim.separator, *tokenize(f"{path or 'untitled'}\n")]
 
 
-def chat(
-    messages: Sequence[Message], render: Callable[[list[dict[str, str]]], Generator[None, None, str]], tokenize: Callable[[str, bool], list[int]]
-) -> Generator[None, None, list[int]]:
-    """A conversation in the model's own template: special tokens are those of the template, never what somebody wrote.
+def chat(messages: Sequence[Message], render: Render, tokenize: Callable[[str, bool], list[int]], bos: int = -1) -> Generator[None, None, Chat]:
+    """A conversation in the model's own template: special tokens are those of the template, never what a person wrote.
 
     The template is rendered with marks in place of the messages' texts, which are then tokenized on their own. Yields while it is rendered.
+    `bos` is put first where the template does not write it (-1: the model has none).
     """
     marks = [f"\ue000{number}\ue001" for number in range(len(messages))]
     text = yield from render([{"role": message.role, "content": mark} for message, mark in zip(messages, marks, strict=True)])
@@ -129,7 +140,9 @@ def chat(
             tokens += tokenize(messages[marks.index(piece)].content, False)
         else:
             tokens += tokenize(piece, True)
-    return tokens
+    if bos >= 0 and tokens[:1] != [bos]:
+        tokens.insert(0, bos)
+    return Chat(tokens, conversation.opened(text))
 
 
 def fit(parts: Parts, allowed: Budget, previous_suffix: Sequence[int] = ()) -> tuple[Parts, tuple[str, ...]]:

@@ -14,7 +14,7 @@ import msgspec
 
 from infill.ask import Finish, Message, Priority, Sampling, Snippet, Stop, Timings
 
-VERSION = 2
+VERSION = 3
 """Raised whenever a message changes; part of the socket's name, so that versions never mix."""
 State = Literal["idle", "loading", "ready", "generating"]
 MAX_FRAME = 16 * 1024 * 1024
@@ -76,6 +76,8 @@ class Generate(Frame, tag="generate", frozen=True):
     sampling: Sampling = Sampling()
     stop: Stop = Stop(max_tokens=1024, deadline_ms=300_000)
     speculate: bool = True
+    thinking: bool = False
+    """Let the model reason before it answers."""
 
 
 class Cancel(Frame, tag="cancel", frozen=True):

@@ -6,6 +6,7 @@ the queue may turn to somebody else, drop the generator (`close`), or let it go 
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from infill.engine.protocol import Complete, Done, Generate, ModelStatus, SlotSt
 from infill.engine.slots import SEQUENCES, Slot, Slots
 from infill.engine.speed import FIRST_BATCH, SLOW_TOKEN, TARGET_MS, Speed
 from infill.engine.tokenizer import Tokenizer
-from infill.errors import ProviderRefused
+from infill.errors import NotAChatModel, ProviderRefused
 from infill.models.fit import Plan
 from infill.models.store import ModelFile
 
@@ -138,16 +139,21 @@ class Runtime:
         return self._answer(ask.id, prompt, ask.sampling, stop, ask.candidates, ask.speculate, run)
 
     def generate(self, ask: Generate) -> Iterator[Text | Done | None]:
-        """Answer a conversation through the model's own chat template. Raises ProviderRefused where it has none."""
+        """Answer a conversation through the model's own chat template. Raises NotAChatModel or BadChatTemplate."""
         if not self._model.chat_template:
-            raise ProviderRefused(f"{self._file.title} follows no instructions: it has no chat template.", "Choose an instruct model.")
+            message = f"{self._file.title} is a base model: it has no chat template and does not follow instructions."
+            raise NotAChatModel(message, "Choose an instruct model.")
         run = Run(ask.stop.deadline_ms)
-        tokens = yield from prompt_tokens.chat(ask.messages, self._model.render_chat, self._model.tokenize)
+        render = functools.partial(self._model.render_chat, thinking=ask.thinking)
+        chat = yield from prompt_tokens.chat(ask.messages, render, self._model.tokenize, self._model.special("bos") if self._model.adds_bos else -1)
+        tokens = chat.tokens
         if len(tokens) + min(ask.stop.max_tokens, 64) > self._room:
             raise ProviderRefused(
                 f"The instruction takes {len(tokens)} tokens, and {self._file.title} has room for {self._room}.", "Select less code."
             )
         stop = msgspec.structs.replace(ask.stop, max_tokens=min(ask.stop.max_tokens, self._room - len(tokens)))
+        if chat.opened:  # the template wrote the mark that the answer would begin with
+            yield Text(id=ask.id, text=chat.opened)
         yield from self._answer(ask.id, Prompt(ask.slot, tokens), ask.sampling, stop, 1, ask.speculate, run)
 
     def warm(self, ask: Warm) -> Iterator[Done | None]:

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from infill.ask import Delta, Event, Finish, Instruction, Prompt, Report, Sampling, Stop, Timings
-from infill.errors import ProviderRefused
+from infill.errors import NotAChatModel
 from infill.generation import answer, place, prompt
 from infill.generation.place import Place
 from infill.providers.base import Limits
@@ -96,9 +96,7 @@ class Writer:
             async with aclosing(self._attempt(request, where, by_fim=False)) as progress:
                 async for step in progress:
                     yield step
-        except ProviderRefused as refusal:
-            if "instruction" not in refusal.message:
-                raise
+        except NotAChatModel:
             # no chat template: what fill-in-the-middle gives is better than nothing, and the note says what it is
             async with aclosing(self._attempt(request, where, by_fim=True)) as progress:
                 async for step in progress:

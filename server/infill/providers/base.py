@@ -57,5 +57,5 @@ class Generator(Protocol):
     name: str
 
     def generate(self, instruction: Instruction, model: str = "") -> AsyncIterator[Event]:
-        """Answer an instruction. Raises ProviderError or ModelError; ProviderRefused where the model follows no instructions."""
+        """Answer an instruction. Raises ProviderError or ModelError; NotAChatModel where the model follows no instructions."""
         ...

@@ -133,6 +133,7 @@ class LocalProvider:
             sampling=instruction.sampling,
             stop=instruction.stop,
             speculate=self._settings.engine.speculate,
+            thinking=instruction.thinking,
         )
         async with contextlib.aclosing(self._frames(ask)) as frames:
             async for frame in frames:

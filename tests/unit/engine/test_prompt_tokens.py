@@ -85,7 +85,7 @@ def test_special_tokens_in_what_somebody_wrote_stay_text() -> None:
         yield
         return f"<s>{turns[0]['content']}<e>"
 
-    tokens = ended(chat([Message("user", "<|im_end|>")], render, letters))
+    tokens = ended(chat([Message("user", "<|im_end|>")], render, letters)).tokens
     assert tokens == letters("<s>", True) + letters("<|im_end|>") + letters("<e>", True)
 
 

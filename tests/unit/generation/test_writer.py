@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from infill.ask import Finish, Instruction, Prompt
-from infill.errors import ProviderRefused, ProviderUnavailable
+from infill.errors import NotAChatModel, ProviderRefused, ProviderUnavailable
 from infill.generation.writer import GenerationRequest, Progress, Writer
 from infill.providers.fake import Fake, Script
 from infill.settings import Generate
@@ -45,7 +45,7 @@ async def test_a_base_model_fills_in_and_the_note_says_that_it_follows_no_instru
 
 async def test_a_model_without_a_chat_template_is_asked_to_fill_in_instead() -> None:
     def script(question: Prompt | Instruction) -> list[str | Exception]:
-        return ["y = 2"] if isinstance(question, Prompt) else [ProviderRefused("This model follows no instructions: it has no chat template.")]
+        return ["y = 2"] if isinstance(question, Prompt) else [NotAChatModel("It has no chat template.")]
 
     steps, fake = await _all(script)
     assert [type(asked) for asked in fake.asked] == [Instruction, Prompt]

@@ -1,0 +1,176 @@
+"""Which part of an answer is the code that was asked for.
+
+The block in the document's language, not the longest; no installation, no output, no example of use; a later block only where it is said to be the
+whole, or holds all of the first. Without any block: what is left once sentences are taken away.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from infill.answers import languages
+from infill.answers.blocks import Part, parts
+from infill.answers.prose import is_lead, is_prose
+
+MARK = "<<<CODE GOES HERE>>>"
+"""Where the code goes, in the prompt of a generation."""
+CURSOR = "<CURSOR>"
+"""The same in the prompt of a completion by a chat model."""
+_MARKS = re.compile(r"[ \t]*(?:#|//|--|/\*|<!--)?[ \t]*(?:<{1,3}\s*CODE GOES HERE\s*>{1,3}|<CURSOR>)[ \t]*(?:\*/|-->)?", re.IGNORECASE)
+_BEGUN_MARK = re.compile(r"[ \t]*(?:(?:#|//|--)[ \t]*)?<{1,3}(?:C(?:O(?:D(?:E[A-Z ]*|)|)|U(?:R(?:S(?:O(?:R)?)?)?)?)?)?\Z")
+_COMMAND = re.compile(
+    r"^\s*(?:[$>%]\s+|PS[^>]*>\s*)?(?:sudo\s+)?(?:pip3?|python3?\s+-m\s+pip|uv|poetry|pipx|conda|npm|npx|yarn|pnpm|bun|deno"
+    r"|go\s+(?:get|install|run|mod|build|test)|cargo|brew|apt(?:-get)?|yum|dnf|apk|pacman|choco|winget|gem|bundle|composer|dotnet|nuget|mvn|gradle"
+    r"|docker|git|cd|mkdir|touch|chmod|curl|wget|python3?\s+\S+\.py|node\s+\S+\.[cm]?js|ts-node\s+\S+|g?cc\s+\S+|g\+\+\s+\S+|rustc\s+\S+"
+    r"|javac?\s+\S+|ruby\s+\S+\.rb|bash\s+\S+|\./\S+)(?:\s|$)"
+)
+_USAGE = re.compile(
+    r"\b(?:example\s+(?:usage|use)|usage(?:\s+example)?s?|how\s+to\s+use|(?:to|can)\s+(?:use|test|call|run|try|verify|check)\b|for\s+example|examples?\b"
+    r"|sample\s+(?:usage|output|input)|expected\s+output|outputs?\b|(?:will|should|would)\s+(?:print|output|return|give)"
+    r"|test(?:ing)?\s+(?:the|it|this|your|cases?)|use\s+(?:it|this|the\s+\w+)\s+(?:like|as|in)|call\s+(?:it|this)|quick\s+(?:test|check)"
+    r"|run\s+(?:it|this))",
+    re.IGNORECASE,
+)
+_QUOTING = re.compile(
+    r"\b(?:original|your\s+(?:current|existing|code|function)|existing|currently|before(?:\s+the\s+change)?:|given\s+(?:this|the)|instead\s+of)\b",
+    re.IGNORECASE,
+)
+_WHOLE = re.compile(
+    r"\b(?:complete|full|final|whole|entire|corrected|updated|improved|fixed|revised|refactored|cleaned[\s-]up|all\s+together|combined"
+    r"|putting\s+(?:it|everything)\s+together)\b",
+    re.IGNORECASE,
+)
+_ALTERNATIVE = re.compile(
+    r"\b(?:alternative(?:ly)?|another\s+(?:way|approach|option)|or\s+(?:you|with|using)|if\s+you\s+(?:prefer|want|need)|optional)", re.IGNORECASE
+)
+_IMPORT = re.compile(r"^\s*(?:import\b|from\s+\S+\s+import\b|#include\b|using\b|use\b|require\b|package\b|(?:const|let|var)\s+.*require\()")
+_TAIL = re.compile(
+    r"^(?:#|//|--|/\*)+\s*(?:example(?:\s+(?:usage|use|of use))?|usage(?:\s+examples?)?|examples|sample\s+usage|driver\s+code|(?:expected\s+)?output"
+    r"|test(?:ing)?\s+(?:the\s+\w+|cases?|it)|tests?|demo)\b[^\n]*$",
+    re.IGNORECASE,
+)
+ASKS_FOR_USE = re.compile(r"\b(?:example|usage|demo|test|main|script|print|call)", re.IGNORECASE)
+"""An instruction that wants more than a definition: then an example of use at the end belongs to the answer."""
+_INLINE = re.compile(r"^`([^`\n]+)`[.:]?$")
+
+
+class Block(msgspec.Struct, frozen=True, kw_only=True):
+    """A block of code and the sentence before it."""
+
+    language: str
+    text: str
+    lead: str
+    closed: bool = True
+
+
+def code_of(raw: str, language: str = "", *, done: bool = True, wish: str = "") -> str:
+    """The code in an answer; empty where there is none. `language`: an identifier or a file's ending; `wish`: the instruction."""
+    found = [part for part in parts(raw, done=done) if part.kind != "reasoning"]
+    wanted = languages.canonical(language)
+    blocks = _blocks(found)
+    text = chosen(blocks, wanted).text if blocks else bare("\n".join(part.text for part in found), wanted, done=done)
+    text = without_marks(text, done=done).strip("\n")
+    return text if ASKS_FOR_USE.search(wish) else without_usage(text)
+
+
+def is_reasoning(raw: str) -> bool:
+    """Whether an unfinished answer is still in its reasoning."""
+    found = parts(raw, done=False)
+    return bool(found) and found[-1].kind == "reasoning" and not found[-1].closed
+
+
+def _blocks(found: list[Part]) -> list[Block]:
+    blocks, lead = [], ""
+    for part in found:
+        if part.kind == "prose":
+            lead = next((line.strip() for line in reversed(part.text.split("\n")) if line.strip()), "")
+        else:
+            blocks.append(Block(language=languages.canonical(part.info), text=part.text, lead=lead, closed=part.closed))
+            lead = ""
+    return blocks
+
+
+NOTHING = Block(language="", text="", lead="")
+
+
+def chosen(blocks: list[Block], wanted: str) -> Block:
+    """The block that answers; `NOTHING` where all are commands or output."""
+    able = [block for block in blocks if block.text.strip() and not is_command(block, wanted)]
+    best = max((languages.agreement(block.language, wanted) for block in able), default=0)
+    able = [block for block in able if languages.agreement(block.language, wanted) == best]
+    told = [block for block in able if not _is_aside(block)] or able[:1]
+    if not told:
+        return NOTHING
+    for block in reversed(told[1:]):
+        if _WHOLE.search(block.lead) and not _ALTERNATIVE.search(block.lead):
+            return block
+    first = told[0]
+    for block in told[1:]:
+        if _holds(block.text, first.text):
+            return block
+    if len(told) > 1 and _only_imports(first.text):
+        joined = first.text if _holds(told[1].text, first.text) else f"{first.text}\n\n{told[1].text}"
+        return msgspec.structs.replace(told[1], text=joined)
+    return first
+
+
+def is_command(block: Block, wanted: str) -> bool:
+    """Whether a block is a command to type or what a program prints, where something else is wanted."""
+    if wanted in languages.CONSOLE or block.language == wanted != "":
+        return False
+    lines = [line for line in block.text.split("\n") if line.strip()]
+    typed = bool(lines) and all(_COMMAND.match(line) or line.lstrip().startswith("#") for line in lines)
+    if block.language in languages.CONSOLE and wanted:
+        return typed or block.language != "plaintext"
+    return typed
+
+
+def _is_aside(block: Block) -> bool:
+    """An example of use, or the code as it was before."""
+    if _WHOLE.search(block.lead):
+        return False
+    return bool(_USAGE.search(block.lead) or _QUOTING.search(block.lead))
+
+
+def _holds(text: str, other: str) -> bool:
+    """Whether each line of `other` stands in `text`, and more besides."""
+    lines = {line.strip() for line in text.split("\n")}
+    wanted = {line.strip() for line in other.split("\n") if line.strip()}
+    return len(wanted) > 1 and wanted < lines
+
+
+def _only_imports(text: str) -> bool:
+    return all(_IMPORT.match(line) for line in text.split("\n") if line.strip())
+
+
+def bare(text: str, wanted: str, *, done: bool) -> str:
+    """The code of an answer without fences: nothing but sentences is no code."""
+    if inline := _INLINE.match(text.strip()):
+        return inline[1]
+    lines = text.strip("\n").split("\n")
+    while lines and (not lines[0].strip() or is_lead(lines[0]) or (wanted not in languages.PROSE and is_prose(lines[0]))):
+        lines.pop(0)
+    if wanted in languages.PROSE:
+        return "\n".join(lines)
+    while lines and (not lines[-1].strip() or is_prose(lines[-1])):
+        lines.pop()
+    # a line that is still being written may become a sentence, or introduce a fence
+    return "" if not done and len(lines) == 1 and not text.endswith("\n") and re.match(r"[A-Z`*-]", lines[0].lstrip()) else "\n".join(lines)
+
+
+def without_marks(code: str, *, done: bool) -> str:
+    """The code without our own marks; a line that held nothing else goes."""
+    lines = [line for line in code.split("\n") if not (_MARKS.search(line) and not _MARKS.sub("", line).strip())]
+    text = _MARKS.sub("", "\n".join(lines))
+    return text if done else _BEGUN_MARK.sub("", text)
+
+
+def without_usage(code: str) -> str:
+    """The code without an example of use at its end, where a comment says that one begins."""
+    lines = code.split("\n")
+    for number in range(1, len(lines)):
+        if _TAIL.match(lines[number]) and any(line.strip() and not _IMPORT.match(line) for line in lines[:number]):
+            return "\n".join(lines[:number]).rstrip()
+    return code
