@@ -47,8 +47,6 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     evaluated: int = 0
     kept: int = 0
     generated: int = 0
-    trouble: str = ""
-    """The server's words when it reports trouble in the middle of an answer."""
 
 
 class RemoteModel(msgspec.Struct, frozen=True, kw_only=True):

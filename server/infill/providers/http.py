@@ -1,7 +1,8 @@
 """The one place where this room makes HTTP clients, and so the one place where the offline switch, TLS, redirects, sizes and times are decided.
 
 Certificates are always verified: there is no switch. Redirects are never followed, so neither key nor code goes to another host. Connections are made
-when first used and kept alive; httpx2 is imported then. What httpx2 raises leaves as ProviderError.
+when first used and kept alive; httpx2 is imported then. Every wait, from the connection to the last byte, ends at the request's deadline; what httpx2
+raises is translated by network_errors.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ import contextlib
 import importlib
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
-from infill.errors import ProviderRefused, ProviderUnavailable
+from infill.errors import InfillError, ProviderRefused, ProviderUnavailable
 from infill.privacy import network
-from infill.providers import trouble
+from infill.providers import address, network_errors, stream, trouble
 from infill.providers.keys import Secret
 from infill.settings import Endpoint
 
@@ -29,13 +30,16 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 3.0
 """Longest wait for a connection: a host that is up answers in less, and another provider may be waiting for its turn."""
 KEEP_ALIVE_SECONDS = 90.0
-LARGEST_LINE = 1024 * 1024
 LARGEST_STREAM = 4 * 1024 * 1024
 """Bytes of one streamed answer."""
 LARGEST_REPLY = 32 * 1024 * 1024
 """Bytes of a reply that describes a model: Ollama's verbose one holds the vocabulary."""
 LARGEST_ERROR = 64 * 1024
+DECODED = frozenset({"", "identity", "gzip", "deflate"})
+"""Content encodings that are undone, although `identity` is asked for: some proxies compress all the same."""
 SHOWN_HEADERS = frozenset({"accept", "accept-encoding", "content-type", "user-agent", "host", "content-length"})
+
+T = TypeVar("T")
 
 
 class Deadline:
@@ -86,14 +90,11 @@ class Connection:
 
     @property
     def is_loopback(self) -> bool:
-        return network.is_loopback(urlsplit(self.url).hostname or "")
+        return network.is_loopback(self.host)
 
-    def address(self, path: str) -> str:
-        """Where a path of the API lies. A `url` with a path of its own is the API's root: `/v1` is not put after it a second time."""
-        scheme, host, own, _, _ = urlsplit(self.url)
-        if own.strip("/") and path.startswith("/v1/"):
-            path = path[3:]
-        return urlunsplit((scheme, host, own.rstrip("/") + path, "", ""))
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
 
     def check(self) -> None:
         """Raise ProviderUnavailable where this server may not be talked to, ProviderRefused where its address is unfit."""
@@ -104,38 +105,52 @@ class Connection:
             raise ProviderRefused(f"The address of {self.name} holds a password.",
                                   f"Leave it out of providers.remote.{entry}.url; `infill providers login {self.name}` keeps it safely.")  # fmt: skip
 
-    async def lines(self, path: str, body: dict[str, Any], deadline: Deadline) -> AsyncGenerator[bytes, None]:
-        """Post, and give the answer line by line as it comes. Closing the iterator closes the connection."""
-        async with self._response("POST", path, body, deadline) as response:
-            held, total = b"", 0
-            async for chunk in self._chunks(response, deadline):
-                total += len(chunk)
-                *whole, held = (held + chunk).split(b"\n")
-                if total > LARGEST_STREAM or len(held) > LARGEST_LINE:
-                    raise ProviderUnavailable(f"{self.name} sends without end; what it sent is dropped.")
-                for line in whole:
-                    yield line
-            if held:
-                yield held
+    async def messages(self, path: str, body: dict[str, Any], deadline: Deadline) -> AsyncGenerator[dict[str, Any], None]:
+        """Post, and give the JSON messages of the answer as they come. Closing the iterator closes the connection.
 
-    async def json(self, method: str, path: str, deadline: Deadline, body: dict[str, Any] | None = None) -> Any:
-        """One request, one JSON value."""
+        Raises ProviderUnavailable where the server reports an error in place of a message.
+        """
+        async with self._response("POST", path, body, deadline) as response:
+            chunks = self._chunks(response, deadline, LARGEST_STREAM)
+            messages, begun = stream.messages(chunks), False
+            async with contextlib.aclosing(chunks), contextlib.aclosing(messages):
+                try:
+                    async for message in messages:
+                        if said := trouble.reported(message):
+                            raise self.complaint(said)
+                        begun = True
+                        yield message
+                except stream.NotUnderstood as exc:
+                    raise (ProviderUnavailable(f"{self.name} sent a damaged message.") if begun else self.garbled(exc.args[0])) from exc
+                except stream.EventError as exc:
+                    raise self.complaint(trouble.words_of(exc.args[0].encode("utf-8", "replace"))) from exc
+
+    async def json(self, method: str, path: str, deadline: Deadline, read: Callable[[Any], T], body: dict[str, Any] | None = None) -> T:
+        """One request, one JSON value, and what `read` makes of it. Whatever is wrong with the value is said in one sentence."""
         async with self._response(method, path, body, deadline) as response:
             content = await self._whole(response, deadline, LARGEST_REPLY)
+        with self.understood(content):
+            return read(msgspec.json.decode(content))
+
+    @contextlib.contextmanager
+    def understood(self, content: bytes) -> Iterator[None]:
+        """Read what a server sent: whatever exception its shape causes (wrong types, 1e999, deep nesting), the server is at fault."""
         try:
-            return msgspec.json.decode(content)
-        except msgspec.DecodeError as exc:
+            yield
+        except InfillError:
+            raise
+        except Exception as exc:
             raise self.garbled(content) from exc
 
     def garbled(self, content: bytes) -> ProviderUnavailable:
         """The error for an answer that is not what the API promises."""
         said = trouble.words_of(content[: trouble.QUOTED * 4], self._hidden())
-        return ProviderUnavailable(f"{self.name} answers with something that is no answer{f': {said}' if said else ''}.",
-                                   f"Is providers.remote.{self.name.partition(':')[2]}.url right?")  # fmt: skip
+        return ProviderUnavailable(f"{self.name} sent an answer that is not in the format of its API{f': {said}' if said else ''}.",
+                                   f"Check url and kind of providers.remote.{self.name.partition(':')[2]}.")  # fmt: skip
 
     def complaint(self, said: str) -> ProviderUnavailable:
-        """The error for a server that reports trouble in the middle of its answer."""
-        return ProviderUnavailable(f"{self.name} gave up: {trouble.shortened(said, self._hidden()) or 'no reason given'}.")
+        """The error for a server that reports one in the middle of its answer."""
+        return ProviderUnavailable(f"{self.name} reports an error: {trouble.shortened(said, self._hidden()) or 'no reason given'}.")
 
     async def aclose(self) -> None:
         """Close all connections; the next request opens one anew."""
@@ -151,79 +166,61 @@ class Connection:
     async def _response(self, method: str, path: str, body: dict[str, Any] | None, deadline: Deadline) -> AsyncIterator[httpx2.Response]:
         """A successful answer whose body has not been read yet, or a ProviderError."""
         self.check()
-        client = await self._open()
-        request = client.build_request(
-            method, self.address(path), content=None if body is None else msgspec.json.encode(body), headers=await self._headers()
-        )
-        request.extensions = {**request.extensions, "timeout": self._patience(deadline)}
-        if body is not None:
-            self._remember(request, body)
+        headers = await self._headers()
         with self._translated(deadline):
-            response = await client.send(request, stream=True)
+            client = await self._open()
+            content = None if body is None else msgspec.json.encode(body)
+            request = client.build_request(method, address.joined(self.url, path), content=content, headers=headers)
+            request.extensions = {**request.extensions, "timeout": self._patience(deadline)}
+            if body is not None:
+                self._remember(request, body)
+            response = await _within(deadline, client.send(request, stream=True))
         try:
-            if response.status_code != 200 or response.headers.get("content-encoding", "identity") != "identity":
-                await self._refuse(response, deadline, str((body or {}).get("model", "")))
+            if response.status_code != 200:
+                await self._refuse(response, deadline, path, str((body or {}).get("model", "")))
+            if (encoding := response.headers.get("content-encoding", "").strip().lower()) not in DECODED:
+                raise ProviderUnavailable(f"{self.name} compresses its answer in a way that was not asked for ({self._clean(encoding)}).")
             yield response
         finally:
             with contextlib.suppress(Exception):  # the answer is given or given up: how its connection ends changes nothing
                 await response.aclose()
 
-    async def _refuse(self, response: httpx2.Response, deadline: Deadline, model: str) -> None:
-        if response.status_code == 200:
-            raise self.garbled(b"")
-        said = ""
+    async def _refuse(self, response: httpx2.Response, deadline: Deadline, path: str, model: str) -> None:
+        content = b""
         with contextlib.suppress(ProviderUnavailable):  # the status says enough
-            said = trouble.words_of(await self._whole(response, deadline, LARGEST_ERROR), self._hidden())
+            content = await self._whole(response, deadline, LARGEST_ERROR)
+        said, code = trouble.words_of(content, self._hidden()), trouble.code_of(content)
         headers = response.headers
         if response.status_code in {401, 403}:
             self.forget_key()
-        location = trouble.shortened(headers.get("location", "").partition("?")[0], self._hidden())
-        raise trouble.refusal(self.name, response.status_code, said, model=model, retry_after=headers.get("retry-after", ""), location=location)
+        location = self._clean(headers.get("location", "").partition("?")[0])
+        wait = headers.get("retry-after", "")
+        raise trouble.refusal(self.name, response.status_code, said, code=code, path=path, model=model, retry_after=wait, location=location)
 
     async def _whole(self, response: httpx2.Response, deadline: Deadline, limit: int) -> bytes:
-        content = bytearray()
-        async for chunk in self._chunks(response, deadline):
-            content += chunk
-            if len(content) > limit:
-                raise ProviderUnavailable(f"{self.name} sends without end; what it sent is dropped.")
-        return bytes(content)
+        async with contextlib.aclosing(self._chunks(response, deadline, limit)) as chunks:
+            return b"".join([chunk async for chunk in chunks])
 
-    async def _chunks(self, response: httpx2.Response, deadline: Deadline) -> AsyncGenerator[bytes, None]:
-        """The body as it arrives, each piece waited for no longer than the deadline allows."""
-        import anyio
-
-        chunks = response.aiter_raw()
+    async def _chunks(self, response: httpx2.Response, deadline: Deadline, limit: int) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives, at most `limit` bytes, each piece waited for no longer than the deadline allows."""
+        chunks, total = response.aiter_bytes(), 0
         while True:
             with self._translated(deadline):
                 try:
-                    with anyio.fail_after(max(0.0, deadline.left())):
-                        chunk = await chunks.__anext__()
+                    chunk = await _within(deadline, chunks.__anext__())
                 except StopAsyncIteration:
                     return
+            total += len(chunk)
+            if total > limit:
+                raise ProviderUnavailable(f"{self.name} sends without end; what it sent is dropped.")
             yield chunk
 
-    @contextlib.contextmanager
-    def _translated(self, deadline: Deadline) -> Any:
-        """Foreign errors become ours here, and nowhere else."""
-        import httpx2
+    def _translated(self, deadline: Deadline) -> contextlib.AbstractContextManager[None]:
+        return network_errors.translated(self.name, self.url, deadline.seconds, self._clean)
 
-        try:
-            yield
-        except (TimeoutError, httpx2.TimeoutException) as exc:
-            waited = "did not accept a connection" if isinstance(exc, httpx2.ConnectTimeout) else f"did not answer within {deadline.seconds:.1f} s"
-            raise ProviderUnavailable(f"{self.name} {waited}.") from exc
-        except httpx2.ConnectError as exc:
-            raise ProviderUnavailable(f"{self.name} is not reachable at {self._shown()} ({self._reason(exc)}).") from exc
-        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as exc:
-            raise ProviderUnavailable(f"The connection to {self.name} broke ({self._reason(exc)}).") from exc
-
-    def _reason(self, exc: BaseException) -> str:
-        return trouble.shortened(str(exc) or type(exc).__name__, self._hidden())
-
-    def _shown(self) -> str:
-        """The server's address without what may be secret in it."""
-        parts = urlsplit(self.url)
-        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+    def _clean(self, said: str) -> str:
+        """Foreign words as one short line that may be shown."""
+        return trouble.shortened(said, self._hidden())
 
     async def _headers(self) -> dict[str, str]:
         if self._key is None:
@@ -240,11 +237,15 @@ class Connection:
 
     def _hidden(self) -> tuple[str, ...]:
         """What no message may quote."""
-        return (*([self._key.reveal()] if self._key else []), *(value for value in self.endpoint.headers.values() if len(value) > 6))
+        return (
+            *([self._key.reveal()] if self._key else []),
+            *(value for value in self.endpoint.headers.values() if len(value) > 6),
+            *address.secrets(self.url),
+        )
 
     def _remember(self, request: httpx2.Request, body: dict[str, Any]) -> None:
         headers = {name: value if name in SHOWN_HEADERS else "********" for name, value in request.headers.items()}
-        self.last = Sent(self.name, str(request.url), headers, body, time.time())
+        self.last = Sent(self.name, address.shown(str(request.url)), headers, body, time.time())
 
     def _patience(self, deadline: Deadline) -> dict[str, float]:
         left = max(0.001, deadline.left())
@@ -254,7 +255,12 @@ class Connection:
         async with self._opening:
             if self._client is None:
                 await asyncio.to_thread(importlib.import_module, "httpx2")
-                self._client = self._new_client(await asyncio.to_thread(self._certificates))
+                network_errors.check_proxy(self.name, self.url)
+                certificates = await asyncio.to_thread(self._certificates)
+                try:
+                    self._client = self._new_client(certificates)
+                except Exception as exc:  # nothing but the environment's proxies can be wrong with it
+                    raise network_errors.unusable_proxies(self.name, exc) from exc
             return self._client
 
     def _new_client(self, certificates: Any) -> httpx2.AsyncClient:
@@ -287,3 +293,11 @@ class Connection:
                 raise ProviderRefused(f"The certificates in {self.endpoint.ca_file} cannot be used ({exc}).",
                                       f"See providers.remote.{self.name.partition(':')[2]}.caFile.") from exc  # fmt: skip
         return context
+
+
+async def _within(deadline: Deadline, step: Awaitable[T]) -> T:
+    """Await a step of a request. Raises TimeoutError at the deadline, also where the server keeps sending headers or `103 Early Hints`."""
+    import anyio
+
+    with anyio.fail_after(max(0.0, deadline.left())):
+        return await step

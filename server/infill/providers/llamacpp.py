@@ -57,7 +57,7 @@ class LlamaCpp:
 
     def read(self, message: dict[str, Any]) -> Piece:
         """One message of `/infill`, or of the chat."""
-        if "choices" in message or "error" in message:
+        if "choices" in message:
             return openai.read(message)
         timings = message.get("timings") or {}
         done = bool(message.get("stop"))

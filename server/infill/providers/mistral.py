@@ -47,8 +47,6 @@ class Mistral:
         return call
 
     def read(self, message: dict[str, Any]) -> Piece:
-        if message.get("object") == "error":
-            return Piece(trouble=str(message.get("message") or "an error"))
         return openai.read(message)
 
     async def models(self, line: Connection, deadline: Deadline) -> list[RemoteModel]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from infill.ask import Instruction, Prompt, Sampling, Stop
 from infill.errors import ProviderRefused
+from infill.privacy.text import clean
 from infill.providers import families
 from infill.providers.base import Limits
 from infill.providers.dialect import Call, Facts, Piece, RemoteModel
@@ -33,12 +34,9 @@ class Ollama:
             return Facts(model=model, mode="suffix")
         if wanted:
             return Facts(model=model, family=families.named(wanted, line.name), mode="raw")
-        shown = await line.json("POST", "/api/show", deadline, {"model": model})
-        if "insert" in (shown.get("capabilities") or ()) or ".Suffix" in str(shown.get("template", "")):
+        if await line.json("POST", "/api/show", deadline, _inserts, {"model": model}):
             return Facts(model=model, mode="suffix")
-        verbose = await line.json("POST", "/api/show", deadline, {"model": model, "verbose": True})
-        vocabulary = (verbose.get("model_info") or {}).get("tokenizer.ggml.tokens")
-        family = families.recognize(frozenset(vocabulary)) if isinstance(vocabulary, list) else None
+        family = await line.json("POST", "/api/show", deadline, _family, {"model": model, "verbose": True})
         if family is None:
             entry = line.name.partition(":")[2]
             raise CannotFill(
@@ -62,8 +60,6 @@ class Ollama:
         return Call(path="/api/chat", body={"model": model, "messages": messages, "stream": True, "keep_alive": KEEP_ALIVE, "options": options})
 
     def read(self, message: dict[str, Any]) -> Piece:
-        if error := message.get("error"):
-            return Piece(trouble=str(error))
         said = message.get("message")
         text = said.get("content") if isinstance(said, dict) else message.get("response")
         done = bool(message.get("done"))
@@ -75,11 +71,7 @@ class Ollama:
         )
 
     async def models(self, line: Connection, deadline: Deadline) -> list[RemoteModel]:
-        reply = await line.json("GET", "/api/tags", deadline)
-        entries = reply.get("models") if isinstance(reply, dict) else None
-        if not isinstance(entries, list):
-            raise line.garbled(b"")
-        return [_model(entry) for entry in entries if isinstance(entry, dict)]
+        return await line.json("GET", "/api/tags", deadline, lambda reply: [_model(entry) for entry in reply["models"] if isinstance(entry, dict)])
 
     async def _only_model(self, line: Connection, deadline: Deadline) -> str:
         names = [model.name for model in await self.models(line, deadline)]
@@ -100,10 +92,21 @@ def _options(sampling: Sampling, stop: Stop) -> dict[str, Any]:
     }
 
 
+def _inserts(shown: Any) -> bool:
+    """Whether the model's template takes a suffix, as `/api/show` says."""
+    return "insert" in (shown.get("capabilities") or ()) or ".Suffix" in str(shown.get("template", ""))
+
+
+def _family(shown: Any) -> families.Family | None:
+    """The family whose tokens the vocabulary holds."""
+    vocabulary = (shown.get("model_info") or {}).get("tokenizer.ggml.tokens")
+    return families.recognize(frozenset(vocabulary)) if isinstance(vocabulary, list) else None
+
+
 def _model(entry: dict[str, Any]) -> RemoteModel:
     details = entry.get("details") or {}
     return RemoteModel(
-        name=str(entry.get("name") or entry.get("model") or ""),
+        name=clean(str(entry.get("name") or entry.get("model") or "")),
         size=int(entry.get("size") or 0),
         family=str(details.get("family") or ""),
         parameters=str(details.get("parameter_size") or ""),

@@ -8,11 +8,12 @@ Nothing is guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal
 
 from infill.ask import Instruction, Message, Prompt, Sampling, Stop
 from infill.errors import ProviderRefused, ProviderUnavailable
+from infill.privacy.text import clean
 from infill.providers import families
 from infill.providers.base import Limits
 from infill.providers.dialect import Call, Facts, Piece, RemoteModel
@@ -99,8 +100,6 @@ def chat(messages: Sequence[Message], model: str, sampling: Sampling, stop: Stop
 
 def read(message: dict[str, Any]) -> Piece:
     """One message of a stream of `/v1/completions` or `/v1/chat/completions`."""
-    if error := message.get("error"):
-        return Piece(trouble=str(error.get("message") if isinstance(error, dict) else error))
     usage = message.get("usage") or {}
     evaluated, generated = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
     choices = message.get("choices")
@@ -111,18 +110,24 @@ def read(message: dict[str, Any]) -> Piece:
     text = said.get("content") if isinstance(said, dict) else choice.get("text")
     if isinstance(text, list):  # Mistral's newer models answer in parts
         text = "".join(str(part.get("text") or "") for part in text if isinstance(part, dict))
-    reason = choice.get("finish_reason")
-    why = "" if reason is None else "length" if reason == "length" else "end"
-    return Piece(text=str(text or ""), why=why, evaluated=evaluated, generated=generated)
+    return Piece(text=str(text or ""), why=ended(choice.get("finish_reason")), evaluated=evaluated, generated=generated)
+
+
+def ended(reason: Any) -> Literal["", "end", "length"]:
+    """What a reason to end says; empty: it goes on. Several servers send an empty reason, or the word `null`, with each piece."""
+    if not reason or str(reason).lower() in {"null", "none", "false"}:
+        return ""
+    return "length" if reason == "length" else "end"
 
 
 async def list_models(line: Connection, deadline: Deadline) -> list[RemoteModel]:
     """What `/v1/models` says."""
-    reply = await line.json("GET", "/v1/models", deadline)
-    entries = reply.get("data", []) if isinstance(reply, dict) else reply
-    if not isinstance(entries, list):
-        raise line.garbled(b"")
-    return [RemoteModel(name=str(entry["id"])) for entry in entries if isinstance(entry, dict) and "id" in entry]
+
+    def read_models(reply: Any) -> list[RemoteModel]:
+        entries = reply["data"] if isinstance(reply, dict) else reply
+        return [RemoteModel(name=clean(entry["id"])) for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+
+    return await line.json("GET", "/v1/models", deadline, read_models)
 
 
 async def only_model(line: Connection, deadline: Deadline) -> str:
@@ -135,7 +140,7 @@ async def only_model(line: Connection, deadline: Deadline) -> str:
     raise ProviderRefused(f"Which model {line.name} shall use is not set.", f"Set providers.remote.{entry}.model.{some}")
 
 
-async def _counter(line: Connection, model: str, deadline: Deadline) -> Any:
+async def _counter(line: Connection, model: str, deadline: Deadline) -> Callable[[str], Awaitable[int]] | None:
     """A function that tells of how many tokens a text is to this server's tokenizer; None where it has none to ask."""
     shapes: tuple[tuple[str, Callable[[str], dict[str, Any]]], ...] = (
         ("/tokenize", lambda text: {"model": model, "prompt": text, "add_special_tokens": False}),
@@ -144,21 +149,26 @@ async def _counter(line: Connection, model: str, deadline: Deadline) -> Any:
     )
     for path, body in shapes:
         try:
-            reply = await line.json("POST", path, deadline, body("a"))
+            # a beginning-of-text token that cannot be left out is counted too
+            extra = await line.json("POST", path, deadline, _number, body("a")) - 1
         except (ProviderRefused, ProviderUnavailable) as exc:
             if isinstance(exc, ProviderUnavailable) and deadline.left() <= 0:
                 raise
             continue
-        if not isinstance(reply, dict) or not isinstance(reply.get("tokens"), list):
-            continue
-        extra = len(reply["tokens"]) - 1  # a beginning-of-text token that cannot be left out
 
         async def count(text: str, path: str = path, body: Callable[[str], dict[str, Any]] = body, extra: int = extra) -> int:
-            reply = await line.json("POST", path, deadline, body(text))
-            return len(reply["tokens"]) - extra
+            return await line.json("POST", path, deadline, _number, body(text)) - extra
 
         return count
     return None
+
+
+def _number(reply: Any) -> int:
+    """How many tokens a tokenizer's reply holds. Raises TypeError or KeyError where it is none."""
+    tokens = reply["tokens"]
+    if not isinstance(tokens, list):
+        raise TypeError
+    return len(tokens)
 
 
 def _sampling(sampling: Sampling) -> dict[str, Any]:

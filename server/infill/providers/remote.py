@@ -18,13 +18,14 @@ import msgspec
 
 from infill.ask import Delta, Event, Finish, Instruction, Prompt, Report, Stop, Timings
 from infill.errors import ProviderUnavailable
-from infill.providers import outgoing
+from infill.providers import outgoing, parameters
 from infill.providers.base import Limits
+from infill.providers.breaker import REFUSED_PAUSE
 from infill.providers.cut import Cutter
 from infill.providers.dialect import Call, Dialect, Facts, Piece, RemoteModel
 from infill.providers.fence import Fence
 from infill.providers.http import Connection, Deadline
-from infill.providers.trouble import CannotFill, NotAsked
+from infill.providers.trouble import CannotFill, NotAsked, Unsupported
 
 REMEMBERED_TIMES = 15
 """Answers whose median is `typical_ms`."""
@@ -42,8 +43,10 @@ class Remote:
         self.line = line
         self.dialect = dialect
         self._clock = clock
+        self._parameters = parameters.Parameters(line.host)
         self._facts: Facts | None = None
-        self._cannot: CannotFill | None = None
+        self._cannot: tuple[CannotFill, float] | None = None
+        """Why it does not complete, and until when it is not asked again."""
         self._turn = asyncio.Lock()
         self._answering = 0
         self._idle = asyncio.Event()
@@ -93,9 +96,10 @@ class Remote:
             answer = self._answer(calls[0], masked.stop, facts.model, deadline, notes)
             if len(calls) > 1:
                 answer = self._several(calls, masked.stop, facts.model, deadline, notes)
-            async with contextlib.aclosing(answer) as events:
-                async for event in events:
-                    yield event
+            with self._remembering():
+                async with contextlib.aclosing(answer) as events:
+                    async for event in events:
+                        yield event
 
     async def generate(self, instruction: Instruction, model: str = "") -> AsyncGenerator[Event, None]:
         """Answer an instruction over there."""
@@ -111,14 +115,20 @@ class Remote:
 
     async def look(self, deadline: Deadline) -> Facts:
         """What is known of the model over there; asked once, also when the answer is that it cannot fill in the middle."""
-        if self._cannot is not None:
-            raise self._cannot
-        try:
+        if self._cannot is not None and self._clock() < self._cannot[1]:
+            raise self._cannot[0]
+        with self._remembering():
             self._facts = self._facts or await self.dialect.look(self.line, deadline)
-        except CannotFill as exc:
-            self._cannot = exc
-            raise
         return self._facts
+
+    @contextlib.contextmanager
+    def _remembering(self) -> Iterator[None]:
+        """Keep it in mind for a while that the server does not complete: it may still follow instructions."""
+        try:
+            yield
+        except CannotFill as exc:
+            self._cannot = exc, self._clock() + REFUSED_PAUSE
+            raise
 
     async def models(self) -> list[RemoteModel]:
         """What can be chosen over there."""
@@ -204,14 +214,12 @@ class Remote:
         started = ended = False
         patience = deadline.at_most(deadline.seconds)
         with self._at_work():
-            async with contextlib.aclosing(self.line.lines(call.path, call.body, patience)) as lines:
-                async for line in lines:
-                    message = self._message(line)
-                    if message is None or ended:
+            async with contextlib.aclosing(self._messages(call, patience)) as messages:
+                async for message in messages:
+                    if ended:
                         continue
-                    piece = self._read(message)
-                    if piece.trouble:
-                        raise self.line.complaint(piece.trouble)
+                    with self.line.understood(str(message).encode("utf-8", "replace")):
+                        piece = self.dialect.read(message)
                     started = started or bool(piece.text)
                     yield piece
                     if piece.why:  # what is left is the stream's own end: with it read, the connection can be used again
@@ -221,35 +229,19 @@ class Remote:
             return
         raise ProviderUnavailable(f"{self.name} {'broke off its answer' if started else 'ended without an answer'}.")
 
-    def _message(self, line: bytes) -> dict[str, Any] | None:
-        """One line of a stream: server-sent events or bare JSON. None where it says nothing."""
-        line = line.strip()
-        if line.startswith((b"data:", b"error:")):
-            line = line.partition(b":")[2].strip()
-        elif not line or line.startswith((b":", b"event:", b"id:", b"retry:")):
-            return None
-        if line == b"[DONE]":
-            return {"choices": [{"text": "", "finish_reason": "stop"}], "stop": True, "done": True}
-        message = _decoded(line)
-        if not isinstance(message, dict):
-            raise self.line.garbled(line)
-        return message
-
-    def _read(self, message: dict[str, Any]) -> Piece:
-        try:
-            return self.dialect.read(message)
-        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as exc:
-            raise self.line.garbled(msgspec.json.encode(message)) from exc
-
-
-def _decoded(line: bytes) -> Any:
-    """A line's JSON; halves of a character that were escaped apart come through, to be joined later."""
-    import json
-
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
+    async def _messages(self, call: Call, deadline: Deadline) -> AsyncGenerator[dict[str, Any], None]:
+        """The answer's messages; asked again without a parameter that the server does not take."""
+        for _ in parameters.OPTIONAL:
+            body = self._parameters.adapted(call.path, call.body)
+            try:
+                async with contextlib.aclosing(self.line.messages(call.path, body, deadline)) as messages:
+                    async for message in messages:
+                        yield message
+                    return
+            except Unsupported as exc:
+                self._parameters.learn(call.path, body, exc.said)
+                if self._parameters.adapted(call.path, call.body) == body:
+                    raise
 
 
 def _later(last: Piece, piece: Piece) -> Piece:

@@ -5,6 +5,7 @@ A sentence names the provider and the setting that would help. What a server say
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Sequence
@@ -25,6 +26,21 @@ class NotAsked(ProviderUnavailable):
 
 class CannotFill(ProviderRefused):
     """Its model cannot fill in the middle, as far as is known: it may still follow instructions."""
+
+
+def too_slow(name: str, seconds: float) -> ProviderUnavailable:
+    """The error for a provider that was reached and whose deadline passed."""
+    error = ProviderUnavailable(f"{name} did not answer within {seconds:.1f} s.")
+    error.slow = True
+    return error
+
+
+class Unsupported(ProviderRefused):
+    """The server does not know or not allow a parameter of the request; `said` are its own words, whole."""
+
+    def __init__(self, message: str, hint: str, said: str) -> None:
+        super().__init__(message, hint)
+        self.said = said
 
 
 class Throttled(ProviderRefused):
@@ -49,6 +65,13 @@ def words_of(body: bytes, hide: Sequence[str] = ()) -> str:
     return shortened(said, hide)
 
 
+def code_of(body: bytes) -> str:
+    """The machine-readable code of an error's body, as OpenAI sends it; empty where there is none."""
+    with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
+        return str(json.loads(body)["error"]["code"])
+    return ""
+
+
 def shortened(text: str, hide: Sequence[str] = ()) -> str:
     """A server's words as one line that may be shown: without control characters and without what must stay hidden."""
     for secret in hide:
@@ -57,14 +80,34 @@ def shortened(text: str, hide: Sequence[str] = ()) -> str:
     return line if len(line) <= QUOTED else line[: QUOTED - 3] + "..."
 
 
-def _said(data: Any) -> str:
-    if isinstance(data, str):
-        return data
+def reported(message: dict[str, Any]) -> str:
+    """The error that a message of a stream reports, in whichever of the usual shapes; empty where it is part of an answer."""
+    if message.get("error") or "error" in (message.get("object"), message.get("type"), message.get("event")):
+        return _said(message) or "no reason given"
+    if message.keys() & _OF_AN_ANSWER and not isinstance(message.get("message"), str):
+        return ""
+    return _said({name: message[name] for name in ("errors", "message", "detail") if name in message})
+
+
+_OF_AN_ANSWER = frozenset({"choices", "content", "response", "message", "done", "usage"})
+"""A message with one of these fields is not an error, unless it says so."""
+_NESTED = 5
+"""Levels of an error's JSON that are looked at."""
+
+
+def _said(data: Any, depth: int = _NESTED) -> str:
+    if isinstance(data, str) or depth == 0:
+        return data if isinstance(data, str) else ""
     if isinstance(data, list):
-        return "; ".join(filter(None, (_said(entry) for entry in data[:3])))
+        return "; ".join(filter(None, (_said(entry, depth - 1) for entry in data[:3])))
     if not isinstance(data, dict):
         return ""
-    return next((said for key in ("error", "message", "detail", "msg") if key in data and (said := _said(data[key]))), "")
+    said = (_said(data[key], depth - 1) for key in ("error", "errors", "message", "detail", "msg", "title") if key in data)
+    words = next(filter(None, said), "")
+    place, parameter = data.get("loc"), data.get("param")  # FastAPI and OpenAI name the field beside the message
+    if isinstance(place, list) and place and words:
+        return f"{place[-1]}: {words}"
+    return f"{words} ({parameter})" if isinstance(parameter, str) and words and parameter not in words else words
 
 
 def seconds_of(retry_after: str) -> float:
@@ -75,10 +118,20 @@ def seconds_of(retry_after: str) -> float:
         return DEFAULT_BACKOFF
 
 
+FILLING = frozenset({"/v1/completions", "/infill", "/api/generate", "/v1/fim/completions"})
+"""Paths that complete: a server that lacks them may still chat."""
+_UNSUPPORTED = re.compile(
+    r"(?i)unsupported|not supported|does ?n[o']t support|unrecogni[sz]ed|unknown|unexpected|not (?:permitted|allowed)"
+    r"|forbidden|only the default|deprecated|cannot both"
+)
+_CHAT_ONLY = re.compile(r"(?i)chat/completions|\bchat model|only supports? chat")
+_CANNOT_FILL = re.compile(r"(?i)infill is not supported|does not support insert|fim .*not supported")
+
+
 def refusal(
-    name: str, status: int, said: str, *, model: str = "", retry_after: str = "", location: str = ""
+    name: str, status: int, said: str, *, code: str = "", path: str = "", model: str = "", retry_after: str = "", location: str = ""
 ) -> ProviderUnavailable | ProviderRefused:
-    """The error for an HTTP status that is no success."""
+    """The error for an HTTP status that is no success. `said`: the server's words; `code`: its code; `path`: what was asked for."""
     entry = name.partition(":")[2] or name
     quoted = f": {said}" if said else ""
     if 300 <= status < 400:
@@ -91,9 +144,29 @@ def refusal(
         wait = seconds_of(retry_after)
         return Throttled(f"{name} takes no more requests for now (HTTP {status}){quoted}.",
                          f"It is left alone for {wait:.0f} s; providers.remote.{entry}.maxRequestsPerMinute avoids it.", wait)  # fmt: skip
-    if status == 404:
-        return ProviderRefused(f"{name} does not know {f'the model {model!r}' if model else 'this request'} (HTTP 404){quoted}.",
-                               f"See providers.remote.{entry}.model and url; `infill providers list` shows the models it has.")  # fmt: skip
+    if path in FILLING and (_CHAT_ONLY.search(said) or _CANNOT_FILL.search(said)):
+        return _cannot_fill(name, entry, status, quoted, chat_only=_CHAT_ONLY.search(said) is not None)
+    if status in {404, 405}:
+        return _not_found(name, entry, status, quoted, path, model)
     if status in {408, 425} or (status >= 500 and status != 501):
         return ProviderUnavailable(f"{name} cannot answer now (HTTP {status}){quoted}.")
+    if status in {400, 422} and _UNSUPPORTED.search(f"{said} {code}"):
+        return Unsupported(f"{name} refuses the request (HTTP {status}){quoted}.", f"See providers.remote.{entry} in your settings.", said)
     return ProviderRefused(f"{name} refuses the request (HTTP {status}){quoted}.", f"See providers.remote.{entry} in your settings.")
+
+
+def _cannot_fill(name: str, entry: str, status: int, quoted: str, *, chat_only: bool) -> CannotFill:
+    if chat_only:
+        return CannotFill(f"{name} serves a chat model, which does not complete (HTTP {status}){quoted}.",
+                          f'Set providers.remote.{entry}.family = "chat", or choose a model that completes.')  # fmt: skip
+    return CannotFill(f"{name} cannot fill in the middle (HTTP {status}){quoted}.", f"See providers.remote.{entry}.model and family.")
+
+
+def _not_found(name: str, entry: str, status: int, quoted: str, path: str, model: str) -> ProviderRefused:
+    """The model or the path: a server that means the model says so."""
+    if model and re.search(r"(?i)\bmodels?\b|deployment", quoted.replace(path, "")):
+        return ProviderRefused(f"{name} does not know the model {model!r} (HTTP {status}){quoted}.",
+                               f"See providers.remote.{entry}.model; `infill providers list --models` shows the models it has.")  # fmt: skip
+    kind = CannotFill if path in FILLING else ProviderRefused
+    chat = f' If it serves chat only, set providers.remote.{entry}.family = "chat".' if path == "/v1/completions" else ""
+    return kind(f"{name} has no {path or 'such address'} (HTTP {status}){quoted}.", f"Check providers.remote.{entry}.url and kind.{chat}")
