@@ -1,39 +1,97 @@
 /** Installs the server into a private virtual environment, with progress and a log, at the press of one button. */
 
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import * as fs from 'node:fs/promises';
+import * as os from 'node:os';
 import * as path from 'node:path';
+import * as readline from 'node:readline';
 import * as vscode from 'vscode';
-import { privateEnvironment, scriptIn, versionOf, type Found } from './find';
+import { privateEnvironment, scriptIn, type Found } from './find';
 import { isOlder } from './words';
 
-const LONGEST_LINE = 100;
+const MODULE = 'import sys; sys.path.insert(0, sys.argv[1]); from infill.install import main; sys.exit(main(sys.argv[2:]))';
+const TICK_MS = 1000;
+const LONGEST_REASON = 120;
 
-/** Runs a program to its end; rejects where it fails. */
-type Run = (program: string, args: string[]) => Promise<void>;
+/** One line of the installer: where it is, or why it failed. */
+interface Line {
+  phase?: string;
+  done?: number;
+  steps?: number;
+  error?: string;
+  hint?: string;
+  lines?: string[];
+}
 
-/** Run a program, its output going to the log and its latest line to `say`; rejects with its last line. */
-function run(program: string, args: string[], log: vscode.LogOutputChannel, token: vscode.CancellationToken, say: (line: string) => void): Promise<void> {
+/** The installation was stopped by the user: no error. */
+class Cancelled extends Error {}
+
+/** The installer's phases in the user's language; one that is unknown here stands as it is. */
+function phaseText(phase: string): string {
+  const known: Record<string, string> = {
+    'Creating the virtual environment': vscode.l10n.t('Creating the virtual environment'),
+    'Installing llama.cpp': vscode.l10n.t('Installing llama.cpp'),
+    'Compiling llama.cpp for this machine': vscode.l10n.t('Compiling llama.cpp for this machine'),
+    'Installing infill': vscode.l10n.t('Installing infill'),
+    'Checking that it generates': vscode.l10n.t('Checking that it generates'),
+  };
+  return known[phase] ?? phase;
+}
+
+/** Phase, step and time since the start, and how much of the bar that is: a phase without steps moves nothing. */
+export function progressText({ phase, done = 0, steps = 0 }: Line, seconds: number): string {
+  const elapsed = `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;
+  const where = steps > 0 ? vscode.l10n.t('{0}, step {1} of {2}', phaseText(phase ?? ''), done, steps) : phaseText(phase ?? '');
+  return `${where} (${elapsed})`;
+}
+
+/** What an installation that failed says in one notification: what happened, the first reason, the next step. */
+export function failureText({ error, lines = [], hint = '' }: Line): string {
+  const [reason] = lines;
+  return [error, reason === undefined ? '' : reason.slice(0, LONGEST_REASON), hint].filter(Boolean).join(' ');
+}
+
+/** End a program with all that it started. */
+function end(child: ChildProcess): void {
+  if (process.platform === 'win32') spawn('taskkill', ['/pid', String(child.pid), '/t', '/f']);
+  else child.kill('SIGINT');
+}
+
+/** Run the installer, its progress going to the notification and all that it prints to the log. Rejects where it fails or is cancelled. */
+function run(program: string, args: string[], log: vscode.LogOutputChannel, token: vscode.CancellationToken, progress: vscode.Progress<{ message: string; increment: number }>): Promise<void> {
   return new Promise((resolve, reject) => {
     log.info(`${program} ${args.join(' ')}`);
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    let last = '';
-    const listen = (data: Buffer): void => {
-      const text = data.toString().trimEnd();
-      last = text.split('\n').at(-1) ?? last;
+    const began = Date.now();
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: os.homedir() });
+    let last: Line = {};
+    const show = (increment = 0): void => { progress.report({ message: progressText(last, (Date.now() - began) / 1000), increment }); };
+    const timer = setInterval(() => { if (last.phase !== undefined) show(); }, TICK_MS);
+    readline.createInterface({ input: child.stdout }).on('line', (text) => {
       log.info(text);
-      say(last.trim().slice(0, LONGEST_LINE));
-    };
-    child.stdout.on('data', listen);
-    child.stderr.on('data', listen);
-    const stop = token.onCancellationRequested(() => child.kill());
+      const before = last;
+      last = parsed(text) ?? last;
+      const moved = last.steps && before.steps === last.steps ? (100 * ((last.done ?? 0) - (before.done ?? 0))) / last.steps : 0;
+      show(Math.max(0, moved));
+    });
+    readline.createInterface({ input: child.stderr }).on('line', (text) => { log.info(text); });
+    const stop = token.onCancellationRequested(() => { end(child); });
     child.on('error', reject);
     child.on('close', (code) => {
+      clearInterval(timer);
       stop.dispose();
-      if (code === 0) resolve();
-      else reject(new Error(token.isCancellationRequested ? vscode.l10n.t('cancelled') : last));
+      if (token.isCancellationRequested) reject(new Cancelled());
+      else if (code === 0) resolve();
+      else reject(new Error(last.error === undefined ? vscode.l10n.t('the installer ended with code {0}', String(code)) : failureText(last)));
     });
   });
+}
+
+function parsed(text: string): Line | undefined {
+  try {
+    return JSON.parse(text) as Line;
+  } catch {
+    return undefined;
+  }
 }
 
 async function python(): Promise<string> {
@@ -51,34 +109,19 @@ function isNewEnough(name: string): Promise<boolean> {
   });
 }
 
-/** What pip installs: what the setting names, else the server that came with this extension. Never a name to be looked up: it could be anybody's. */
-async function source(context: vscode.ExtensionContext): Promise<string> {
-  const named = vscode.workspace.getConfiguration('infill').get<string>('server.package') ?? '';
-  if (named !== '') return named;
+/** The server that came with this extension: a wheel, from which Python also imports the installer. */
+async function ownWheel(context: vscode.ExtensionContext): Promise<string> {
   const folder = context.asAbsolutePath(path.join('dist', 'server'));
   const wheel = (await fs.readdir(folder).catch(() => [])).find((name) => name.endsWith('.whl'));
-  if (wheel === undefined) throw new Error(vscode.l10n.t('this extension was packaged without its server: name one in the setting infill.server.package'));
+  if (wheel === undefined) throw new Error(vscode.l10n.t('This extension was packaged without its server. Install the server yourself and name it in infill.server.command.'));
   return path.join(folder, wheel);
 }
 
-async function pip(context: vscode.ExtensionContext, run: Run, wanted: string): Promise<void> {
-  const installer = scriptIn(privateEnvironment(context)).replace(/infill(\.exe)?$/, 'python$1');
-  await run(installer, ['-m', 'pip', 'install', '--disable-pip-version-check', '--upgrade', wanted]);
-}
-
-/** Make the environment and install into it. An unfinished one is removed: nothing half-done is ever found as a server. */
-async function install(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, run: Run, wanted: string): Promise<void> {
-  const environment = privateEnvironment(context);
-  const program = await python();
-  try {
-    await fs.mkdir(context.globalStorageUri.fsPath, { recursive: true });
-    await run(program, ['-m', 'venv', '--clear', environment]);
-    await pip(context, run, wanted);
-    if ((await versionOf([scriptIn(environment)], log)) === undefined) throw new Error(vscode.l10n.t('the installed server does not start'));
-  } catch (error) {
-    await fs.rm(environment, { recursive: true, force: true });
-    throw error;
-  }
+/** The installer's command line. What is installed is never a name to be looked up, which could be anybody's: it is a file, or what the setting names. */
+async function command(context: vscode.ExtensionContext): Promise<[string, string[]]> {
+  const wheel = await ownWheel(context);
+  const named = vscode.workspace.getConfiguration('infill').get<string>('server.package') ?? '';
+  return [await python(), ['-c', MODULE, wheel, '--environment', privateEnvironment(context), '--package', named === '' ? wheel : named, '--json']];
 }
 
 /** Whether the server is this extension's own installation, and older than the one that the extension brings. */
@@ -92,20 +135,23 @@ export function extensionVersion(context: vscode.ExtensionContext): string {
   return (context.extension.packageJSON as { version: string }).version;
 }
 
-/** The button's work; true when a server is there afterwards. An upgrade that fails leaves the older one as it was. */
+/** Install the server, or upgrade it; true when it is there afterwards. An upgrade that fails leaves the older one as it was. */
 export async function installServer(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, how: 'anew' | 'upgrade' = 'anew'): Promise<boolean> {
-  const title = vscode.l10n.t('Installing the infill server (llama.cpp is compiled for this machine: a few minutes)');
+  const title = vscode.l10n.t('Installing the infill server');
   try {
-    const wanted = await source(context);
-    await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, (progress, token) => {
-      const logged: Run = (program, args) => run(program, args, log, token, (message) => { progress.report({ message }); });
-      return how === 'upgrade' ? pip(context, logged, wanted) : install(context, log, logged, wanted);
-    });
+    const [program, args] = await command(context);
+    if (how === 'anew') await fs.rm(privateEnvironment(context), { recursive: true, force: true });
+    await fs.mkdir(context.globalStorageUri.fsPath, { recursive: true });
+    await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, (progress, token) => run(program, args, log, token, progress));
     return true;
   } catch (error) {
+    if (error instanceof Cancelled) {
+      log.info('The installation was cancelled.');
+      return false;
+    }
     const why = error instanceof Error ? error.message : String(error);
     const openLog = vscode.l10n.t('Open Log');
-    if ((await vscode.window.showErrorMessage(vscode.l10n.t('The infill server was not installed: {0}', why), openLog)) === openLog) log.show();
+    if ((await vscode.window.showErrorMessage(vscode.l10n.t('The infill server was not installed. {0}', why), openLog)) === openLog) log.show();
     return false;
   }
 }
