@@ -15,11 +15,11 @@ import msgspec
 from infill.ask import Delta, Finish, Instruction, Prompt
 from infill.bench import raw_answers
 from infill.bench.corpus import Corpus
-from infill.bench.places import AUTO_CLOSED, Place, places
+from infill.bench.places import AUTO_CLOSED, MOST_LINES, Place, places
 from infill.bench.targets import Row
 from infill.bench.verdict import EXACT, Verdict, verdict
 from infill.completion.pipeline import Completer
-from infill.completion.types import CompletionRequest, Suggestion
+from infill.completion.types import CompletionRequest
 from infill.errors import InfillError
 from infill.providers.base import Limits
 from infill.providers.cut import Cutter
@@ -30,7 +30,9 @@ PIECE = 7
 """Longest piece of a streamed answer, in characters."""
 WINDOW = 20_000
 """Characters before the cursor, and half as many behind it, that are handed on."""
-MODES = {"typing": True, "by key": False}
+MODES = ("typing", "line by line", "by key")
+"""The first automatic suggestion; automatic ones accepted until there is none, where several lines are to be written; one suggestion by key."""
+MOST_ACCEPTED = 2 * MOST_LINES
 EXACT_TARGET, CLOSER_PLACES = 99.0, 500
 SETTINGS = Settings(engine=Engine(prefetch=False, warm=False), completion=Completion(debounce_ms=0, candidates=1))
 
@@ -69,10 +71,10 @@ async def trials(cut: Iterable[Place], seed: int, say: Callable[[str], None] = l
     """Every form of the answer at every place, while typing and by key."""
     found: list[Trial] = []
     for number, place in enumerate(cut, 1):
-        for mode, automatic in MODES.items():
-            request = _request(place, automatic)
-            tried = [await _trial(place, request, variant, mode, random.Random(f"{seed} {number} {variant}")) for variant in raw_answers.VARIANTS]
-            found += [trial for trial in tried if trial]
+        for mode in MODES:
+            if mode != "line by line" or "\n" in place.written:
+                tried = [await _trial(place, variant, mode, random.Random(f"{seed} {number} {variant}")) for variant in raw_answers.VARIANTS]
+                found += [trial for trial in tried if trial]
         if number % 200 == 0:
             say(f"{number} places ...")
     return found
@@ -91,23 +93,46 @@ def _request(place: Place, automatic: bool) -> CompletionRequest:
     )
 
 
-async def _trial(place: Place, request: CompletionRequest, variant: str, mode: str, dice: random.Random) -> Trial | None:
-    """None where this form of the answer is the author's at this place."""
-    asked: list[str] = []
+class _Scripted:
+    """A provider's script: the form of the author's answer at one place, whatever of it is there already."""
 
-    def script(question: Prompt | Instruction) -> Iterator[Step]:
+    def __init__(self, place: Place, variant: str, dice: random.Random) -> None:
+        self.place, self.variant, self.dice = place, variant, dice
+        self.answer = ""
+        """What was answered first; empty: nothing was asked."""
+        self.inserted, self.replaced = "", 0
+
+    def accept(self, text: str, replaces: int) -> None:
+        """The document holds this from now on."""
+        self.inserted, self.replaced = self.inserted + text, self.replaced + replaces
+
+    def __call__(self, question: Prompt | Instruction) -> Iterator[Step]:
         assert isinstance(question, Prompt)
-        answer = raw_answers.variants(place, question.prefix).get(variant)
-        asked.append(answer or "")
-        return streamed(answer or "", question, dice)
+        if self.inserted:
+            answer = self._next(question.prefix)
+        else:
+            answer = self.answer = raw_answers.variants(self.place, question.prefix).get(self.variant, "")
+        return streamed(answer, question, self.dice)
 
-    if variant not in raw_answers.variants(place, request.prefix) and variant not in raw_answers.variants(place, "\n"):
+    def _next(self, asked_from: str) -> str:
+        """What the author wrote behind the text that was accepted; nothing where that is not the author's."""
+        place = self.place
+        cursor = place.cursor + len(self.inserted)
+        if cursor >= place.until or not place.written.startswith(self.inserted):
+            return ""
+        return raw_answers.perfect(msgspec.structs.replace(place, cursor=cursor, closers=place.closers[self.replaced :]), asked_from)
+
+
+async def _trial(place: Place, variant: str, mode: str, dice: random.Random) -> Trial | None:
+    """None where this form of the answer is the author's at this place."""
+    if not any(variant in raw_answers.variants(place, asked_from) for asked_from in (place.left, "\n")):
         return None
-    suggestion, reason = await _asked(Fake(script, limits=Limits(typical_ms=1.0)), request)
-    if asked and not asked[0]:
+    script = _Scripted(place, variant, dice)
+    text, replaces, reason = await _accepted(script, mode)
+    if not script.answer and not reason:
         return None
-    judged = verdict(place, suggestion.text, suggestion.replaces) if suggestion else None
-    wrong = suggestion is not None and judged not in EXACT
+    judged = verdict(place, text, replaces) if text else None
+    wrong = judged is not None and judged not in EXACT
     return Trial(
         language=place.language,
         kind=place.kind,
@@ -119,20 +144,29 @@ async def _trial(place: Place, request: CompletionRequest, variant: str, mode: s
         verdict=judged,
         reason=reason,
         before=place.line_before if wrong else "",
-        answer=asked[0] if asked and wrong else "",
-        text=suggestion.text if suggestion and wrong else "",
-        replaces=suggestion.replaces if suggestion and wrong else 0,
+        answer=script.answer if wrong else "",
+        text=text if wrong else "",
+        replaces=replaces if wrong else 0,
     )
 
 
-async def _asked(provider: Fake, request: CompletionRequest) -> tuple[Suggestion | None, str]:
-    """The suggestion that an editor would show first, or why there is none."""
-    completer = Completer(provider, SETTINGS)
+async def _accepted(script: _Scripted, mode: str) -> tuple[str, int, str]:
+    """What was inserted at the cursor, how many characters right of it were replaced, and why nothing more was shown."""
+    completer = Completer(Fake(script, limits=Limits(typical_ms=1.0)), SETTINGS)
+    request = _request(script.place, automatic=mode != "by key")
+    reason = ""
     try:
-        outcome = await completer.complete(request)
+        for _ in range(MOST_ACCEPTED if mode == "line by line" else 1):
+            outcome = await completer.complete(request)
+            if not outcome.suggestions:
+                reason = outcome.reason
+                break
+            shown = outcome.suggestions[0]
+            script.accept(shown.text, shown.replaces)
+            request = msgspec.structs.replace(request, prefix=request.prefix + shown.text, suffix=request.suffix[shown.replaces :])
     finally:
         await completer.aclose()
-    return (outcome.suggestions[0] if outcome.suggestions else None), outcome.reason
+    return script.inserted, script.replaced, "" if script.inserted else reason
 
 
 def streamed(answer: str, prompt: Prompt, dice: random.Random) -> Iterator[Step]:

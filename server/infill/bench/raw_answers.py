@@ -11,6 +11,7 @@ SUFFIX_LINES = 3
 """Lines of the suffix that a model repeats when it runs on."""
 KNOWN = 3
 """Letters and digits of a line's start by which its repetition is known: `(` may well come twice."""
+SPACELESS = " \t([."
 BEYOND = "\nThisLineIsInNoFile"
 """What a model writes when it runs on behind the repeated suffix."""
 
@@ -32,8 +33,9 @@ def _missing(place: Place, asked_from: str) -> str:
 
 
 def _leading_space(answer: str, place: Place) -> str:
-    """SentencePiece models begin with a space."""
-    return " " + answer
+    """SentencePiece models begin with a space. Not where it may be the author's: only behind white space, `(`, `[` or `.`, or before a line break."""
+    certain = not place.line_before.strip() or place.line_before[-1] in SPACELESS or answer.startswith("\n")
+    return " " + answer if certain else answer
 
 
 def _no_first_indentation(answer: str, place: Place) -> str:
