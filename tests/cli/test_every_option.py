@@ -15,7 +15,7 @@ import pytest
 from typer.main import get_command
 
 from infill import paths
-from infill.bench import edits, figures, generating, peer_build, quality, scaling, speed, table, typing
+from infill.bench import edits, figures, generating, packages, peer_build, quality, scaling, speed, table, typing
 from infill.bench.edits import Edited
 from infill.bench.quality import Quality
 from infill.bench.scaling import Cost
@@ -118,6 +118,8 @@ COMMANDS: tuple[tuple[str, set[int]], ...] = (
     ("bench table --shape bundled --shape bundled --json --to {folder}/table", {0}),
     ("bench quality --held {folder}/held.json --positions 1 --edits 1", {0}),
     ("bench quality --json", {0}),
+    ("bench quality --acceptance --corpus {folder} --places 1 --seed 2", {0}),
+    ("bench quality --acceptance --fetch --json", {1}),
     ("bench scaling --model bundled", {0}),
     ("bench scaling --model bundled --json", {0}),
 )  # fmt: skip
@@ -176,6 +178,7 @@ LONG_WORK: tuple[tuple[Any, str, Any], ...] = (
         ),
     ),
     (edits, "edits", _give(Edited(model="bundled", order="psm", edits=1, agreed=1, moves=1, divergence=0.0, divergence_most=0.0))),
+    (packages, "fetched", _give([])),
     (scaling, "scaling", _give_later([Cost(grows_with="file", at="1", key_ms=1.0)])),
     (building, "build", _give(Built(directory="d", version="1", python="3", backend="cpu"))),
     (recommend, "measure", _give(None)),
