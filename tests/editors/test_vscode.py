@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import tomli
+
 import wheels
 
 HERE = Path(__file__).parent

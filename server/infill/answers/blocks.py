@@ -112,7 +112,7 @@ def _closing(fence: re.Match[str], lines: list[str], start: int, *, done: bool) 
     for number in range(start, len(lines)):
         other = _FENCE.match(lines[number])
         if other is None or other["fence"][0] != fence["fence"][0] or _deeper(other["indent"], fence["indent"]):
-            quote = _after(lines[number], quote)
+            quote = open_string(lines[number], quote)
             continue
         info = other["info"].strip()
         if markdown and (info or depth):
@@ -134,14 +134,14 @@ def _belongs_to(quote: str, lines: Sequence[str], at: int, *, done: bool) -> boo
     """
     fences = 0
     for line in lines[at:]:
-        if _after(line, quote) != quote:
+        if open_string(line, quote) != quote:
             return fences % 2 == 0
         fences += _FENCE.match(line) is not None
     return False if done else None
 
 
-def _after(line: str, quote: str) -> str:
-    """What is open behind a line: triple quotes or a block comment; empty: nothing."""
+def open_string(line: str, quote: str = "") -> str:
+    """What is open behind a line: triple quotes or a block comment; empty: nothing. `quote`: what is open before it."""
     for mark in _STRINGS.findall(line):
         if not quote and mark != "*/":
             quote = mark

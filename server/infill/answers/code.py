@@ -53,7 +53,14 @@ _TAIL = re.compile(
 )
 ASKS_FOR_USE = re.compile(r"\b(?:example|usage|demo|test|main|script|print|call)", re.IGNORECASE)
 """An instruction that wants more than a definition: then an example of use at the end belongs to the answer."""
-_INLINE = re.compile(r"^`([^`\n]+)`[.:]?$")
+_ALOUD = re.compile(
+    r"\s*(?:(?:okay|ok|alright|hmm+|well|so)[,.!]*\s+(?:so\b|let(?:'s| me| us)\b|the user|i (?:need|have|should|want|must)"
+    r"|we (?:need|have)|first|what)"
+    r"|the user (?:wants|is asking|asks|needs|asked)|let(?:'s| me) (?:think|see|analy|break|start by|first|consider|look)"
+    r"|we (?:need|have|are asked|must|should) |i need to |first, (?:i|let)|hmm+\b|wait\b)",
+    re.IGNORECASE,
+)
+INLINE = re.compile(r"^`([^`\n]+)`[.:]?$")
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,9 +74,11 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
 
 def code_of(raw: str, language: str = "", *, done: bool = True, wish: str = "") -> str:
     """The code in an answer; empty where there is none. `language`: an identifier or a file's ending; `wish`: the instruction."""
+    if not done and thinks_aloud(raw):
+        return ""
     found = [part for part in parts(raw, done=done) if part.kind != "reasoning"]
     wanted = languages.canonical(language)
-    blocks = _blocks(found)
+    blocks = blocks_of(found)
     text = chosen(blocks, wanted).text if blocks else bare("\n".join(part.text for part in found), wanted, done=done)
     text = without_marks(text, done=done).strip("\n")
     return text if ASKS_FOR_USE.search(wish) else without_usage(text)
@@ -78,10 +87,15 @@ def code_of(raw: str, language: str = "", *, done: bool = True, wish: str = "") 
 def is_reasoning(raw: str) -> bool:
     """Whether an unfinished answer is still in its reasoning."""
     found = parts(raw, done=False)
-    return bool(found) and found[-1].kind == "reasoning" and not found[-1].closed
+    return thinks_aloud(raw) or (bool(found) and found[-1].kind == "reasoning" and not found[-1].closed)
 
 
-def _blocks(found: list[Part]) -> list[Block]:
+def thinks_aloud(raw: str) -> bool:
+    """Whether an unfinished answer looks like reasoning without a mark (the server's template opened the block), whose end may still come."""
+    return bool(_ALOUD.match(raw)) and "</" not in raw and "[/" not in raw
+
+
+def blocks_of(found: list[Part]) -> list[Block]:
     blocks, lead = [], ""
     for part in found:
         if part.kind == "prose":
@@ -127,6 +141,12 @@ def is_command(block: Block, wanted: str) -> bool:
     return typed
 
 
+def answering(block: Block, wanted: str) -> bool:
+    """Whether a block may be shown before it is known what else comes."""
+    able = block.text.strip() and not is_command(block, wanted) and not _is_aside(block)
+    return bool(able) and languages.agreement(block.language, wanted) > 0
+
+
 def _is_aside(block: Block) -> bool:
     """An example of use, or the code as it was before."""
     if _WHOLE.search(block.lead):
@@ -147,7 +167,7 @@ def _only_imports(text: str) -> bool:
 
 def bare(text: str, wanted: str, *, done: bool) -> str:
     """The code of an answer without fences: nothing but sentences is no code."""
-    if inline := _INLINE.match(text.strip()):
+    if inline := INLINE.match(text.strip()):
         return inline[1]
     lines = text.strip("\n").split("\n")
     while lines and (not lines[0].strip() or is_lead(lines[0]) or (wanted not in languages.PROSE and is_prose(lines[0]))):

@@ -5,30 +5,15 @@ Each step is pure, works on unfinished answers too, and leaves alone what it doe
 
 from __future__ import annotations
 
-import re
 import textwrap
 
+import msgspec
+
+from infill.answers.code import code_of
 from infill.completion.postprocess.repetition import once
 from infill.generation.place import Place, indent_of
 
-_THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>\s*|\Z)", re.DOTALL)
-_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:\n[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
-_CHATTER = re.compile(
-    r"^(?:sure|certainly|of course|here(?:'s| is| are)|okay|ok|the following|below is|this (?:code|function))\b[^\n]*[:!.]\s*$", re.IGNORECASE
-)
 _OPENERS, _CLOSERS = "([{", ")]}"
-
-
-def code_of(raw: str) -> str:
-    """The code in an answer: the longest fenced block if there is one, else everything after thinking and opening chatter."""
-    text = _THINKING.sub("", raw.replace("\r\n", "\n"))
-    if blocks := [match[2] for match in _FENCE.finditer(text)]:
-        return max(blocks, key=len).strip("\n")
-    lines = text.strip("\n").split("\n")
-    while lines and (not lines[0].strip() or _CHATTER.match(lines[0].strip())):
-        lines.pop(0)
-    # a fence whose first line is still being written shows nothing yet
-    return "" if lines and re.match(r"\s*(`{1,}|~{3,})", lines[0]) and len(lines) == 1 else "\n".join(lines)
 
 
 def without_signature(code: str, before: str) -> str:
@@ -85,46 +70,74 @@ def to_whole_statement(code: str) -> str:
     return "\n".join(lines) or code
 
 
-MOST_REPEATS = 3
-"""The same line so many times in a row is a model running in circles; closing brackets and blank lines may."""
-
 ENDLESS = 300
 """Characters of a line from which on repetition within it is no table of numbers any more."""
+LONGEST_PERIOD = 60
+"""Lines of a block that is looked for again right behind itself."""
+LONG_PERIOD, MANY_LETTERS = 6, 16
+"""A block with so many lines that say something is a circle when it comes twice; one with so many letters when it comes three times."""
 
 
 def runs_in_circles(code: str) -> bool:
-    """Whether the last whole lines are the same one again and again, or one line goes on so without an end: nothing better will come."""
+    """Whether the last whole lines are a block of lines again and again, or one line goes on so without an end: nothing better will come."""
     line = code[code.rfind("\n") + 1 :]
     if len(line) > ENDLESS and once(line) != line:
         return True
-    lines = code.split("\n")[:-1][-MOST_REPEATS - 1 :]
-    return len(lines) > MOST_REPEATS and len(set(lines)) == 1 and any(character.isalnum() for character in lines[0])
+    lines = code.split("\n")[:-1]
+    return any(_turns(lines, len(lines), period) for period in range(1, min(LONGEST_PERIOD, len(lines) // 2) + 1))
 
 
 def without_circles(code: str) -> str:
-    """Ends before a line comes for the third time in a row, and where an endless line begins to repeat itself."""
+    """Ends behind the first turn of a block of lines that comes again and again, and where an endless line begins to repeat itself."""
     lines = code.split("\n")
     if len(lines[-1]) > ENDLESS:
         lines[-1] = once(lines[-1])
-        code = "\n".join(lines)
-    for number in range(2, len(lines)):
-        if lines[number] == lines[number - 1] == lines[number - 2] and any(character.isalnum() for character in lines[number]):
-            return "\n".join(lines[: number - 1])
-    return code
+    for end in range(2, len(lines) + 1):
+        for period in range(1, min(LONGEST_PERIOD, end // 2) + 1):
+            if turns := _turns(lines, end, period):
+                return "\n".join(lines[: end - (turns - 1) * period])
+    return "\n".join(lines)
 
 
-def placed(raw: str, place: Place, before: str, after: str, cut_short: bool, from_fim: bool) -> str:
+def _turns(lines: list[str], end: int, period: int) -> int:
+    """How often the `period` lines before `end` come in a row, where that is often enough for a circle; else 0."""
+    block = lines[end - period : end]
+    if lines[end - 2 * period : end - period] != block:
+        return 0
+    letters = sum(character.isalnum() for line in block for character in line)
+    telling = sum(any(character.isalnum() for character in line) for line in block)
+    needed = 2 if telling >= LONG_PERIOD else 3 if period == 1 or letters >= MANY_LETTERS else 4
+    start = end - needed * period
+    return needed if letters and start >= 0 and lines[start:end] == block * needed else 0
+
+
+class Raw(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model said, and how."""
+
+    text: str
+    from_fim: bool
+    """It filled in the middle; else it answered in a conversation."""
+    language: str = ""
+    done: bool = True
+    cut_short: bool = False
+    """It ended at a limit, not by itself."""
+
+
+def placed(raw: Raw, place: Place, before: str, after: str) -> str:
     """All steps in order: the text that goes between `before` and `after`, which are the document without what is replaced."""
     # filled in, the code goes on behind the indentation that the prompt ended with; told in a conversation, it has an indentation of its own
     within = bool(before) and not before.endswith("\n") and not place.own_line
     # a model whose tokens begin with a space puts one more behind that indentation
-    code = place.indent + (raw if within else raw.lstrip(" \t")) if from_fim else code_of(raw)
-    if cut_short:
+    if raw.from_fim:
+        code = place.indent + (raw.text if within else raw.text.lstrip(" \t"))
+    else:
+        code = code_of(raw.text, raw.language, done=raw.done, wish=place.instruction)
+    if raw.cut_short:
         code = to_whole_statement(code)
     code = without_following(without_signature(without_circles(code), before), after)
     if not code.strip():
         return ""
-    text = code.strip("\n").rstrip() if from_fim else reindented(code.strip("\n").rstrip(), place.indent)
+    text = code.strip("\n").rstrip() if raw.from_fim else reindented(code.strip("\n").rstrip(), place.indent)
     if within:
         return text[len(place.indent) :]
     return ("\n" if place.own_line else "") + text + _closing(place, before, after)

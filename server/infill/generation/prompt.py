@@ -10,6 +10,8 @@ import textwrap
 
 import msgspec
 
+from infill.answers.code import MARK as HERE
+from infill.answers.languages import title
 from infill.ask import Message
 from infill.generation.languages import as_comment
 from infill.generation.place import Place, indent_of
@@ -70,11 +72,12 @@ _SYSTEM = (
     "You write source code inside an editor. Answer with the code alone, in one fenced block: no explanation, nothing that the file has. "
     "Follow the file's own style."
 )
-HERE = "<<<CODE GOES HERE>>>"
 
 
 def conversation(around: Surroundings, place: Place, selected: str, language: str, path: str) -> tuple[Message, ...]:
-    """The messages for an instruct model."""
+    """The messages for an instruct model: of a document that has nothing yet, only its language is told, which small models follow best."""
+    if not (around.before + selected + around.after).strip():
+        return Message("system", _SYSTEM), Message("user", f"Write this{f' in {title(language)}' if language else ''}: {place.instruction}")
     parts = [f"File: {path or 'untitled'}" + (f" ({language})" if language else "")]
     if around.imports:
         parts.append(f"Its imports:\n{around.imports}")

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from infill.answers.code import is_reasoning
 from infill.ask import Delta, Event, Finish, Instruction, Prompt, Report, Sampling, Stop, Timings
 from infill.errors import NotAChatModel
 from infill.generation import answer, place, prompt
@@ -23,6 +24,11 @@ NO_INSTRUCTIONS = (
     "The model {model} follows no instructions: it only continues the code at the place. "
     "`infill models recommend --role generate` names the best one for this machine that does."
 )
+
+
+NO_CODE = "The answer of the model contains no code."
+LIMITS = frozenset({"length", "deadline"})
+"""Ends that are not the model's own."""
 
 
 class Answerer(Protocol):
@@ -65,6 +71,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """Goes in the place of `place.start:place.end`."""
     place: Place
     done: bool = False
+    thinking: bool = False
+    """The model is reasoning: nothing of its answer has come yet."""
     tokens: int = 0
     tokens_per_second: float = 0.0
     provider: str = ""
@@ -108,14 +116,16 @@ class Writer:
         raw, started, why = "", self._clock(), "end"
         report = Report(provider=self.answerer.name, model=request.model)
 
-        def shown(*, cut_short: bool) -> str:
-            return answer.placed(raw, where, before, after, cut_short=cut_short, from_fim=by_fim)
+        def shown(*, done: bool) -> str:
+            said = answer.Raw(text=raw, from_fim=by_fim, language=request.language, done=done, cut_short=done and why in LIMITS)
+            return answer.placed(said, where, before, after)
 
         async with aclosing(self._by_fim(request, where, around) if by_fim else self._by_instruction(request, where, around)) as events:
             async for event in events:
                 if isinstance(event, Delta):
                     raw += event.text
-                    yield self._so_far(raw, shown(cut_short=False), where, self._clock() - started)
+                    thinking = not by_fim and is_reasoning(raw)
+                    yield self._so_far(raw, shown(done=False), where, self._clock() - started, thinking=thinking)
                     if answer.runs_in_circles(raw):
                         why = "circles"
                         break
@@ -123,14 +133,14 @@ class Writer:
                     why = event.why
                 else:
                     report = event
-        cut_short = why in {"length", "deadline"}
-        last = self._so_far(raw, shown(cut_short=cut_short), where, self._clock() - started)
-        yield self._finished(report, last, around.notes + self._remarks(report, why, by_fim=by_fim))
+        last = self._so_far(raw, shown(done=True), where, self._clock() - started)
+        remarks = self._remarks(report, why, by_fim=by_fim) + ((NO_CODE,) if raw.strip() and not last.text and not by_fim else ())
+        yield self._finished(report, last, around.notes + remarks)
 
-    def _so_far(self, raw: str, text: str, where: Place, seconds: float) -> Progress:
+    def _so_far(self, raw: str, text: str, where: Place, seconds: float, *, thinking: bool = False) -> Progress:
         # what arrives are pieces of text: until the report comes, tokens are told from their usual length
         tokens = round(len(raw) / self.answerer.limits.chars_per_token)
-        return Progress(text=text, place=where, tokens=tokens, tokens_per_second=tokens / max(seconds, 1e-6))
+        return Progress(text=text, place=where, thinking=thinking, tokens=tokens, tokens_per_second=tokens / max(seconds, 1e-6))
 
     def _finished(self, report: Report, last: Progress, notes: tuple[str, ...]) -> Progress:
         timings = report.timings
@@ -149,10 +159,10 @@ class Writer:
 
     def _remarks(self, report: Report, why: str, *, by_fim: bool) -> tuple[str, ...]:
         remarks: tuple[str, ...] = (NO_INSTRUCTIONS.format(model=report.model),) if by_fim else ()
-        if why in {"length", "deadline"}:
+        if why in LIMITS:
             remarks += (f"Ended at {self.settings.max_tokens} tokens or the deadline, after the last whole statement.",)
         if why == "circles":
-            remarks += ("Ended early: the model only repeated itself.",)
+            remarks += ("Stopped early: the output was repeating.",)
         return remarks
 
     def _budget(self) -> int:

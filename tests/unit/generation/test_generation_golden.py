@@ -44,7 +44,9 @@ def test_the_document_afterwards_is_what_a_person_expects(case: dict[str, Any]) 
     where = place.find(text, start, end, case["language"], case.get("instruction", ""), case.get("unit", "    "))
     assert where.instruction == case["wants"]
     before, after = text[: where.start], text[where.end :]
-    placed = answer.placed(case["answer"], where, before, after, cut_short=case.get("cut_short", False), from_fim=case.get("by") == "fim")
+    fim = case.get("by") == "fim"
+    said = answer.Raw(text=case["answer"], from_fim=fim, language=case["language"], cut_short=case.get("cut_short", False))
+    placed = answer.placed(said, where, before, after)
     if not placed:
         before, after = text, ""
     assert before + placed + after == case["after"]

@@ -82,14 +82,14 @@ async def test_a_stalled_model_is_left_at_once_when_the_user_cancels() -> None:
 async def test_a_model_that_only_repeats_itself_is_stopped_and_the_repeats_are_cut() -> None:
     steps, fake = await _all(["x = csv.reader\n"] * 50, _request(follows_instructions=False))
     assert steps[-1].text == "\nx = csv.reader"
-    assert "only repeated itself" in steps[-1].notes[-1]
+    assert "output was repeating" in steps[-1].notes[-1]
     assert len(fake.stopped) == 1
 
 
 async def test_a_line_without_an_end_is_stopped_and_cut_where_it_begins_to_repeat_itself() -> None:
     steps, fake = await _all(["# see https://example.org"] + ["/python"] * 300, _request(follows_instructions=False))
     assert steps[-1].text == "\n# see https://example.org/python"
-    assert "only repeated itself" in steps[-1].notes[-1]
+    assert "output was repeating" in steps[-1].notes[-1]
     assert len(fake.stopped) == 1
 
 
