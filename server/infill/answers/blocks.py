@@ -12,11 +12,12 @@ from typing import Literal
 
 import msgspec
 
-from infill.answers.reasoning import CLOSE, OPEN, canonical
+from infill.answers.reasoning import CLOSE, OPEN, UNQUOTED, canonical
 
 _FENCE = re.compile(r"^(?P<indent>[ \t]*(?:>[ \t]*|[-*][ \t]+|\d+[.)][ \t]+)?)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`\n]*)$")
 _ONE_LINE = re.compile(r"^[ \t]*```(?:[ \t]*(?P<info>[a-z+#]+)[ \t]+)?(?P<code>[^`\n]*[^`\s])[ \t]*```[ \t]*$")
-_MARK = re.compile(rf"(?<![\"'`\w]){re.escape(OPEN)}|(?<![\"'`\w]){re.escape(CLOSE)}", re.IGNORECASE)
+_MARK = re.compile(rf"{UNQUOTED}(?:(?<!\w){re.escape(OPEN)}|{re.escape(CLOSE)})", re.IGNORECASE)
+_GLUED = re.compile(r"[^`\s][ \t]*(`{3,})\s*\Z")
 _STRINGS = re.compile(r"\"\"\"|'''|/\*|\*/")
 _MARKDOWN = frozenset({"markdown", "md", "mdx"})
 
@@ -93,9 +94,10 @@ def _code(fence: re.Match[str], lines: list[str], start: int, *, done: bool) -> 
     if misplaced is not None:
         return Part(kind="code", text="\n".join(lines[start:misplaced]), info=info), misplaced + 1, True
     body = [_without(line, indent) for line in lines[start:end]]
-    if not closed and body and (glued := re.search(r"[^`\s][ \t]*(`{3,})[ \t]*$", body[-1])):
-        body[-1], closed = body[-1][: glued.start(1)].rstrip(), True
-    part = Part(kind="code", text="\n".join(body), info=info, closed=closed)
+    text = "\n".join(body)
+    if not closed and (glued := _GLUED.search(text)):
+        text, closed = text[: glued.start(1)].rstrip(), True
+    part = Part(kind="code", text=text, info=info, closed=closed)
     if not closed or end >= len(lines):
         return part, len(lines), False
     again = _FENCE.match(lines[end])
@@ -109,18 +111,22 @@ def _closing(fence: re.Match[str], lines: list[str], start: int, *, done: bool) 
     """The line that closes a block, and whether there is one; else where the certain text of the block ends."""
     markdown = fence["info"].strip().lower().partition(" ")[0] in _MARKDOWN
     depth, quote = 0, ""
+    paired: bool | None = False  # inside a string: a fence is open there
     for number in range(start, len(lines)):
         other = _FENCE.match(lines[number])
         if other is None or other["fence"][0] != fence["fence"][0] or _deeper(other["indent"], fence["indent"]):
             quote = open_string(lines[number], quote)
+            paired = paired and bool(quote)
             continue
         info = other["info"].strip()
         if markdown and (info or depth):
             depth += 1 if info else -1
         elif len(other["fence"]) < len(fence["fence"]):
             continue
-        elif quote and (inside := _belongs_to(quote, lines, number, done=done)) is not False:
-            if inside is None:
+        elif paired:
+            paired = False
+        elif quote and (paired := _belongs_to(quote, lines, number, done=done)) is not False:
+            if paired is None:
                 return number, False
         else:
             return number, True

@@ -13,6 +13,7 @@ import msgspec
 from infill.answers import languages
 from infill.answers.blocks import Part, parts
 from infill.answers.prose import is_lead, is_prose
+from infill.answers.reasoning import CLOSE, canonical
 
 MARK = "<<<CODE GOES HERE>>>"
 """Where the code goes, in the prompt of a generation."""
@@ -92,7 +93,7 @@ def is_reasoning(raw: str) -> bool:
 
 def thinks_aloud(raw: str) -> bool:
     """Whether an unfinished answer looks like reasoning without a mark (the server's template opened the block), whose end may still come."""
-    return bool(_ALOUD.match(raw)) and "</" not in raw and "[/" not in raw
+    return bool(_ALOUD.match(raw)) and CLOSE not in canonical(raw, done=False)
 
 
 def blocks_of(found: list[Part]) -> list[Block]:

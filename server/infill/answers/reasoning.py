@@ -33,22 +33,24 @@ HARMONY = ("<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|constrain|>"
 MARKS = frozenset({mark for pair in PAIRS for mark in pair} | set(HARMONY))
 """Special tokens that an engine has to pass on as text, so that an answer can be read."""
 
-_QUOTED = r"(?<![\"'`\w])"
-"""Code may hold a mark in a string: there it means nothing."""
-_OPENS = re.compile(_QUOTED + "(?:" + "|".join(re.escape(opening) for opening, _ in PAIRS[1:]) + ")", re.IGNORECASE)
-_CLOSES = re.compile(_QUOTED + "(?:" + "|".join(re.escape(closing) for _, closing in PAIRS[1:]) + ")", re.IGNORECASE)
+UNQUOTED = r"(?<![\"'])(?<!(?<!`)`)"
+"""Code may hold a mark in a string, prose in backticks: there it means nothing."""
+_OPENS = re.compile(r"(?<!\w)" + UNQUOTED + "(?:" + "|".join(re.escape(opening) for opening, _ in PAIRS[1:]) + ")", re.IGNORECASE)
+_CLOSES = re.compile(UNQUOTED + "(?:" + "|".join(re.escape(closing) for _, closing in PAIRS[1:]) + ")", re.IGNORECASE)
 _CHANNEL = re.compile(r"(?:<\|end\|>)?(?:<\|start\|>\w*)?<\|channel\|>\s*(\w+)[^<\n]*(?:<\|constrain\|>[^<\n]*)?<\|message\|>")
 _BARE_CHANNEL = re.compile(r"\Aanalysis(?=[A-Z\"'])|(?<=[.!?)\]\"'\w])assistant(?:commentary)?final(?=[A-Z\"'`\s#/({\[<@]|\Z)")
 """The same where a server has removed the special tokens: `analysisThe user wants ...assistantfinalHere is`."""
 _SPOKEN = re.compile(r"\AHere(?: is|'s) my thought process:\s*|^Here(?: is|'s) my response:[ \t]*", re.MULTILINE)
 """Granite 3.2 says it in words."""
 _END = re.compile(
-    _QUOTED
+    UNQUOTED
     + r"(?:<\|(?:im_end|im_start|eot_id|eom_id|end_of_text|endoftext|end|return|call|user|assistant|system|start_header_id|end_of_role|EOT)\|>"
     r"|<end_of_turn>|<start_of_turn>|<turn\|>|<\|turn>|<eos>|<\uff5c[^<>\n]{3,30}\uff5c>|\[/?INST\]|<\|END_RESPONSE\|>|<\|END_OF_TURN_TOKEN\|>|</s>\s*\Z)"
 )
 """A turn's end that came as text: nothing after it belongs to the answer."""
-_WRAPPERS = re.compile(r"^[ \t]*(?:</?(?:answer|response|final_answer)>|<\|(?:begin|end)_of_solution\|>|<\|START_RESPONSE\|>)[ \t]*", re.MULTILINE)
+_WRAPPERS = re.compile(
+    r"^[ \t]*</?(?:answer|response|final_answer)>[ \t]*|<\|(?:begin|end)_of_solution\|>|<\|START_RESPONSE\|>|<\|start\|>\w*", re.MULTILINE
+)
 _FIRST = "<[\u25c1"
 _LONGEST = 40
 
@@ -86,3 +88,19 @@ def _may_be_mark(tail: str) -> bool:
         # `<|channel|>` is followed by words and `<|message|>`, which belong to it
         return tail.count("|>") == 0 or ("channel" in tail and "<|message|>" not in tail)
     return any(mark.lower().startswith(tail.lower()) and mark.lower() != tail.lower() for pair in PAIRS for mark in pair)
+
+
+class Joined:
+    """Puts reasoning that comes apart from the answer before it, between marks."""
+
+    def __init__(self) -> None:
+        self._open = False
+
+    def feed(self, reasoning: str, text: str) -> str:
+        """More of either."""
+        said = ""
+        if reasoning:
+            said, self._open = reasoning if self._open else OPEN + reasoning, True
+        if text and self._open:
+            text, self._open = CLOSE + text, False
+        return said + text

@@ -67,11 +67,11 @@ class Completion:
                 return inline[1] if not kept else "\n".join(kept).rstrip()
             if self._language not in languages.PROSE and not quote and is_prose(line):
                 if kept:
-                    break
+                    break  # an explanation
                 continue
             quote = open_string(line, quote)
             kept.append(line)
-        return "\n".join(kept) if done else "\n".join(kept).rstrip()
+        return "\n".join(kept).rstrip("\n") if done else "\n".join(kept).rstrip()
 
     def _new(self, code: str, *, done: bool) -> str:
         """The code without the lines above the cursor where it begins by repeating them."""

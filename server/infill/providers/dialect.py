@@ -35,13 +35,20 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     words: tuple[str, ...] = ()
     """Stop words for our own side: all of them, also those that the server was told."""
     chat: bool = False
-    """The answer comes from a chat model that was asked for code: fences and prose around it are taken off."""
+    """The answer comes from a chat model that was asked for the code at a cursor: `answers.stream` reads it."""
+    converses: bool = False
+    """The answer is a conversation's, read as a whole later: reasoning is passed on, between marks."""
+    prefix: str = ""
+    """What stands before that cursor, which such an answer may repeat."""
+    language: str = ""
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
     """What one message of a stream says."""
 
     text: str = ""
+    reasoning: str = ""
+    """Reasoning that the server sends apart from the answer."""
     why: str = ""
     """Set by the last one: `end` or `length`."""
     evaluated: int = 0

@@ -53,7 +53,7 @@ class LlamaCpp:
 
     def generation(self, instruction: Instruction, model: str) -> Call:
         """Its chat is OpenAI's."""
-        return openai.chat(instruction.messages, model, instruction.sampling, instruction.stop)
+        return openai.chat(instruction.messages, model, instruction.sampling, instruction.stop, thinking=instruction.thinking)
 
     def read(self, message: dict[str, Any]) -> Piece:
         """One message of `/infill`, or of the chat."""

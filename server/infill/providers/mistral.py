@@ -42,6 +42,7 @@ class Mistral:
 
     def generation(self, instruction: Instruction, model: str) -> Call:
         call = openai.chat(instruction.messages, model or FIM_MODEL, instruction.sampling, instruction.stop)
+        call.body.pop("chat_template_kwargs")
         if "seed" in call.body:
             call.body["random_seed"] = call.body.pop("seed")
         return call

@@ -57,7 +57,9 @@ class Ollama:
     def generation(self, instruction: Instruction, model: str) -> Call:
         messages = [{"role": turn.role, "content": turn.content} for turn in instruction.messages]
         options = _options(instruction.sampling, instruction.stop)
-        return Call(path="/api/chat", body={"model": model, "messages": messages, "stream": True, "keep_alive": KEEP_ALIVE, "options": options})
+        body = {"model": model, "messages": messages, "stream": True, "keep_alive": KEEP_ALIVE, "options": options}
+        # models that do not reason take `false` and refuse `true`
+        return Call(path="/api/chat", body=body | {"think": instruction.thinking}, converses=True)
 
     def read(self, message: dict[str, Any]) -> Piece:
         said = message.get("message")
@@ -65,6 +67,7 @@ class Ollama:
         done = bool(message.get("done"))
         return Piece(
             text=str(text or ""),
+            reasoning=str((said.get("thinking") if isinstance(said, dict) else "") or ""),
             why="" if not done else "length" if message.get("done_reason") == "length" else "end",
             evaluated=int(message.get("prompt_eval_count") or 0),
             generated=int(message.get("eval_count") or 0),

@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
+from infill.answers.code import CURSOR
 from infill.ask import Instruction, Message, Prompt, Sampling, Stop
 from infill.errors import ProviderRefused, ProviderUnavailable
 from infill.privacy.text import clean
@@ -24,7 +27,6 @@ FILL = (
     "You complete code at the cursor of an editor. The user sends a file with the text <CURSOR> at one place. Answer with nothing but the code that "
     "belongs there: no explanation, no fences, nothing of what stands before or after it. Answer with nothing where nothing belongs."
 )
-CURSOR = "<CURSOR>"
 
 
 class OpenAi:
@@ -67,7 +69,8 @@ class OpenAi:
     def completion(self, prompt: Prompt, facts: Facts) -> Call:
         """In the way that `look` found."""
         if facts.mode == "chat":
-            return chat(_question(prompt), facts.model, prompt.sampling, prompt.stop, code=True)
+            call = chat(_question(prompt), facts.model, prompt.sampling, prompt.stop)
+            return replace(call, chat=True, converses=False, prefix=prompt.prefix, language=prompt.path.rpartition(".")[2])
         body: dict[str, Any] = {"model": facts.model, "max_tokens": prompt.stop.max_tokens, "stream": True, **_sampling(prompt.sampling)}
         if facts.family is None:
             return Call(path="/v1/completions", body=body | {"prompt": prompt.prefix, "suffix": prompt.suffix})
@@ -77,7 +80,7 @@ class OpenAi:
 
     def generation(self, instruction: Instruction, model: str) -> Call:
         """A conversation."""
-        return chat(instruction.messages, model, instruction.sampling, instruction.stop)
+        return chat(instruction.messages, model, instruction.sampling, instruction.stop, thinking=instruction.thinking)
 
     def read(self, message: dict[str, Any]) -> Piece:
         return read(message)
@@ -86,16 +89,17 @@ class OpenAi:
         return await list_models(line, deadline)
 
 
-def chat(messages: Sequence[Message], model: str, sampling: Sampling, stop: Stop, *, code: bool = False) -> Call:
+def chat(messages: Sequence[Message], model: str, sampling: Sampling, stop: Stop, *, thinking: bool = False) -> Call:
     """A call of `/v1/chat/completions`."""
     body: dict[str, Any] = {
         "messages": [{"role": turn.role, "content": turn.content} for turn in messages],
         "max_tokens": stop.max_tokens,
         "stream": True,
+        "chat_template_kwargs": {"enable_thinking": thinking, "thinking": thinking},  # vLLM, SGLang, llama-server; others refuse it, or ignore it
     }
     if model:
         body["model"] = model
-    return Call(path="/v1/chat/completions", body=body | _sampling(sampling), chat=code)
+    return Call(path="/v1/chat/completions", body=body | _sampling(sampling), converses=True)
 
 
 def read(message: dict[str, Any]) -> Piece:
@@ -108,9 +112,20 @@ def read(message: dict[str, Any]) -> Piece:
     choice = choices[0]
     said = choice.get("delta") or choice.get("message")
     text = said.get("content") if isinstance(said, dict) else choice.get("text")
+    reasoning = said.get("reasoning_content") or said.get("reasoning") if isinstance(said, dict) else ""
     if isinstance(text, list):  # Mistral's newer models answer in parts
-        text = "".join(str(part.get("text") or "") for part in text if isinstance(part, dict))
-    return Piece(text=str(text or ""), why=ended(choice.get("finish_reason")), evaluated=evaluated, generated=generated)
+        reasoning = _text_of([part.get("thinking") for part in text if isinstance(part, dict)])
+        text = _text_of(text)
+    return Piece(
+        text=str(text or ""), reasoning=_text_of(reasoning), why=ended(choice.get("finish_reason")), evaluated=evaluated, generated=generated
+    )
+
+
+def _text_of(said: Any) -> str:
+    """Text that may come in parts."""
+    if isinstance(said, list):
+        return "".join(_text_of(part) for part in said)
+    return str((said.get("text") or "") if isinstance(said, dict) else said or "")
 
 
 def ended(reason: Any) -> Literal["", "end", "length"]:

@@ -9,7 +9,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
-OPTIONAL = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "min_p", "seed", "random_seed", "stop", "stream")
+OPTIONAL = (
+    "max_tokens",
+    "max_completion_tokens",
+    "temperature",
+    "top_p",
+    "min_p",
+    "seed",
+    "random_seed",
+    "stop",
+    "stream",
+    "chat_template_kwargs",
+    "think",
+)
 """What an answer can do without: ours is cut on this side too."""
 RENAMED = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _NEWEST = re.compile(r"(?i)(^|\.)(api\.openai\.com|openai\.azure\.com)$")
@@ -20,7 +32,7 @@ class Parameters:
     """What one endpoint takes, as far as it has said."""
 
     def __init__(self, host: str) -> None:
-        self._refused: set[tuple[str, str]] = {(CHAT, "max_tokens")} if _NEWEST.search(host) else set()
+        self._refused: set[tuple[str, str]] = {(CHAT, "max_tokens"), (CHAT, "chat_template_kwargs")} if _NEWEST.search(host) else set()
         """Paths and names."""
 
     def adapted(self, path: str, body: dict[str, Any]) -> dict[str, Any]:

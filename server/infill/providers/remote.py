@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from infill.answers.reasoning import Joined
+from infill.answers.stream import Completion
 from infill.ask import Delta, Event, Finish, Instruction, Prompt, Report, Stop, Timings
 from infill.errors import ProviderUnavailable
 from infill.providers import outgoing, parameters
@@ -23,7 +25,6 @@ from infill.providers.base import Limits
 from infill.providers.breaker import REFUSED_PAUSE
 from infill.providers.cut import Cutter
 from infill.providers.dialect import Call, Dialect, Facts, Piece, RemoteModel
-from infill.providers.fence import Fence
 from infill.providers.http import Connection, Deadline
 from infill.providers.trouble import CannotFill, NotAsked, Unsupported
 
@@ -182,13 +183,15 @@ class Remote:
         """One answer, cut where it ends. With text in hand, a deadline is an end like another; a broken connection never is."""
         asked = self._clock()
         self._asked.append(asked)
-        cutter, fence, last = Cutter(stop, call.words), Fence() if call.chat else None, Piece()
+        cutter, code, last = Cutter(stop, call.words), Completion(call.prefix, call.language) if call.chat else None, Piece()
+        joined = Joined()
         first = given = 0.0
         try:
             async with contextlib.aclosing(self._pieces(call, deadline)) as pieces:
                 async for piece in pieces:
                     last = _later(last, piece)
-                    text = cutter.feed(fence.feed(piece.text) if fence else piece.text)
+                    said = joined.feed(piece.reasoning if call.converses else "", piece.text)
+                    text = cutter.feed(code.feed(said) if code else said)
                     if text:
                         first = first or self._clock() - asked
                         given += len(text)
@@ -201,7 +204,7 @@ class Remote:
                     raise
                 cutter.why, notes = "deadline", (*notes, exc.message)
         if not cutter.ended:
-            rest = (cutter.feed(fence.end()) if fence else "") + cutter.end()
+            rest = (cutter.feed(code.end()) if code else "") + cutter.end()
             cutter.why = "length" if last.why == "length" and cutter.why == "end" else cutter.why
             if rest:
                 yield Delta(rest)
@@ -220,7 +223,7 @@ class Remote:
                         continue
                     with self.line.understood(str(message).encode("utf-8", "replace")):
                         piece = self.dialect.read(message)
-                    started = started or bool(piece.text)
+                    started = started or bool(piece.text or piece.reasoning)
                     yield piece
                     if piece.why:  # what is left is the stream's own end: with it read, the connection can be used again
                         ended = True

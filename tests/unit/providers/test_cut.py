@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from infill.ask import Stop
 from infill.providers.cut import Cutter
-from infill.providers.fence import Fence
 
 CASES = [
     pytest.param(Stop(), (), "a\nb\n", "a\nb\n", "end", id="all of it"),
@@ -38,20 +37,3 @@ def test_pieces_make_no_difference(pieces: list[str], single: bool, indent: int 
     stop = Stop(single_line=single, indent=indent)
     whole, cut = Cutter(stop, ("<|>",)), Cutter(stop, ("<|>",))
     assert "".join(map(cut.feed, pieces)) + cut.end() == whole.feed("".join(pieces)) + whole.end()
-
-
-@pytest.mark.parametrize("size", [1, 2, 5, 100])
-@pytest.mark.parametrize(
-    ("said", "code"),
-    [
-        ("a + b", "a + b"),
-        ("```python\na + b\n```", "a + b"),
-        ("Sure! Here it is:\n```\na\nb\n```\nBye", "a\nb"),
-        ("here = 1\n", "here = 1\n"),
-        ("```py\n```", ""),
-        ("", ""),
-    ],
-)
-def test_code_is_taken_out_of_its_fence(said: str, code: str, size: int) -> None:
-    fence = Fence()
-    assert "".join(fence.feed(said[at : at + size]) for at in range(0, len(said), size)) + fence.end() == code
