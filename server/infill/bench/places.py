@@ -75,16 +75,18 @@ def places(language: str, files: Sequence[tuple[str, Syntax]], wanted: int, seed
         for _ in range(wanted * ATTEMPTS if files else 0):
             path, syntax = dice.choice(files)
             found = cut(dice, syntax)
-            if found and (path, found[0]) not in seen and _fit(syntax.text[found[0] : found[1]]):
+            if found and (path, found[0]) not in seen and _fit(syntax.text, *found):
                 seen.add((path, found[0]))
                 yield Place(language=language, kind=kind, path=path, syntax=syntax, cursor=found[0], until=found[1], closers=found[2])
             if len(seen) == wanted:
                 break
 
 
-def _fit(written: str) -> bool:
-    visible = sum(not character.isspace() for character in written)
-    return visible >= LEAST_VISIBLE and len(written) <= MOST_CHARACTERS and written.count("\n") < MOST_LINES
+def _fit(text: str, cursor: int, until: int, closers: str) -> bool:
+    """Whether there is something to write, not too much, and the cursor is not inside an escape."""
+    written = text[cursor:until]
+    visible = sum(not character.isspace() for character in written.removesuffix(closers))
+    return visible >= LEAST_VISIBLE and len(written) <= MOST_CHARACTERS and written.count("\n") < MOST_LINES and text[cursor - 1 : cursor] != "\\"
 
 
 def _line_end(text: str, offset: int) -> int:

@@ -51,4 +51,5 @@ def _replaced(place: Place, end: int) -> int:
 def _glued(place: Place, text: str, end: int, replaces: int) -> bool:
     """Whether a closer follows at once where the author has a line break before it."""
     rest = place.right[replaces:].partition("\n")[0]
-    return "\n" in text and bool(rest.strip()) and re.match(r"[ \t]*\n", place.syntax.text[end:]) is not None
+    own_line = not text.rpartition("\n")[2].strip()
+    return "\n" in text and not own_line and bool(rest.strip()) and re.match(r"[ \t]*\n", place.syntax.text[end:]) is not None
