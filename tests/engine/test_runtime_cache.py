@@ -10,7 +10,10 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from infill import state
 from infill.ask import Stop
 from infill.bench import edits
 from infill.engine import decoding, prompt_tokens, saved
@@ -325,12 +328,42 @@ def test_saved_documents_that_are_damaged_or_of_another_model_are_ignored(monkey
     spm.runtime.save_slots(tmp_path)
     file = next(tmp_path.rglob("*.slot"))
     whole = file.read_bytes()
-    for content in (b"", whole[: len(whole) // 2], whole[:-100] + bytes(100), whole.replace(b"local:bundled", b"local:another")):
+    kept = msgspec.msgpack.decode(whole, type=saved.Saved)
+    shorter = msgspec.structs.replace(kept, tokens=kept.tokens[:-5])
+    shorter = msgspec.structs.replace(shorter, checksum=shorter.digest())
+    damaged = {
+        "empty": b"",
+        "half": whole[: len(whole) // 2],
+        "zeros at the end": whole[:-100] + bytes(100),
+        "another model": whole.replace(b"local:bundled", b"local:another"),
+        "a name that is no text": whole.replace(b"a.py", b"a.\xff\xfe"),
+        "a model that is no text": whole.replace(b"local:bundled", b"local:bundle\xff"),
+        "a token changed": msgspec.msgpack.encode(msgspec.structs.replace(kept, tokens=[*kept.tokens[:-1], 1])),
+        "fewer tokens": msgspec.msgpack.encode(msgspec.structs.replace(kept, tokens=kept.tokens[:-5])),
+        "fewer tokens, and a checksum that agrees": msgspec.msgpack.encode(shorter),
+        "cells of nothing": msgspec.msgpack.encode(
+            msgspec.structs.replace(kept, cells=b"", checksum=msgspec.structs.replace(kept, cells=b"").digest())
+        ),
+    }
+    later = Asker(monkeypatch, "spm")
+    for what, content in damaged.items():
+        assert content != whole, what
         file.write_bytes(content)
-        later = Asker(monkeypatch, "spm")
         later.runtime.restore_slots(tmp_path)
-        assert later.runtime.status().slots == ()
-        later.runtime.close()
+        assert not any(slot.tokens for slot in later.runtime.status().slots), what
+    assert later(SOURCE[:900], SOURCE[900:1400]).done.finishes
+    later.runtime.close()
+
+
+@given(at=st.floats(0, 1, exclude_max=True), value=st.integers(1, 255))
+@settings(max_examples=100, deadline=None)
+def test_a_byte_that_changed_anywhere_in_a_saved_document_is_noticed(at: float, value: int) -> None:
+    """Whatever it hits: names, tokens, counts, the cells or the checksum itself."""
+    kept = saved.Saved("model", "main.py", list(range(200)), 200, 0, bytes(range(256)))
+    content = bytearray(msgspec.msgpack.encode(msgspec.structs.replace(kept, checksum=kept.digest())))
+    content[int(at * len(content))] ^= value
+    found = state.decoded(bytes(content), saved.Saved, decode=msgspec.msgpack.decode)
+    assert found is None or found.digest() != found.checksum
 
 
 def test_a_folder_that_cannot_be_written_is_no_trouble(spm: Asker, tmp_path: Path) -> None:

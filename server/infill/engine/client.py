@@ -53,6 +53,13 @@ UNANSWERED = 1.0
 """Seconds without an answer to that after which nobody who types is kept waiting any longer."""
 HUNG = 8.0
 """Seconds without an answer after which it does not live: until then it may be a machine that is short of memory."""
+LATE = 5.0
+"""Seconds past a request's own deadline after which no answer is waited for: the engine ends it itself, much sooner."""
+STATUS = 15.0
+WARMING = 300.0
+UNLOADING = 60.0
+LOADING = 1200.0
+"""Seconds that these may take in all. The engine has shorter deadlines of its own for each part; these hold where it fails."""
 
 log = logging.getLogger(__name__)
 Ask = TypeVar("Ask", Complete, Warm, Generate, Load, Unload, AskStatus, Shutdown)
@@ -120,37 +127,38 @@ class EngineClient:
 
     def complete(self, ask: Complete) -> AsyncGenerator[Text | Done, None]:
         """Fill in the middle. The request's number is chosen here, whatever it holds. Raises ModelError or ProviderError."""
-        return self._stream(ask)
+        return self._stream(ask, ask.stop.deadline_ms / 1000 + LATE)
 
     def generate(self, ask: Generate) -> AsyncGenerator[Text | Done, None]:
         """Answer a conversation."""
-        return self._stream(ask)
+        return self._stream(ask, ask.stop.deadline_ms / 1000 + LATE)
 
     async def warm(self, ask: Warm) -> Done:
         """Evaluate a prompt ahead; ends when that is done or was dropped for something more urgent."""
-        return await self._done(ask)
+        return await self._done(ask, WARMING)
 
     async def load(self, model: str) -> Done:
         """Have a model in memory. Returns when it has produced one token. Raises ModelError, and then everything is as before."""
-        return await self._done(Load(id=0, model=model))
+        return await self._done(Load(id=0, model=model), LOADING)
 
     async def unload(self, model: str = "") -> Done:
         """Give a model's memory back, or every model's."""
-        return await self._done(Unload(id=0, model=model))
+        return await self._done(Unload(id=0, model=model), UNLOADING)
 
     async def shutdown(self) -> Done:
         """Have the engine leave."""
-        return await self._done(Shutdown(id=0))
+        return await self._done(Shutdown(id=0), UNLOADING)
 
     async def status(self, *, models: bool = True) -> Status:
         """Everything about the process; without its models at once, whatever they compute."""
-        number, inbox = self._open()
+        number, inbox, alarm = self._open(STATUS)
         try:
             self._send(AskStatus(id=number, models=models))
             while not isinstance(frame := await self._next(inbox), Status):
                 pass
             return frame
         finally:
+            alarm.cancel()
             self._inboxes.pop(number, None)
 
     def forget(self, slot: str) -> None:
@@ -163,8 +171,9 @@ class EngineClient:
 
     # ---- how
 
-    async def _stream(self, ask: Any) -> AsyncGenerator[Text | Done, None]:
-        number, inbox = self._open()
+    async def _stream(self, ask: Any, seconds: float) -> AsyncGenerator[Text | Done, None]:
+        """The answer's frames; `seconds` is how long all of it may take."""
+        number, inbox, alarm = self._open(seconds)
         if isinstance(ask, Complete | Warm):
             self._brief.add(number)
         try:
@@ -177,18 +186,20 @@ class EngineClient:
                 if isinstance(frame, Done):
                     return
         finally:
+            alarm.cancel()
             self._brief.discard(number)
             if self._inboxes.pop(number, None) is not None:
                 self._send_if_open(Cancel(id=number))
 
-    async def _done(self, ask: Any) -> Done:
-        async with contextlib.aclosing(self._stream(ask)) as frames:
+    async def _done(self, ask: Any, seconds: float) -> Done:
+        async with contextlib.aclosing(self._stream(ask, seconds)) as frames:
             async for frame in frames:
                 if isinstance(frame, Done):
                     return frame
         raise ProviderUnavailable("The engine gave no answer.")
 
-    def _open(self) -> tuple[int, asyncio.Queue[Any]]:
+    def _open(self, seconds: float) -> tuple[int, asyncio.Queue[Any], asyncio.TimerHandle]:
+        """A new request's number, where its answers arrive, and the alarm at its deadline."""
         if self.ended is not None:
             raise self.ended
         number = next(self._ids)
@@ -197,7 +208,8 @@ class EngineClient:
         if self._watch is None:
             self._heard = self._loop.time()
             self._watch = self._loop.call_later(SILENCE, self._look, None)
-        return number, inbox
+        late = ProviderUnavailable(f"The engine did not answer within {seconds:.0f} s.", "`infill engine status` shows what it does.")
+        return number, inbox, self._loop.call_later(seconds, inbox.put_nowait, late)
 
     async def _next(self, inbox: asyncio.Queue[Any]) -> Any:
         frame = await inbox.get()
@@ -208,6 +220,8 @@ class EngineClient:
         return frame
 
     def _send(self, frame: Frame) -> None:
+        if max(len(getattr(frame, "model", "")), len(getattr(frame, "slot", ""))) > protocol.LONGEST_NAME:
+            raise RequestError(f"The name of a model or a document is longer than {protocol.LONGEST_NAME} characters.")
         try:
             self._connection.send(frame)
         except BadFrame as exc:
@@ -222,22 +236,28 @@ class EngineClient:
     # ---- listening
 
     async def _read(self) -> None:
+        """Hand on what arrives, until nothing more does; however that comes, everybody who waits is told."""
         reason: InfillError | None = None
         try:
             while (frame := await self._connection.receive()) is not None:
                 self._heard = self._loop.time()
                 if isinstance(frame, Farewell):
                     reason = ProviderUnavailable(f"The engine has left, because {frame.reason}.", "The next request starts it again.")
+                elif isinstance(frame, Failed) and not frame.id:
+                    reason = _error(frame)  # it ends the connection, and says why
                 self._sort(frame)
         except BadFrame:
             log.warning("The engine's answer was cut short.")
+        except Exception:
+            log.exception("The engine's answers cannot be read any more.")
+            reason = ProviderUnavailable("The connection to the engine failed.", "The next request makes a new one.")
         self._end(reason or self._process.obituary())
         self._connection.abort()
 
     def _sort(self, frame: FromEngine) -> None:
         if isinstance(frame, Changed):
             if self._on_changed is not None:
-                self._on_changed(frame)
+                _told(self._on_changed, frame)
         elif isinstance(frame, Text | Done | Failed | Status) and (inbox := self._inboxes.get(frame.id)) is not None:
             inbox.put_nowait(frame)
 
@@ -252,7 +272,7 @@ class EngineClient:
             inbox.put_nowait(reason)
         self._inboxes.clear()
         if self.on_end is not None:
-            self.on_end(reason)
+            _told(self.on_end, reason)
 
     # ---- does it live?
 
@@ -282,6 +302,14 @@ class EngineClient:
         for number in self._brief & self._inboxes.keys():
             self._inboxes.pop(number).put_nowait(silent)
             self._send_if_open(Cancel(id=number))
+
+
+def _told(callback: Callable[[Any], None], news: Any) -> None:
+    """Call somebody who wants to know; what goes wrong there is not the connection's trouble."""
+    try:
+        callback(news)
+    except Exception:
+        log.exception("News of the engine could not be handled.")
 
 
 def _error(failed: Failed) -> InfillError:

@@ -446,6 +446,10 @@ class Context:
         finally:
             self.remove(self._scratch)
 
+    def length(self, sequence: int) -> int:
+        """How many positions a sequence has."""
+        return int(llama_cpp.llama_memory_seq_pos_max(self._memory, sequence)) + 1
+
     def save(self, sequence: int) -> bytearray:
         """A sequence's cells as bytes; not while shifts are pending, for positions and keys do not agree then."""
         size = llama_cpp.llama_state_seq_get_size(self._context, sequence)

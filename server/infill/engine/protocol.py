@@ -8,7 +8,7 @@ tells the story.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -18,6 +18,9 @@ VERSION = 3
 """Raised whenever a message changes; part of the socket's name, so that versions never mix."""
 State = Literal["idle", "loading", "ready", "generating"]
 MAX_FRAME = 16 * 1024 * 1024
+LONGEST_NAME = 1024
+Name = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
+"""A model's id, a slot's name, a client's name: the engine keeps them."""
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -31,7 +34,7 @@ class Hello(Frame, tag="hello", frozen=True):
     version: int
     token: str
     """Proves that the caller may read the user's own files (the token file); empty on Unix sockets, whose owner is checked."""
-    client: str
+    client: Name
     """Who asks, such as `infill lsp (pid 123)`: shown in `infill engine status`."""
 
 
@@ -39,9 +42,9 @@ class Complete(Frame, tag="complete", frozen=True):
     """Fill in the middle."""
 
     id: int
-    model: str
+    model: Name
     """A model id such as `local:bundled`; the engine finds the file itself."""
-    slot: str
+    slot: Name
     prefix: str
     suffix: str
     path: str = ""
@@ -58,8 +61,8 @@ class Warm(Frame, tag="warm", frozen=True):
     """Evaluate a prompt at the lowest priority, generate nothing."""
 
     id: int
-    model: str
-    slot: str
+    model: Name
+    slot: Name
     prefix: str
     suffix: str
     path: str = ""
@@ -70,8 +73,8 @@ class Generate(Frame, tag="generate", frozen=True):
     """Answer a conversation through the model's own chat template."""
 
     id: int
-    model: str
-    slot: str
+    model: Name
+    slot: Name
     messages: tuple[Message, ...]
     sampling: Sampling = Sampling()
     stop: Stop = Stop(max_tokens=1024, deadline_ms=300_000)
@@ -89,21 +92,21 @@ class Cancel(Frame, tag="cancel", frozen=True):
 class Forget(Frame, tag="forget", frozen=True):
     """A document was closed: its slot may go when room is needed. No answer."""
 
-    slot: str
+    slot: Name
 
 
 class Load(Frame, tag="load", frozen=True):
     """Have a model in memory. Answered when it has produced one token; until then the old one answers."""
 
     id: int
-    model: str
+    model: Name
 
 
 class Unload(Frame, tag="unload", frozen=True):
     """Give a model's memory back ("" : every model's)."""
 
     id: int
-    model: str = ""
+    model: Name = ""
 
 
 class AskStatus(Frame, tag="ask_status", frozen=True):

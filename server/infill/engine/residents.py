@@ -27,7 +27,7 @@ import msgspec
 from infill import paths
 from infill.ask import Message, Stop
 from infill.engine.protocol import Complete, Generate
-from infill.engine.worker import Loaded, Worker
+from infill.engine.worker import Loaded, Worker, settle
 from infill.errors import DoesNotFit, InfillError, NotAFimModel, ProviderError, ProviderUnavailable
 from infill.models.fit import Plan
 from infill.models.store import ModelFile
@@ -37,6 +37,11 @@ FINISH = 10.0
 """Seconds that requests under way have to end before their model goes."""
 REMEMBER = 20.0
 """Seconds for which a model that could not be loaded is not tried again, unless it is chosen: the next keystroke would only fail as slowly."""
+MOST_FAILURES = 64
+LOOKING = 60.0
+"""Seconds for finding a file and planning how it is loaded."""
+LOADING = 900.0
+"""Seconds for loading a model, its first token included: the largest from a slow disk."""
 TRIAL = Stop(max_tokens=1, deadline_ms=60_000, ignore_end=True)
 
 log = logging.getLogger(__name__)
@@ -144,7 +149,7 @@ class Residents:
     # ---- loading, one at a time
 
     async def _fetch(self, model: str, client: object, *, chosen: bool) -> list[str]:
-        file = await in_thread(lambda: self._how.locate(model))
+        file = await self._part(model, lambda: self._how.locate(model))
         gone: list[ModelFile] = []
         if (stale := self._here.get(model)) is not None:
             await self._evict(stale)
@@ -154,6 +159,8 @@ class Residents:
         except InfillError as exc:
             if not self._stop_loading:  # somebody wanted it no more: whoever comes next may want it all the same
                 self._failures[model] = time.monotonic(), exc
+                while len(self._failures) > MOST_FAILURES:
+                    self._failures.pop(next(iter(self._failures)))
             for old in reversed(gone):
                 await self._bring_back(old)
             raise
@@ -163,23 +170,26 @@ class Residents:
 
     async def _with_room(self, file: ModelFile, client: object, chosen: bool, gone: list[ModelFile]) -> Resident:
         """Load it beside the others; while it does not fit, one of those that may go goes."""
-        plan = await in_thread(lambda: self._how.plan(file, self.settings))
+        plan = await self._part(file.title, lambda: self._how.plan(file, self.settings))
         while isinstance(outcome := await self._attempt(file, plan, chosen), DoesNotFit):
             if (victim := self._may_go(client, chosen)) is not None:
                 await self._evict(victim)
                 gone.append(victim.file)
-                plan = await in_thread(lambda: self._how.plan(file, self.settings))  # there is more room now, on a GPU above all
-            elif not self._here and (smaller := self._how.step_down(file, plan, self.settings)) is not None:
+                plan = await self._part(file.title, lambda: self._how.plan(file, self.settings))  # there is more room now, on a GPU above all
+            elif not self._here and (smaller := await self._smaller(file, plan)) is not None:
                 plan, told = smaller
                 self._on_progress(file.id, 0.0, told)
             else:
                 raise outcome
         return outcome
 
+    async def _smaller(self, file: ModelFile, plan: Plan) -> tuple[Plan, str] | None:
+        return await self._part(file.title, lambda: self._how.step_down(file, plan, self.settings))
+
     async def _attempt(self, file: ModelFile, plan: Plan, chosen: bool) -> Resident | DoesNotFit:
         others = [resident.file for resident in self.all()]
         try:
-            if others and not await in_thread(lambda: self._how.fits_beside(file, plan, others)):
+            if others and not await self._part(file.title, lambda: self._how.fits_beside(file, plan, others)):
                 return self._no_room(file)
             return await self._load(file, plan, trial=chosen)
         except DoesNotFit as exc:
@@ -199,40 +209,53 @@ class Residents:
         self.loading, self._stop_loading = file.id, False
         loop, settings = asyncio.get_running_loop(), self.settings
 
+        awaited = True
+
         def progress(share: float) -> bool:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._on_progress, file.id, share, "")
-            return not self._stop_loading
+            return awaited and not self._stop_loading
 
         def load() -> Loaded:
             runtime = self._how.load(file, plan, progress)
             runtime.target_ms = self._target_ms
             if settings.save_slots:
                 runtime.restore_slots(slots_directory())
-            if trial:
-                try:
+            try:
+                if trial:
                     try_out(runtime, file.id)
-                except BaseException:
-                    runtime.close()
-                    raise
+                if not awaited:
+                    raise ProviderUnavailable(f"{file.title} was loaded too late.")
+            except BaseException:
+                runtime.close()
+                raise
             return runtime
 
         self._on_progress(file.id, 0.0, "")
         try:
-            runtime = await in_thread(load)
+            runtime = await self._part(file.title, load, LOADING)
+        finally:
+            self.loading, awaited = "", False
+        return Resident(file, runtime, settings, time.monotonic())
+
+    async def _part(self, title: str, function: Callable[[], Value], seconds: float = LOOKING) -> Value:
+        """Run a part of loading in a thread, with a deadline of its own. Foreign errors become ours here."""
+        try:
+            return await asyncio.wait_for(in_thread(function), seconds)
         except InfillError:
             raise
+        except asyncio.TimeoutError as exc:
+            raise ProviderUnavailable(
+                f"{title} could not be loaded within {seconds:.0f} s.", "Is its disk slow, or a network drive not reachable?"
+            ) from exc
         except MemoryError as exc:
-            raise DoesNotFit(f"There is not enough memory for {file.title}.", "Choose a smaller model.") from exc
+            raise DoesNotFit(f"There is not enough memory for {title}.", "Choose a smaller model.") from exc
         except Exception as exc:
             if self._stop_loading:
-                raise ProviderUnavailable(f"The loading of {file.title} was stopped.") from exc
+                raise ProviderUnavailable(f"The loading of {title} was stopped.") from exc
             log.exception("A model could not be loaded.")
-            message = f"{file.title} could not be loaded: an unexpected error ({type(exc).__name__})."
+            message = f"{title} could not be loaded: an unexpected error ({type(exc).__name__})."
             raise ProviderError(message, "The engine's last lines say more (`infill engine status`).") from exc
-        finally:
-            self.loading = ""
-        return Resident(file, runtime, settings, time.monotonic())
 
     def _admit(self, resident: Resident) -> None:
         self._here[resident.file.id] = resident
@@ -241,7 +264,7 @@ class Residents:
     async def _bring_back(self, file: ModelFile) -> None:
         """Restore what had to go for a model that then failed."""
         try:
-            plan = await in_thread(lambda: self._how.plan(file, self.settings))
+            plan = await self._part(file.title, lambda: self._how.plan(file, self.settings))
             self._admit(await self._load(file, plan, trial=False))
         except InfillError:
             log.exception("The former model could not be brought back; the next request tries again.")
@@ -250,16 +273,19 @@ class Residents:
         """Let a model finish what users wait for, then give its memory back. What has not begun waits for whoever comes next."""
         deadline = time.monotonic() + FINISH
         self._worker.retire(resident.file.id)
-        while self._worker.working_for(resident.runtime) and time.monotonic() < deadline:
-            await self._worker.call(_nothing)
+        while self._worker.working_for(resident.runtime) and (left := deadline - time.monotonic()) > 0:
+            with contextlib.suppress(asyncio.TimeoutError):  # a step that hangs is ended by `detach`
+                await asyncio.wait_for(self._worker.call(_nothing), left)
         self._worker.detach(resident.file.id)
         await self._close(resident)
 
     async def _close(self, resident: Resident) -> None:
         self._here.pop(resident.file.id, None)
-        if self.settings.save_slots:
-            await self._worker.call(lambda: resident.runtime.save_slots(slots_directory()))
-        await self._worker.call(resident.runtime.close)
+        try:
+            if self.settings.save_slots:
+                await self._worker.call(lambda: resident.runtime.save_slots(slots_directory()))
+        finally:
+            await self._worker.call(resident.runtime.close)
         await in_thread(_trim)
 
 
@@ -301,14 +327,6 @@ def in_thread(function: Callable[[], Value]) -> Awaitable[Value]:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Value] = loop.create_future()
 
-    def settle(value: Value | None, exc: BaseException | None) -> None:
-        if future.cancelled():
-            return
-        if exc is not None:
-            future.set_exception(exc)
-        else:
-            future.set_result(value)  # type: ignore[arg-type]
-
     def run() -> None:
         value, error = None, None
         try:
@@ -316,7 +334,7 @@ def in_thread(function: Callable[[], Value]) -> Awaitable[Value]:
         except Exception as exc:
             error = exc
         if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, value, error)
+            loop.call_soon_threadsafe(settle, future, value, error)
 
     threading.Thread(target=run, name="loading", daemon=True).start()
     return future

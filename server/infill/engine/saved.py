@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from infill import paths
+from infill import paths, state
 from infill.engine.llama import VERSION, Context
 from infill.engine.slots import Slot, Slots
 from infill.errors import InfillError
@@ -41,8 +41,13 @@ class Saved(msgspec.Struct, frozen=True):
     tokens: list[int]
     exact: int
     moved: int
-    checksum: bytes
     cells: bytes
+    checksum: bytes = b""
+    """Of all the rest."""
+
+    def digest(self) -> bytes:
+        words = msgspec.msgpack.encode((self.made_for, self.slot, self.tokens, self.exact, self.moved))
+        return hashlib.sha256(hashlib.sha256(words).digest() + hashlib.sha256(self.cells).digest()).digest()
 
 
 def save(folder: Path, model: ModelFile, context: Context, slots: Slots) -> None:
@@ -71,18 +76,29 @@ def restore(folder: Path, model: ModelFile, context: Context, slots: Slots) -> N
     for saved in _readable(_own(folder, model), _made_for(model)):
         owner = object()
         slot = slots.take(saved.slot, owner)
-        slots.make_room(len(saved.tokens), slot)
-        if not slot.tokens and context.restore(slot.sequence, bytearray(saved.cells)):
-            slot.tokens, slot.exact, slot.moved = list(saved.tokens), saved.exact, saved.moved
+        try:
+            _fill(slot, saved, context, slots)
+        except Exception as exc:
+            log.info("A saved slot cannot be used: %s", type(exc).__name__)
+            context.remove(slot.sequence)
+            slot.tokens, slot.exact, slot.moved = [], 0, 0
         slots.give(slot, owner)
         slots.forget(saved.slot)
 
 
+def _fill(slot: Slot, saved: Saved, context: Context, slots: Slots) -> None:
+    slots.make_room(len(saved.tokens), slot)
+    if slot.tokens or not context.restore(slot.sequence, bytearray(saved.cells)):
+        return
+    if context.length(slot.sequence) != len(saved.tokens):
+        context.remove(slot.sequence)
+        return
+    slot.tokens, slot.exact, slot.moved = list(saved.tokens), saved.exact, saved.moved
+
+
 def _content(model: ModelFile, context: Context, slot: Slot) -> bytes:
-    cells = context.save(slot.sequence)
-    return msgspec.msgpack.encode(
-        Saved(_made_for(model), slot.name, slot.tokens, slot.exact, slot.moved, hashlib.sha256(cells).digest(), bytes(cells))
-    )
+    saved = Saved(_made_for(model), slot.name, slot.tokens, slot.exact, slot.moved, bytes(context.save(slot.sequence)))
+    return msgspec.msgpack.encode(msgspec.structs.replace(saved, checksum=saved.digest()))
 
 
 def _make_room(folder: Path, size: int) -> None:
@@ -97,12 +113,8 @@ def _make_room(folder: Path, size: int) -> None:
 def _readable(folder: Path, made_for: str) -> Iterator[Saved]:
     with contextlib.suppress(OSError):
         for file in sorted(folder.glob("*.slot"), key=lambda file: file.stat().st_mtime):
-            try:
-                saved = msgspec.msgpack.decode(file.read_bytes(), type=Saved)
-            except (OSError, msgspec.MsgspecError) as exc:
-                log.info("A saved slot cannot be read: %s", exc)
-                continue
-            if made_for and saved.made_for == made_for and hashlib.sha256(saved.cells).digest() == saved.checksum:
+            saved = state.read(file, Saved, largest=MOST_BYTES, decode=msgspec.msgpack.decode)
+            if saved is not None and made_for and saved.made_for == made_for and saved.digest() == saved.checksum:
                 yield saved
 
 

@@ -36,6 +36,7 @@ from infill.engine.protocol import (
     Load,
     Shutdown,
     State,
+    Status,
     Unload,
     Warm,
     Welcome,
@@ -45,7 +46,7 @@ from infill.engine.residents import Loading, Residents, in_thread
 from infill.engine.status import Reporter
 from infill.engine.transport import BadFrame, Connection
 from infill.engine.worker import Worker, failed
-from infill.errors import InfillError, ProviderUnavailable, RequestError
+from infill.errors import InfillError, ProviderError, ProviderUnavailable, RequestError
 
 HANDSHAKE = 5.0
 """Seconds that a connection may take to say who it is."""
@@ -54,7 +55,9 @@ GRACE = 60.0
 OVERDUE = 0.25
 """Seconds past its deadline after which a request is ended from here: a model looks at the clock itself, but only while it has its turn."""
 PENDING = 128
-"""Requests of one client at once; more are a client's mistake."""
+"""Requests of one client at once, of all kinds; more are a client's mistake."""
+MOST_NAMES = 4096
+"""Documents and models that are known of one client."""
 ALONE_MINUTES = 10.0
 """With `idleMinutes` 0 the engine stays as long as a client does, and this much longer."""
 PROGRESS = 0.1
@@ -80,9 +83,28 @@ class Client:
         self.instead: dict[str, str] = {}
         """Model -> the one that took its place on this client's own wish."""
 
+        self.errands = 0
+        """`Load`, `Unload` and `AskStatus` that have not been answered."""
+
+    def uses(self, slot: str, model: str, now: float) -> None:
+        """Note what it asks for; of names without end the oldest are forgotten."""
+        if slot:
+            self.slots.add(slot)
+        while len(self.slots) > MOST_NAMES:
+            self.slots.pop()
+        self.asked.pop(model, None)
+        self.asked[model] = now
+        while len(self.asked) > MOST_NAMES:
+            self.asked.pop(next(iter(self.asked)))
+
     def send(self, frame: Frame) -> None:
-        with contextlib.suppress(BadFrame, UnicodeEncodeError):
+        """Send a frame; the end of a request that cannot be encoded becomes one that can."""
+        try:
             self.connection.send(frame)
+        except (BadFrame, UnicodeEncodeError) as exc:
+            log.warning("A message could not be sent (%s).", type(exc).__name__)
+            if isinstance(frame, Done | Failed | Status):
+                self.connection.send(failed(frame.id, ProviderError(f"The engine's answer cannot be sent ({type(exc).__name__}).")))
 
 
 class Server:
@@ -132,8 +154,7 @@ class Server:
                     self._handle(client, message)
         except BadFrame as exc:
             log.warning("A connection was ended, since it sent what is no message: %s", exc)
-            with contextlib.suppress(BadFrame):
-                connection.send(failed(0, RequestError(f"This is no message of the engine's protocol: {exc}.")))
+            connection.send(failed(0, RequestError(f"This is no message of the engine's protocol: {exc}.")))
         finally:
             if client is not None:
                 self._gone(client)
@@ -190,6 +211,20 @@ class Server:
     # ---- messages
 
     def _handle(self, client: Client, message: FromClient) -> None:
+        """Handle a message. Whatever goes wrong is the answer to this message alone, unless it breaks the protocol."""
+        try:
+            self._dispatch(client, message)
+        except BadFrame:
+            raise
+        except Exception as exc:
+            log.exception("A message could not be handled.")
+            number = getattr(message, "id", 0)
+            if number in client.jobs:
+                self._worker.stop(client.jobs[number][0], failed(number, exc))
+            elif number:
+                client.send(failed(number, exc))
+
+    def _dispatch(self, client: Client, message: FromClient) -> None:
         if isinstance(message, Complete | Warm | Generate):
             self._ask(client, message)
         elif isinstance(message, Cancel):
@@ -200,27 +235,49 @@ class Server:
         elif isinstance(message, Configure):
             self._configure(message)
         elif isinstance(message, AskStatus):
-            self._spawn(self._status(client, message))
+            self._answer(client, message, self._status(message))
         elif isinstance(message, Load):
-            self._spawn(self._load(client, message))
+            self._answer(client, message, self._load(client, message))
         elif isinstance(message, Unload):
-            self._spawn(self._unload(client, message))
+            self._answer(client, message, self._unload(message))
         elif isinstance(message, Shutdown):
             client.send(Done(id=message.id))
             self.leave("it was asked to")
         else:
             raise BadFrame("a second greeting")
 
+    def _answer(self, client: Client, message: Load | Unload | AskStatus, work: Coroutine[Any, Any, Frame]) -> None:
+        """Do something that takes a while, and send what came of it: exactly one answer, whatever `work` raises."""
+        client.errands += 1
+
+        async def answer() -> None:
+            try:
+                client.send(await work)
+            except Exception as exc:
+                if not isinstance(exc, InfillError):
+                    log.exception("A request failed.")
+                client.send(failed(message.id, exc))
+            finally:
+                client.errands -= 1
+            self._tell_state()
+
+        self._spawn(answer())
+        self._must_not_ask_too_much(client)
+
+    def _must_not_ask_too_much(self, client: Client) -> None:
+        if len(client.jobs) + client.errands > PENDING:
+            raise BadFrame("too many requests at once")
+
     def _ask(self, client: Client, ask: Ask) -> None:
-        if ask.id in client.jobs or len(client.jobs) >= PENDING:
-            raise BadFrame("a request's number that is in use" if ask.id in client.jobs else "too many requests at once")
+        if ask.id in client.jobs:
+            raise BadFrame("a request's number that is in use")
         now = self._active = time.monotonic()
         job = Job(ask, client.key, now, lambda frame: self._deliver(client, job, frame))
         if not isinstance(ask, Generate):
             job.model = client.instead.get(ask.model, ask.model)
         client.jobs[ask.id] = job, self._loop.call_later(job.stop.deadline_ms / 1000 + OVERDUE, self._overdue, job)
-        client.slots.add(ask.slot)
-        client.asked[job.model] = now
+        self._must_not_ask_too_much(client)
+        client.uses(ask.slot, job.model, now)
         resident = self._residents.find(job.model)
         if resident is None and job.waited_for:
             # one that is here, but not as the settings now want it, answers nobody who comes from now on
@@ -236,7 +293,8 @@ class Server:
 
     def _deliver(self, client: Client, job: Job, frame: Frame) -> None:
         if isinstance(frame, Done | Failed):
-            client.jobs.pop(job.ask.id)[1].cancel()
+            _, alarm = client.jobs.pop(job.ask.id)
+            alarm.cancel()
             self._active = time.monotonic()
         client.send(frame)
         self._tell_state()
@@ -257,9 +315,9 @@ class Server:
         self._worker.wishes_changed()
         self._look_at_the_clock()
 
-    async def _status(self, client: Client, message: AskStatus) -> None:
+    async def _status(self, message: AskStatus) -> Status:
         names = [other.name for other in self._clients.values()]
-        client.send(await self._reporter.status(message, self._state, names, time.monotonic() - self._active))
+        return await self._reporter.status(message, self._state, names, time.monotonic() - self._active)
 
     # ---- models
 
@@ -272,27 +330,26 @@ class Server:
     async def _have(self, model: str, client: Client) -> None:
         try:
             await self._residents.ensure(model, client.key)
-        except InfillError as exc:
+        except Exception as exc:
+            if not isinstance(exc, InfillError):
+                log.exception("A model could not be loaded.")
             for job in self._worker.jobs(model):
                 if job.runtime is None:
                     self._worker.stop(job, failed(job.ask.id, exc))
             # that it was unloaded before it was here is nobody's trouble
             for other in () if isinstance(exc, ProviderUnavailable) else self._clients.values():
                 if model in other.asked:
-                    other.send(Changed(state="problem", model=model, message=str(exc)))
+                    told = failed(0, exc)
+                    other.send(Changed(state="problem", model=model, message=f"{told.message} {told.hint}".strip()))
         finally:
             self._fetching.discard(model)
         self._tell_state()
 
-    async def _load(self, client: Client, message: Load) -> None:
-        client.asked[message.model] = self._active = time.monotonic()
-        try:
-            await self._residents.choose(message.model, client.key, lambda gone: self._switched(client, message.model, gone))
-        except InfillError as exc:
-            client.send(failed(message.id, exc))
-        else:
-            client.send(Done(id=message.id, model=message.model))
-        self._tell_state()
+    async def _load(self, client: Client, message: Load) -> Done:
+        self._active = time.monotonic()
+        client.uses("", message.model, self._active)
+        await self._residents.choose(message.model, client.key, lambda gone: self._switched(client, message.model, gone))
+        return Done(id=message.id, model=message.model)
 
     def _switched(self, client: Client, model: str, gone: list[str]) -> None:
         """A chosen model has taken the place of others: whoever chose it means it from now on, whoever used those is told."""
@@ -307,10 +364,9 @@ class Server:
                 if other is not client and old in other.asked:
                     other.send(Changed(state="problem", model=old, message=text))
 
-    async def _unload(self, client: Client, message: Unload) -> None:
+    async def _unload(self, message: Unload) -> Done:
         await self._residents.unload(message.model)
-        client.send(Done(id=message.id, model=message.model))
-        self._tell_state()
+        return Done(id=message.id, model=message.model)
 
     def _used_by_others(self, model: str, key: object) -> bool:
         since = time.monotonic() - (self._settings.idle_minutes or ALONE_MINUTES) * 60
@@ -368,12 +424,18 @@ class Server:
         if minutes and left <= 0 and not busy:
             self.leave(f"nobody has asked anything for {minutes:g} minutes")
             return
-        if not self._clients and not self._where.door.exists():
+        if not self._clients and not self._can_be_found():
             self.leave("its directory was removed, so that nobody can find it any more")
             return
         if minutes:
             self._spawn(self._residents.unload_unused(time.monotonic() - minutes * 60))
         self._alarm = self._loop.call_later(min(60.0, max(0.05, left)) if minutes else 60.0, self._look_at_the_clock)
+
+    def _can_be_found(self) -> bool:
+        try:
+            return self._where.door.exists()
+        except OSError:  # its directory cannot be looked into at the moment
+            return True
 
     async def _depart(self, reason: str) -> None:
         """Everybody gets an end to what they asked for, then a farewell; then the memory goes back."""

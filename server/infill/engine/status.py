@@ -55,4 +55,6 @@ class Reporter:
             self._known[model] = await asyncio.wait_for(self._worker.call(ask), PATIENCE)
         except asyncio.TimeoutError:
             log.debug("%s is too busy to say how it is.", model)
+        except Exception:
+            log.exception("A model cannot say how it is.")
         return self._known.get(model, ModelStatus(model=model))

@@ -60,7 +60,8 @@ class Loaded(Protocol):
 def failed(ask_id: int, exc: BaseException) -> Failed:
     """An exception as a message: the user's words if it has them, else what kind it was and where to look."""
     if isinstance(exc, InfillError):
-        return Failed(id=ask_id, error=type(exc).__name__, message=exc.message, hint=exc.hint)
+        message, hint = (words.encode("utf-8", "replace").decode() for words in (exc.message, exc.hint))  # a path may be no Unicode
+        return Failed(id=ask_id, error=type(exc).__name__, message=message, hint=hint)
     if isinstance(exc, MemoryError):
         return failed(ask_id, DoesNotFit("There is not enough memory for this.", "Choose a smaller model, or set infill.engine.contextSize lower."))
     trouble = f"The engine met an unexpected error ({type(exc).__name__})."
@@ -193,9 +194,9 @@ class Worker:
             try:
                 value = function()
             except Exception as exc:
-                self._post(_settle, future, None, exc)
+                self._post(settle, future, None, exc)
             else:
-                self._post(_settle, future, value, None)
+                self._post(settle, future, value, None)
 
         with self._wake:
             self._calls.append(run)
@@ -265,8 +266,14 @@ class Worker:
     # ---- the inference thread
 
     def _run(self) -> None:
-        while (work := self._next()) is not None:
-            work()
+        try:
+            while (work := self._next()) is not None:
+                work()
+        except BaseException:
+            # without this thread no request would ever end: the process goes with it, and every client is told
+            log.critical("The inference thread failed.", exc_info=True)
+            self._post(self._on_hung)
+            raise
 
     def _next(self) -> Callable[[], None] | None:
         with self._wake:
@@ -294,15 +301,13 @@ class Worker:
     def _step(self, job: Job) -> None:
         piece: Text | Done | Failed | None
         try:
-            piece = next(self._begun(job))
-        except StopIteration:
-            piece = Done(id=job.ask.id)
+            piece = next(self._begun(job), Done(id=job.ask.id))
+            if isinstance(piece, Done):
+                piece = self._complete(job, piece)
         except Exception as exc:
             if not isinstance(exc, InfillError):
                 log.exception("A request failed.")
             piece = failed(job.ask.id, exc)
-        if isinstance(piece, Done):
-            piece = self._complete(job, piece)
         with self._wake:
             self._last = time.monotonic()
             self._queue.ran(job, self._last - self._since)
@@ -376,7 +381,11 @@ class Worker:
         return _closing(work)
 
     def _look_for_idle_work(self, model: str, runtime: Loaded) -> None:
-        work = runtime.idle_work()
+        work = None
+        try:
+            work = runtime.idle_work()
+        except Exception:
+            log.exception("The slots cannot be looked at.")
         with self._wake:
             if work is None:
                 self._rested.add(model)
@@ -413,10 +422,12 @@ def _closing(steps: Iterator[Any]) -> Callable[[], None]:
     return close
 
 
-def _settle(future: asyncio.Future[Any], value: Any, exc: Exception | None) -> None:
-    if future.cancelled():
+def settle(future: asyncio.Future[Any], value: Any, exc: BaseException | None) -> None:
+    """Give a future what a thread came to, unless it is no longer awaited."""
+    if future.done():
         return
     if exc is None:
         future.set_result(value)
     else:
-        future.set_exception(exc)
+        # a future refuses a StopIteration, and whoever awaits it would do so for ever
+        future.set_exception(RuntimeError("StopIteration") if isinstance(exc, StopIteration) else exc)

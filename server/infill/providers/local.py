@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import re
 import statistics
@@ -22,7 +23,7 @@ from msgspec.structs import replace
 from infill.ask import Delta, Event, Instruction, Prompt, Report, Snippet
 from infill.engine import launch
 from infill.engine.client import EngineClient
-from infill.engine.protocol import Changed, Complete, Done, Generate, Status, Text, Warm
+from infill.engine.protocol import LONGEST_NAME, Changed, Complete, Done, Generate, Status, Text, Warm
 from infill.errors import EngineCrashed, InfillError, ProviderError, ProviderUnavailable
 from infill.privacy.text import clean
 from infill.providers.base import Limits
@@ -70,7 +71,7 @@ class LocalProvider:
         ask = Complete(
             id=0,
             model=prompt.model or self._model(),
-            slot=_clean(prompt.slot),
+            slot=_slot(prompt.slot),
             prefix=_clean(prompt.prefix),
             suffix=_clean(prompt.suffix),
             path=_clean(prompt.path),
@@ -99,7 +100,7 @@ class LocalProvider:
         ask = Warm(
             id=0,
             model=self._model(),
-            slot=_clean(prompt.slot),
+            slot=_slot(prompt.slot),
             prefix=_clean(prompt.prefix),
             suffix=_clean(prompt.suffix),
             path=_clean(prompt.path),
@@ -111,7 +112,7 @@ class LocalProvider:
     async def forget(self, slot: str) -> None:
         """The document was closed."""
         if self._client is not None and self._client.ended is None:
-            self._client.forget(_clean(slot))
+            self._client.forget(_slot(slot))
 
     async def aclose(self) -> None:
         """Leave the engine; what was asked from here ends."""
@@ -128,7 +129,7 @@ class LocalProvider:
         ask = Generate(
             id=0,
             model=model or self._model(),
-            slot=_clean(instruction.slot),
+            slot=_slot(instruction.slot),
             messages=messages,
             sampling=instruction.sampling,
             stop=instruction.stop,
@@ -262,6 +263,15 @@ class LocalProvider:
 
 def _clean_snippets(snippets: tuple[Snippet, ...]) -> tuple[Snippet, ...]:
     return tuple(replace(snippet, path=_clean(snippet.path), text=_clean(snippet.text)) for snippet in snippets)
+
+
+def _slot(name: str) -> str:
+    """A document's name as the engine takes it: a long one ends in a digest of the whole."""
+    name = _clean(name)
+    if len(name) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return name[: LONGEST_NAME - len(digest)] + digest
 
 
 def _clean(text: str) -> str:
