@@ -6,7 +6,7 @@ the task that reads it) stops the work wherever it is done. Trouble is a `Provid
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -29,7 +29,9 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     single_line: bool = False
     """End before the first newline that follows something other than white space."""
     indent: int | None = None
-    """End before a non-blank line that is indented by fewer columns than this (tabs count to the next multiple of 8); None: no limit."""
+    """End before a non-blank line that is indented by fewer columns than this and follows another one; None: no limit."""
+    tab: Annotated[int, msgspec.Meta(ge=1)] = 8
+    """Columns to the next multiple of which a tab reaches where that is counted."""
     deadline_ms: int = 10_000
     """End, with what is there, after this long in the provider's hands."""
     ignore_end: bool = False
@@ -82,7 +84,7 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delta(msgspec.Struct, frozen=True):
-    """More text of one candidate: whole characters only."""
+    """More text of one candidate: whole characters only, lines end with LF."""
 
     text: str
     candidate: int = 0

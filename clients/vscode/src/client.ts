@@ -2,7 +2,7 @@
 
 import * as vscode from 'vscode';
 import { LanguageClient, LSPErrorCodes, ResponseError, State, WorkDoneProgressCancelNotification, type LanguageClientOptions } from 'vscode-languageclient/node';
-import { Cursor } from './cursor';
+import { Cursor, type Indentation } from './cursor';
 import type { Found } from './find';
 import { Bars } from './progress';
 import type { Generation, Status } from './protocol';
@@ -127,13 +127,13 @@ export class Server implements vscode.Disposable {
 
   /** Have the model read ahead where the cursor is. */
   private follow(): void {
-    if (this.running) this.cursor = new Cursor((document, position) => { this.tellCursor(document, position); });
+    if (this.running) this.cursor = new Cursor((document, position, indentation) => { this.tellCursor(document, position, indentation); });
   }
 
-  private tellCursor(document: vscode.TextDocument, position: vscode.Position): void {
+  private tellCursor(document: vscode.TextDocument, position: vscode.Position, options: Indentation): void {
     if (!this.client || !SCHEMES.includes(document.uri.scheme) || !isOn(document)) return;
     const place = this.client.code2ProtocolConverter.asTextDocumentPositionParams(document, position);
-    this.client.sendNotification('infill/cursor', place).catch(() => undefined); // the server has left meanwhile
+    this.client.sendNotification('infill/cursor', { ...place, options }).catch(() => undefined); // the server has left meanwhile
   }
 
   /** For the statistics on this machine. */

@@ -1,4 +1,5 @@
-/** Tells the server where the cursor rests, so that the model has read that place before the first key falls there. A place, never text. */
+/** Tells the server where the cursor rests, so that the model has read that place before the first key falls there, and how the document
+ * is indented. A place, never text. */
 
 import * as vscode from 'vscode';
 
@@ -10,6 +11,19 @@ interface Place {
   position: vscode.Position;
 }
 
+/** LSP's `FormattingOptions`; what the editor does not know is left out. */
+export interface Indentation {
+  tabSize?: number;
+  insertSpaces?: boolean;
+}
+
+function indentationOf({ tabSize, insertSpaces }: vscode.TextEditorOptions): Indentation {
+  return {
+    ...(typeof tabSize === 'number' && { tabSize }),
+    ...(typeof insertSpaces === 'boolean' && { insertSpaces }),
+  };
+}
+
 /** Follows the cursor of the active editor as long as one server runs. */
 export class Cursor implements vscode.Disposable {
   private timer: NodeJS.Timeout | undefined;
@@ -17,10 +31,14 @@ export class Cursor implements vscode.Disposable {
   private readonly listeners: vscode.Disposable[];
 
   /** tell: the server has these documents by then, and gets each message after what was changed before it. */
-  constructor(private readonly tell: (document: vscode.TextDocument, position: vscode.Position) => void) {
+  constructor(private readonly tell: (document: vscode.TextDocument, position: vscode.Position, indentation: Indentation) => void) {
     this.listeners = [
       vscode.window.onDidChangeTextEditorSelection(() => { this.moved(); }),
       vscode.window.onDidChangeActiveTextEditor(() => { this.moved(); }),
+      vscode.window.onDidChangeTextEditorOptions(() => {
+        this.known = undefined;
+        this.moved();
+      }),
       vscode.workspace.onDidChangeTextDocument((change) => { this.changed(change); }),
     ];
     this.moved();
@@ -40,10 +58,10 @@ export class Cursor implements vscode.Disposable {
   private rested(): void {
     const editor = vscode.window.activeTextEditor;
     if (!editor) return;
-    const { document, selection: { active: position } } = editor;
+    const { document, options, selection: { active: position } } = editor;
     if (this.known?.document === document && this.known.position.isEqual(position)) return;
     this.known = { document, position };
-    this.tell(document, position);
+    this.tell(document, position, indentationOf(options));
   }
 
   dispose(): void {

@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 import { Cursor } from '../src/cursor';
-import { editorChanged, selectionChanged, textChanged, window } from './vscode';
+import { editorChanged, optionsChanged, selectionChanged, textChanged, window } from './vscode';
 
 /** A place on the only line of a document. */
 const at = (character: number): object => ({ character, isEqual: (other: { character: number }) => other.character === character });
 const page = (name: string): object => ({ name, positionAt: at });
 const [one, other] = [page('one'), page('other')];
 const told: string[] = [];
+const indentations: object[] = [];
+let options: object;
 let cursor: Cursor;
 
 function goTo(document: object, character: number): void {
-  window.activeTextEditor = { document, selection: { active: at(character) } };
+  window.activeTextEditor = { document, options, selection: { active: at(character) } };
   selectionChanged.fire({});
 }
 
@@ -19,13 +21,17 @@ beforeEach(() => {
   mock.timers.reset();
   mock.timers.enable({ apis: ['setTimeout'] });
   window.activeTextEditor = undefined;
-  told.length = 0;
-  cursor = new Cursor((document, position) => told.push(`${(document as unknown as { name: string }).name} ${position.character}`));
+  told.length = indentations.length = 0;
+  options = { tabSize: 4, insertSpaces: true };
+  cursor = new Cursor((document, position, indentation) => {
+    told.push(`${(document as unknown as { name: string }).name} ${position.character}`);
+    indentations.push(indentation);
+  });
 });
 afterEach(() => { cursor.dispose(); });
 
 test('where the cursor is when the server has started is told without a key', () => {
-  window.activeTextEditor = { document: one, selection: { active: at(7) } };
+  window.activeTextEditor = { document: one, options, selection: { active: at(7) } };
   mock.timers.tick(200);
   assert.deepEqual(told, ['one 7']);
 });
@@ -76,4 +82,17 @@ test('with no editor open, or with the server gone, nothing is told', () => {
   goTo(one, 7);
   mock.timers.tick(200);
   assert.deepEqual(told, []);
+});
+
+test('how the document is indented is told with the place, and again when it changes', () => {
+  goTo(one, 3);
+  mock.timers.tick(200);
+  options = { tabSize: 8, insertSpaces: false };
+  goTo(one, 3);
+  optionsChanged.fire({});
+  mock.timers.tick(200);
+  options = { tabSize: 'auto' };
+  goTo(one, 4);
+  mock.timers.tick(200);
+  assert.deepEqual(indentations, [{ tabSize: 4, insertSpaces: true }, { tabSize: 8, insertSpaces: false }, {}]);
 });

@@ -33,6 +33,7 @@ export function set(name: string, value: unknown): void {
 /** What somebody does in the editor. */
 export const selectionChanged = new EventEmitter<unknown>();
 export const editorChanged = new EventEmitter<unknown>();
+export const optionsChanged = new EventEmitter<unknown>();
 export const textChanged = new EventEmitter<unknown>();
 
 export const workspace = {
@@ -57,6 +58,7 @@ export const window = {
   activeTextEditor: undefined as unknown,
   onDidChangeTextEditorSelection: selectionChanged.event,
   onDidChangeActiveTextEditor: editorChanged.event,
+  onDidChangeTextEditorOptions: optionsChanged.event,
   async withProgress(options: { title: string }, work: (progress: { report: (step: object) => void }, token: { onCancellationRequested: (act: () => void) => void }) => Promise<void>): Promise<void> {
     const one: Notification = { title: options.title, told: [], cancel: () => undefined, closed: false };
     notifications.push(one);

@@ -81,7 +81,6 @@ async def trials(cut: Iterable[Place], seed: int, say: Callable[[str], None] = l
 
 
 def _request(place: Place, automatic: bool) -> CompletionRequest:
-    lines = [line[0] for line in place.syntax.text.split("\n") if line[:1] in {" ", "\t"}]
     return CompletionRequest(
         uri="file:///" + place.path,
         path=place.path,
@@ -89,7 +88,6 @@ def _request(place: Place, automatic: bool) -> CompletionRequest:
         prefix=place.left[-WINDOW:],
         suffix=place.right[: WINDOW // 2],
         automatic=automatic,
-        insert_spaces=lines.count("\t") <= len(lines) // 2,
     )
 
 

@@ -19,6 +19,7 @@ WORTH_READING = 8
 """Characters of an unfinished line that are worth showing once somebody has waited long; fewer are not."""
 LONG = 60
 """Characters of an unfinished line that are shown at once: few lines are that long, and those are read from their beginning."""
+BYTE_ORDER_MARK = "\ufeff"
 _WORD_AT_THE_END = re.compile(r"\w+\Z")
 
 
@@ -69,7 +70,8 @@ class Answer:
     def apply(self, event: Event) -> None:
         """Take in the next event of the stream."""
         if isinstance(event, Delta):
-            self._raw[event.candidate] = self._raw.get(event.candidate, "") + event.text
+            raw = self._raw.get(event.candidate, "") + event.text
+            self._raw[event.candidate] = raw.lstrip(BYTE_ORDER_MARK).replace("\r\n", "\n")
         elif isinstance(event, Finish):
             self._finishes[event.candidate] = event
         else:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from infill.completion.types import CompletionRequest
+from infill.columns import columns
+from infill.completion.style import Region, Style, region_of, style_of
+from infill.completion.types import CompletionRequest, Indentation
 
 TAIL = 1024
 """Characters above the cursor's line that the steps of post-processing look at: some 25 lines."""
@@ -19,8 +21,6 @@ BELOW = 2048
 REACH = 4096
 """Characters that may have been typed since an answer was asked for."""
 REACH_LINES = 64
-TAB = 8
-"""Columns of a tab where indentations are compared, as in `ask.Stop.indent`; how wide the editor draws one does not matter."""
 
 OPENERS = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
@@ -39,13 +39,27 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     below: str
     """Up to BELOW characters right of the cursor, the rest of its line included."""
     language: str = ""
-    tab_size: int = 4
-    insert_spaces: bool = True
+    region: Region = Region("")
+    """The part of the document that the cursor is in; its start is an offset in `above`."""
+    indentation: Indentation = Indentation()
+    """As declared for the document."""
+
+    @property
+    def style(self) -> Style:
+        """How lines are indented here."""
+        white = self.line_before[: len(self.line_before) - len(self.line_before.lstrip(" \t"))]
+        if self.region.start:
+            return style_of(self.above[self.region.start :], white, "", self.region.language, Indentation(), string=self.region.string)
+        return style_of(self.above, white, self.below, self.language, self.indentation)
 
     @property
     def indent(self) -> int:
         """Columns by which the cursor's line is indented (as far as it is written)."""
-        return columns(self.line_before)
+        return self.columns(self.line_before)
+
+    def columns(self, text: str) -> int:
+        """Width of the white space that `text` begins with, as this document counts."""
+        return columns(text, self.style.width)
 
     @property
     def line_is_blank(self) -> bool:
@@ -55,14 +69,18 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 def place_of(request: CompletionRequest) -> Place:
     start = request.prefix.rfind("\n") + 1
     below = request.suffix[:BELOW]
+    first = max(0, start - TAIL)
+    region = region_of(request.prefix, request.language)
+    if region.start:
+        region = Region(region.language, max(1, min(region.start, start) - first), region.string)
     return Place(
-        above=request.prefix[max(0, start - TAIL) : start],
+        above=request.prefix[first:start],
         line_before=request.prefix[start:],
         line_after=below.partition("\n")[0],
         below=below,
         language=request.language,
-        tab_size=max(1, request.tab_size),
-        insert_spaces=request.insert_spaces,
+        region=region,
+        indentation=request.indentation,
     )
 
 
@@ -78,19 +96,6 @@ def line_starts(prefix: str) -> Iterator[int]:
         if start == 0:
             return
         start -= 1
-
-
-def columns(text: str) -> int:
-    """Width of the white space that `text` begins with."""
-    width = 0
-    for character in text:
-        if character == " ":
-            width += 1
-        elif character == "\t":
-            width += TAB - width % TAB
-        else:
-            break
-    return width
 
 
 def same_below(before: str, now: str, typed: str, *, to_end: bool) -> bool:

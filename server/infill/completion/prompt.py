@@ -13,7 +13,8 @@ from __future__ import annotations
 import re
 
 from infill.ask import Priority, Prompt, Sampling, Snippet, Stop
-from infill.completion.place import columns
+from infill.completion.place import place_of
+from infill.completion.style import stop_columns
 from infill.completion.types import CompletionRequest
 from infill.providers.base import Limits
 from infill.settings import Settings
@@ -45,6 +46,7 @@ def build(
     """
     wanted = settings.completion
     prefix, suffix = sent(request, limits, before)
+    indent, tab = stop_columns(request.line_before, place_of(request).style)
     return Prompt(
         slot=request.uri,
         prefix=_encodable(without_indentation(prefix)),
@@ -56,7 +58,8 @@ def build(
         stop=Stop(
             max_tokens=wanted.max_tokens,
             single_line=not wanted.multiline or within_line(request) or (request.automatic and not settings.engine.go_on),
-            indent=columns(request.line_before) or None,
+            indent=indent or None,
+            tab=tab,
             deadline_ms=wanted.deadline_ms,
         ),
         priority=priority or ("automatic" if request.automatic else "invoked"),

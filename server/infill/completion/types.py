@@ -22,6 +22,17 @@ class Neighbour(msgspec.Struct, frozen=True):
     """When it was last edited, in seconds of the monotonic clock; larger is newer."""
 
 
+class Indentation(msgspec.Struct, frozen=True, kw_only=True):
+    """What an editor or `.editorconfig` says of a document's indentation."""
+
+    tabs: bool | None = None
+    """Lines are indented by tabs; None: not said."""
+    step: int = 0
+    """Columns of a level of spaces; 0: not said."""
+    tab: int = 0
+    """Columns of a tab; 0: not said."""
+
+
 class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One question: what belongs at this cursor? A snapshot: nothing in it changes while it is answered."""
 
@@ -40,8 +51,7 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """True while typing; False when the user asked by a key: no debounce, several candidates."""
     selected: str = ""
     """What the completion popup has selected, beyond what is typed: the suggestion starts with it or there is none."""
-    tab_size: int = 4
-    insert_spaces: bool = True
+    indentation: Indentation = Indentation()
     disabled: str = ""
     """Why nothing may be suggested here (switched off, excluded, read-only), as a sentence; empty: it may."""
     remote_allowed: bool = True

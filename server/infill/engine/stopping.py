@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import io
 from typing import Literal
 
 from infill.ask import Stop
+from infill.columns import columns
 
 Why = Literal["end", "line", "indent", "length", "deadline", "stopped"]
-TAB = 8
-"""Columns to the next of which a tab counts."""
 
 
 class TextStream:
@@ -20,7 +20,7 @@ class TextStream:
 
     def __init__(self, stop: Stop) -> None:
         self._stop = stop
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
         self._held = ""
         """White space of lines that have nothing else yet."""
         self._line_open = True
@@ -60,16 +60,8 @@ class TextStream:
         if not stripped:
             return "", ""
         indentation = self._held.rpartition("\n")[2]
-        if self._anything and self._stop.indent is not None and columns(indentation) < self._stop.indent:
+        if self._anything and self._stop.indent is not None and columns(indentation, self._stop.tab) < self._stop.indent:
             self.why = "indent"
             return "", ""
         held, self._held, self._line_open = self._held, "", True
         return held, stripped
-
-
-def columns(white: str) -> int:
-    """Width of indentation."""
-    width = 0
-    for character in white:
-        width = (width // TAB + 1) * TAB if character == "\t" else width + 1
-    return width

@@ -101,16 +101,16 @@ class Answers:
         """What belongs at `position`; None where the document changed meanwhile. Raises RequestError for a document that is not there."""
         await self._configuration.known.wait()
         document = await self._documents.find(uri)
-        version = document.version
+        revision = document.revision
         verdict = await self._rules.judge(document)
-        if document.version != version:
+        if document.revision != revision:
             return None
         at, until, selected = _place(document, position, popup)
         request = self._snapshots.take(document, at, verdict, until=until, automatic=automatic, selected=selected)
         with self._status.working(self._configuration.settings.completion.deadline_ms), self._counted():
             outcome = await self._answer(request)
         self._status.answered(outcome)
-        if document.version != version:
+        if document.revision != revision:
             return None
         if outcome.suggestions:
             self.on_answered(outcome, document.language)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Literal
 
 Encoding = Literal["utf-8", "utf-16", "utf-32"]
+NO_VERSION = -(2**31)
+"""Stands for the version of a document whose editor sends none."""
 
 
 def to_index(line: str, units: int, encoding: Encoding) -> int:

@@ -161,7 +161,7 @@ class Generate:
     def _edit(self, document: Document, old: str, last: Progress) -> types.WorkspaceEdit:
         """The edit against the document as it is now. Raises RequestError where the place is gone."""
         current = self._documents.get(document.uri)
-        if current is None and document.version:
+        if current is None and document.opened:
             raise RequestError("The document was closed while the code was being written.", "Open it again and ask once more.")
         now = current or document
         place = rebased(old, readable(str(now.text)), last.place.start, last.place.end)

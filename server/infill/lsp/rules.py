@@ -16,7 +16,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from infill.completion.types import Indentation
 from infill.lsp.documents import Document, Documents
+from infill.privacy import editorconfig
 from infill.privacy.files import Guard
 from infill.privacy.ignore_rules import IgnoreRules, NotJudged
 from infill.settings import Settings
@@ -31,7 +33,7 @@ READ_ONLY_SCHEMES = frozenset({"git", "gitlens", "output", "debug", "vscode-scm"
 """What editors show and nobody can edit."""
 
 
-Looking: TypeAlias = "asyncio.Future[tuple[str, bool]]"
+Looking: TypeAlias = "asyncio.Future[tuple[str, bool, Indentation]]"
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -40,6 +42,8 @@ class Verdict(msgspec.Struct, frozen=True):
     refused: str = "it has not been looked at yet"
     """Why its text must not be sent to a remote provider nor serve as context; empty: it may."""
     read_only: bool = False
+    indentation: Indentation = Indentation()
+    """As `.editorconfig` says."""
     at: float = -REMEMBERED_SECONDS
 
 
@@ -93,7 +97,7 @@ class Rules:
 
     def _look(self, document: Document, path: Path) -> Looking:
         size = sum(map(len, document.text.lines))
-        looking = asyncio.get_running_loop().run_in_executor(self._threads, _look, self._guard, path, size)
+        looking = asyncio.get_running_loop().run_in_executor(self._threads, _look, self._guard, path, size, self._documents.folder(path))
         self._looking[document.identity] = looking
         looking.add_done_callback(functools.partial(self._looked, document.identity))
         return looking
@@ -128,9 +132,16 @@ def _verdict(looking: Looking, now: float) -> Verdict:
     return Verdict(*looking.result(), now)
 
 
-def _look(guard: Guard, path: Path, size: int) -> tuple[str, bool]:
+def _look(guard: Guard, path: Path, size: int, folder: Path | None) -> tuple[str, bool, Indentation]:
     try:
         read_only = path.exists() and not os.access(path, os.W_OK)
     except (OSError, ValueError):  # a path that no file can have
-        return "its path cannot be read", False
-    return guard.refusal(path, size), read_only
+        return "its path cannot be read", False, Indentation()
+    return guard.refusal(path, size), read_only, _declared(path, folder) if folder else Indentation()
+
+
+def _declared(path: Path, folder: Path) -> Indentation:
+    said = editorconfig.properties(path, folder)
+    tab, size = editorconfig.columns(said.get("tab_width")), editorconfig.columns(said.get("indent_size"))
+    tabs = {"tab": True, "space": False}.get(said.get("indent_style", ""))
+    return Indentation(tabs=tabs, step=size or tab, tab=tab or size)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import deque
 
-from infill.completion.types import CompletionRequest, Neighbour
+from infill.completion.types import CompletionRequest, Indentation, Neighbour
 from infill.lsp.documents import Document, Documents
 from infill.lsp.rules import Rules, Verdict
-from infill.lsp.text import PREFIX_CHARACTERS
+from infill.lsp.text import PREFIX_CHARACTERS, SUFFIX_CHARACTERS
 
 NEIGHBOURS = 12
 """Other documents that are shown with a request, the most recently used first."""
@@ -18,8 +18,6 @@ NEIGHBOUR_CHARACTERS = 8_000
 """Longest excerpt of one, around its last edit."""
 CLOSED_NEIGHBOURS = 4
 """Edited documents whose excerpt is kept after they were closed."""
-INDENTATION_LINES = 100
-"""Lines on either side of the cursor that tell tabs from spaces."""
 
 
 class Snapshots:
@@ -43,17 +41,16 @@ class Snapshots:
     ) -> CompletionRequest:
         """What is asked at line and index `at`; what lies between that and `until` is going to be replaced."""
         line, index = at
-        indentation = [text[0] for text in document.text.nearby(line, INDENTATION_LINES) if text[:1] in {" ", "\t"}]
         return CompletionRequest(
             uri=document.identity,
             path=self._documents.relative(document.path),
             language=document.language,
-            version=document.version,
+            version=document.version or 0,
             prefix=self._prefix(document, line, index),
-            suffix=document.text.after(*(until or at)),
+            suffix=self._suffix(document, *(until or at)),
             automatic=automatic,
             selected=selected,
-            insert_spaces=indentation.count("\t") <= len(indentation) // 2,
+            indentation=_told(document.indentation, verdict.indentation),
             disabled=self._rules.disabled(document, verdict),
             remote_allowed=not verdict.refused,
             neighbours=self._neighbours(document),
@@ -81,6 +78,15 @@ class Snapshots:
             prefix = f"{above}\n{prefix}" if above and not above.endswith("\n") else above + prefix
         return prefix
 
+    def _suffix(self, document: Document, line: int, index: int) -> str:
+        suffix = document.text.after(line, index)
+        for cell in self._documents.below(document) if document.notebook else ():
+            if len(suffix) >= SUFFIX_CHARACTERS:
+                break
+            below = cell.text.after(0, 0)
+            suffix = suffix + below if suffix.endswith("\n") else f"{suffix}\n{below}"
+        return suffix
+
     def _neighbours(self, document: Document) -> tuple[Neighbour, ...]:
         others = [other for other in self._documents if other.identity != document.identity and not self._rules.known(other).refused]
         others.sort(key=lambda other: other.seen, reverse=True)
@@ -88,8 +94,17 @@ class Snapshots:
 
     def _excerpt(self, document: Document) -> Neighbour:
         known = self._excerpts.get(document.uri)
-        if known is None or known[0] != document.version:
+        if known is None or known[0] != document.revision:
             text = document.text.around(document.cursor[0], NEIGHBOUR_CHARACTERS)
-            known = (document.version, Neighbour(self._documents.relative(document.path), text, document.edited))
+            known = (document.revision, Neighbour(self._documents.relative(document.path), text, document.edited))
             self._excerpts[document.uri] = known
         return known[1]
+
+
+def _told(by_editor: Indentation, by_file: Indentation) -> Indentation:
+    """What the editor says of a document; what it leaves out, `.editorconfig` says."""
+    return Indentation(
+        tabs=by_file.tabs if by_editor.tabs is None else by_editor.tabs,
+        step=by_editor.step or by_file.step,
+        tab=by_editor.tab or by_file.tab,
+    )

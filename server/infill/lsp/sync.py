@@ -13,10 +13,14 @@ from typing import Any
 from lsprotocol import types
 
 from infill.completion.pipeline import Completer
+from infill.completion.types import Indentation
 from infill.lsp.background import Background
 from infill.lsp.documents import Document, Documents
 from infill.lsp.rules import Rules
 from infill.lsp.snapshot import Snapshots
+
+WIDEST = 16
+"""Columns of a tab that an editor may tell."""
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +68,11 @@ class Sync:
         self._closed(self._documents.close_notebook(params.notebook_document.uri))
 
     async def on_cursor(self, params: Any) -> None:
-        """`infill/cursor`: our own message, so plain JSON."""
+        """`infill/cursor`: our own message, so plain JSON. Its `options` are LSP's `FormattingOptions`."""
         try:
             uri, at = params["textDocument"]["uri"], params["position"]
+            if document := self._documents.get(uri):
+                document.indentation = _indentation(params.get("options")) or document.indentation
             self.cursor_rests(uri, types.Position(line=_count(at["line"]), character=_count(at["character"])))
         except (KeyError, TypeError, ValueError):
             logger.warning("ignored a place of the cursor that is none")
@@ -104,6 +110,15 @@ class Sync:
             self._rules.forget(document)
         for identity in {document.identity for document in documents}:
             self._completer.closed(identity)
+
+
+def _indentation(options: Any) -> Indentation | None:
+    """`FormattingOptions` of an editor; None where they say nothing."""
+    if not isinstance(options, dict):
+        return None
+    size, spaces = options.get("tabSize"), options.get("insertSpaces")
+    columns = size if isinstance(size, int) and not isinstance(size, bool) and 0 < size <= WIDEST else 0
+    return Indentation(tabs=not spaces if isinstance(spaces, bool) else None, step=columns, tab=columns)
 
 
 def _count(value: Any) -> int:

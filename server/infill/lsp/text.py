@@ -6,7 +6,6 @@ An edit costs what its lines are long, not what the document is long; what is re
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 
 from infill.lsp import convert
 from infill.lsp.convert import Encoding
@@ -100,10 +99,6 @@ class Text:
                 room -= len(self.lines[last])
                 last += 1
         return convert.readable("".join(self.lines[first:last]))[:characters]
-
-    def nearby(self, line: int, count: int) -> Iterator[str]:
-        """The lines up to `count` away."""
-        yield from self.lines[max(0, line - count) : line + count]
 
     def _clamp(self, line: int) -> int:
         return max(0, min(line, len(self.lines) - 1))

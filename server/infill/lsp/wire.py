@@ -7,8 +7,10 @@ answer here, so that no handler need think of them. Nothing of a message's conte
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ from pygls.exceptions import (
 from pygls.protocol import JsonRPCNotification, JsonRPCRequestMessage, JsonRPCResponseMessage, LanguageServerProtocol, lsp_method
 
 from infill.errors import InfillError, RequestError
+from infill.lsp.convert import NO_VERSION
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -55,7 +58,19 @@ def converter() -> Converter:
     made = converters.get_converter()
     for kind in (JsonRPCRequestMessage, JsonRPCResponseMessage, JsonRPCNotification):
         made.register_structure_hook(kind, lambda data, cls: cls(**{name: data.get(name) for name in cls.__annotations__}))
+    for versioned in _VERSIONED:
+        made.register_structure_hook(versioned, functools.partial(_with_version, made.get_structure_hook(versioned)))
     return made
+
+
+_VERSIONED = (types.VersionedTextDocumentIdentifier, types.TextDocumentItem, types.VersionedNotebookDocumentIdentifier, types.NotebookDocument)
+
+
+def _with_version(structure: Callable[[Any, Any], Any], data: Any, kind: Any) -> Any:
+    """A document's version is for the editor alone: where it is missing or `null`, the message counts all the same."""
+    version = data.get("version") if isinstance(data, dict) else 0
+    usable = isinstance(version, int) and not isinstance(version, bool) and abs(version) < 2**31
+    return structure(data if usable else {**data, "version": NO_VERSION}, kind)
 
 
 class Wire(LanguageServerProtocol):

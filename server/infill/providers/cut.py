@@ -5,10 +5,12 @@ A server is asked to stop by itself where its API can be told; this is what make
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Literal
 
 from infill.ask import Stop
+from infill.columns import columns
 
 CHARACTERS_PER_TOKEN = 16
 """No answer is longer than this many characters for each token that was asked for: a server that ignores the limit is stopped here."""
@@ -21,13 +23,14 @@ class Cutter:
     def __init__(self, stop: Stop, words: Sequence[str] = ()) -> None:
         self.why: Why | None = None
         self._stop = stop
+        self._newlines = io.IncrementalNewlineDecoder(None, translate=True)
         self._words = tuple(word for word in words if word)
         self._text = ""
         self._given = 0
         self._line = 0
         """Where the line under construction begins."""
         self._solid = 0
-        """Where the last line with something on it ended."""
+        """Where the last line with something on it ended; 0 where none has."""
 
     @property
     def ended(self) -> bool:
@@ -38,18 +41,22 @@ class Cutter:
         """What of the answer can be passed on now."""
         if self.ended:
             return ""
+        return self._take(self._newlines.decode(piece))
+
+    def end(self) -> str:
+        """What was held back, when nothing more comes."""
+        given = "" if self.ended else self._take(self._newlines.decode("", final=True))
+        if not self.ended:
+            self.why = "end"
+        return given + self._give(len(self._text))
+
+    def _take(self, piece: str) -> str:
         before = len(self._text)
         self._text += piece
         self._stop_at_word(before)
         self._stop_at_line()
         self._stop_at_length()
         return self._give(self._certain())
-
-    def end(self) -> str:
-        """What was held back, when nothing more comes."""
-        if not self.ended:
-            self.why = "end"
-        return self._give(len(self._text))
 
     def _give(self, until: int) -> str:
         given = self._text[self._given : until]
@@ -71,7 +78,7 @@ class Cutter:
             newline = self._text.find("\n", self._line)
             line = self._text[self._line : newline if newline >= 0 else len(self._text)]
             bare = line.lstrip(" \t")
-            if bare and self._line and self._stop.indent is not None and columns(line[: len(line) - len(bare)]) < self._stop.indent:
+            if bare and self._solid and self._stop.indent is not None and columns(line, self._stop.tab) < self._stop.indent:
                 return self._cut(self._solid, "indent")
             if newline < 0:
                 return None
@@ -93,14 +100,6 @@ class Cutter:
             return len(text)
         tails = (size for word in self._words for size in range(min(len(word) - 1, len(text)), 0, -1) if text.endswith(word[:size]))
         certain = len(text) - max(tails, default=0)
-        if self._stop.indent is not None and self._line and not text[self._line :].strip():
+        if self._stop.indent is not None and self._solid and not text[self._line :].strip():
             certain = min(certain, self._solid)
         return certain
-
-
-def columns(space: str) -> int:
-    """The width of white space, tabs counting to the next multiple of 8."""
-    width = 0
-    for character in space:
-        width += 8 - width % 8 if character == "\t" else 1
-    return width

@@ -15,6 +15,7 @@ from infill.completion import postprocess, prompt, trigger
 from infill.completion.answer import Answer
 from infill.completion.place import place_of
 from infill.completion.trace import why_dropped, why_nothing
+from infill.completion.types import Indentation
 from infill.providers.base import Limits
 from infill.settings import resolve
 
@@ -33,12 +34,9 @@ def cases(file: str) -> list[Any]:
 
 @pytest.mark.parametrize("case", cases("postprocess.toml"))
 def test_offered(case: dict[str, Any]) -> None:
-    request = at(
-        case["document"],
-        language=case.get("language", "python"),
-        tab_size=case.get("tab_size", 4),
-        insert_spaces=case.get("spaces", True),
-    )
+    spaces = case.get("spaces")
+    declared = Indentation(tabs=None if spaces is None else not spaces, step=case.get("step", 0), tab=case.get("tab_size", 0))
+    request = at(case["document"], language=case.get("language", "python"), indentation=declared)
     answer = Answer(place_of(request))
     answer.apply(Delta(case["answer"]))
     answer.apply(Finish(why=case.get("finish", "end")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infill.ask import Stop
-from infill.engine.stopping import TextStream, columns
+from infill.engine.stopping import TextStream
 
 
 def told(stop: Stop, *pieces: str | bytes, end: bool = False) -> tuple[str, str | None]:
@@ -51,9 +51,13 @@ def test_an_answer_that_begins_on_a_new_line_keeps_its_first_line_whatever_its_i
     assert told(Stop(indent=8), "\n", "    a()") == ("\n    a()", None)
 
 
-def test_tabs_count_to_the_next_multiple_of_eight() -> None:
-    assert (columns("\t"), columns("  \t"), columns("\t  "), columns("")) == (8, 8, 10, 0)
+def test_tabs_count_as_wide_as_the_question_says() -> None:
     assert told(Stop(indent=8), "a()\n", "\tb()") == ("a()\n\tb()", None)
+    assert told(Stop(indent=8, tab=4), "a()\n", "\tb()") == ("a()\n", "indent")
+
+
+def test_lines_end_with_a_newline_however_the_model_ends_them() -> None:
+    assert told(Stop(indent=4), "a()\r", "\n\r\n    b()\r", "    c()", end=True) == ("a()\n\n    b()\n    c()", "end")
 
 
 def test_white_space_held_back_belongs_to_the_answer_when_the_model_ends_it() -> None:

@@ -164,14 +164,6 @@ async def test_a_line_of_a_hundred_thousand_characters_is_answered(editor: Edito
     assert (await editor.ghosts(0, 100_004, kind=1))[0]["range"]["start"] == {"line": 0, "character": 100_004}
 
 
-async def test_tabs_are_told_from_spaces(editor: Editor) -> None:
-    editor.open("if x:\n\tfoo()\n\tbar()\n\t")
-    await editor.command("infill.status")
-    document = editor.server.documents.get(URI)
-    assert document is not None
-    assert not editor.server.snapshots.take(document, (3, 1), editor.server.rules.known(document)).insert_spaces
-
-
 async def test_what_was_edited_elsewhere_is_shown_with_the_request(editor: Editor, tmp_path: Path) -> None:
     for name, text in (("one.py", "def one(): ...\n"), ("two.py", "def two(): ...\n")):
         editor.open(text, (tmp_path / name).as_uri())
@@ -218,11 +210,11 @@ async def notebook(editor: Editor, cells: list[tuple[str, str]]) -> list[str]:
     return uris
 
 
-async def test_a_cell_is_completed_with_the_cells_above_it(editor: Editor) -> None:
+async def test_a_cell_is_completed_with_the_cells_above_and_below_it(editor: Editor) -> None:
     uris = await notebook(editor, [("python", "import os"), ("markdown", "# Title"), ("python", "a = 1\n"), ("python", "b = "), ("python", "c = 3")])
     assert await editor.ghosts(0, 4, uris[3])
     assert asked(editor).prefix == "import os\na = 1\nb = "
-    assert asked(editor).suffix == ""
+    assert asked(editor).suffix == "\nc = 3"
 
 
 async def test_a_notebook_s_cells_change_move_and_close(editor: Editor) -> None:

@@ -1,4 +1,5 @@
---- Tells the server where the cursor rests, so that the model has read that place before the first key falls there. A place, never text.
+--- Tells the server where the cursor rests, so that the model has read that place before the first key falls there,
+--- and how the buffer is indented. A place, never text.
 ---
 --- Not while inserting: there a changed text says where the cursor is, and Neovim asks for a suggestion wherever else it goes.
 local M = {}
@@ -14,7 +15,9 @@ local function tell()
   timer = nil
   local client = vim.lsp.get_clients({ name = 'infill', bufnr = 0 })[1]
   if client then
-    client:notify('infill/cursor', vim.lsp.util.make_position_params(0, client.offset_encoding))
+    local place = vim.lsp.util.make_position_params(0, client.offset_encoding)
+    local options = { tabSize = vim.lsp.util.get_effective_tabstop(0), insertSpaces = vim.bo.expandtab }
+    client:notify('infill/cursor', vim.tbl_extend('force', place, { options = options }))
   end
 end
 

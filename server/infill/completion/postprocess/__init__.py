@@ -17,10 +17,12 @@ Step = Callable[[str, Place], str]
 
 OPENING: tuple[Step, ...] = (
     indentation.blank_lines_dropped,
+    indentation.extra_space_dropped,
     indentation.tabs_or_spaces,
     indentation.not_doubled,
+    indentation.blank_lines_emptied,
 )
-"""How an answer begins: these hold for an answer of which only some characters are known."""
+"""How an answer begins: these hold for an answer of which only some characters are known, but for white space at its end."""
 
 CACHEABLE: tuple[Step, ...] = (
     repetition.foreign_text_cut,
@@ -53,7 +55,8 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 def opening(text: str, place: Place) -> str:
-    """The answer's beginning as it would stand in the document."""
+    """The answer's beginning as it would stand in the document, as far as it is certain."""
+    text = text.rstrip(" \t")
     for step in OPENING:
         text = step(text, place)
     return text
@@ -61,7 +64,7 @@ def opening(text: str, place: Place) -> str:
 
 def cacheable(text: str, place: Place) -> tuple[str, tuple[str, ...]]:
     """What is worth keeping of an answer, and the names of the steps that changed it."""
-    return _through(CACHEABLE, text.replace("\r\n", "\n"), place)
+    return _through(CACHEABLE, text, place)
 
 
 def at_cursor(text: str, place: Place) -> Shown:

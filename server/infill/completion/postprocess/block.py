@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from infill.completion.place import Place, columns
+from infill.completion.place import Place
 
 _CONTINUES = re.compile(r"[)\]}]|</|(?:el(?:se|if|sif)|except|finally|catch|case|default|end|then|fi|done|esac|while|until|and|or)\b|[.?:&|+]")
 _OPENS_BLOCK = re.compile(r"(?:[:{]|\b(?:then|do|else|begin|function\b[^()]*\([^)]*\)))\s*$")
@@ -23,7 +23,7 @@ def kept(text: str, place: Place) -> str:
             if not lines[number - 1].strip() and any(map(str.strip, lines[:number])):
                 return "\n".join(lines[: number - 1])
             continue
-        width = columns(line)
+        width = place.columns(line)
         if width < base or (opens and deeper and width == base and not _CONTINUES.match(line.lstrip())):
             return "\n".join(lines[:number])
         deeper = deeper or width > base

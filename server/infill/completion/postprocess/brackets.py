@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from infill.completion.place import CLOSERS, CLOSING, OPENERS, QUOTES, Place, columns
+from infill.completion.place import CLOSERS, CLOSING, OPENERS, QUOTES, Place
 
 _STRING = r""""(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`"""
 _CHARACTER = r""""(?:\\.|[^"\\\n])*"|'(?:\\[^\n]+?|[^'\\\n])'"""
@@ -42,7 +42,7 @@ def closed_once(text: str, place: Place) -> str:
     if closer not in CLOSERS or _visible(place.line_after):
         return text
     allowed = sum(opener == CLOSERS[closer] for _, opener in unmatched(place.line_before, place.language)[1])
-    if allowed and columns(following) >= place.indent:
+    if allowed and place.columns(following) >= place.indent:
         allowed -= 1  # the line below closes what this line opened
     closers = [position for position, kind in unmatched(text, place.language, end_of_string(text, place))[0] if kind == closer]
     return text[: closers[allowed]].rstrip() if len(closers) > allowed else text

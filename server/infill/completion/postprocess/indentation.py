@@ -1,14 +1,22 @@
-"""Indentation as the document has it: not doubled on a line that is indented already, tabs where it has tabs, spaces where it has spaces. Pure."""
+"""Indentation as the document has it: tabs where it has tabs, not doubled on a line that is indented already, without the space of a tokenizer. Pure.
+
+On a blank line the model is asked from the line's start (see prompt.py), so its first line brings the whole indentation; elsewhere it brings none.
+"""
 
 from __future__ import annotations
 
 import re
 
-from infill.completion.place import Place, columns
+from infill.completion.place import CLOSERS, Place
+from infill.completion.postprocess import retab
 
 _BLANK_LINES = re.compile(r"(?:[ \t]*\n)+")
-_LEADING = re.compile(r"^[ \t]+", re.MULTILINE)
-_TABS_ALWAYS = frozenset({"makefile", "make", "go"})
+_WHITE_LINES = re.compile(r"^[ \t]+$", re.MULTILINE)
+_PROSE = frozenset({"markdown", "mdx", "plaintext", "restructuredtext", "latex", "asciidoc"})
+_COMMENT = re.compile(r"(?:#|//|--|/\*|\*|<!--|;|%)")
+_LEAVES = re.compile(r"(?:return|break|continue|yield|raise|throw|await|goto)\b")
+"""A line that begins so stands inside a function."""
+_OPENS = re.compile(r"(?:[:{(\[]|\b(?:then|do|else|begin))\s*$")
 
 
 def blank_lines_dropped(text: str, place: Place) -> str:
@@ -20,46 +28,108 @@ def blank_lines_dropped(text: str, place: Place) -> str:
 
 def tabs_or_spaces(text: str, place: Place) -> str:
     """Lines begin with the kind of white space that the document's lines begin with."""
-    start = 0 if place.line_is_blank else text.find("\n") + 1
-    if start == 0 and not place.line_is_blank:
+    first = 0 if place.line_is_blank else 1
+    if "\n" not in text[: -1 or None] and first:
         return text
-    head, body = text[:start], text[start:]
-    if uses_tabs(place):
-        return head + _LEADING.sub(lambda match: _with_tabs(match[0], place.tab_size), body) if "  " in body else text
-    return head + _LEADING.sub(lambda match: match[0].expandtabs(place.tab_size), body) if "\t" in body else text
+    lines = text.split("\n")
+    body = "\n".join(lines[first:])
+    tabs = place.style.tabs
+    if tabs and "  " in body:
+        return "\n".join(retab.with_tabs(lines, first, place))
+    if tabs is False and "\t" in body:
+        return "\n".join(retab.with_spaces(lines, first, place))
+    return text
 
 
-def _with_tabs(white: str, size: int) -> str:
-    width = len(white.expandtabs(size))
-    return "\t" * (width // size) + " " * (width % size)
+def extra_space_dropped(text: str, place: Place) -> str:
+    """Without the space that some tokenizers (SentencePiece) put before the first word: the document has one there, or a level of indentation."""
+    bare = text.lstrip(" ")
+    extra = len(text) - len(bare)
+    if not extra or not bare or bare[0] in "\t\n":
+        return text
+    if place.line_is_blank:  # ` *` goes on with a comment that `/*` began
+        return text[1:] if bare[0] != "*" and _one_too_many(extra, place) else text
+    return bare if extra == 1 and not _COMMENT.match(bare) and _needs_no_space(place) else text
 
 
-def uses_tabs(place: Place) -> bool:
-    """As the lines around the cursor do it; else as the editor is set."""
-    if place.language in _TABS_ALWAYS:
-        return True
-    around = f"\n{place.above}{place.line_before}"
-    tabs, spaces = around.count("\n\t"), around.count("\n  ")
-    if tabs == spaces == 0:
-        tabs, spaces = place.below.count("\n\t"), place.below.count("\n  ")
-    return tabs > spaces if tabs or spaces else not place.insert_spaces
+def _one_too_many(width: int, place: Place) -> bool:
+    """Whether a first line of so many columns is one column deeper than lines are here."""
+    style, typed = place.style, place.indent
+    if style.tabs is None:
+        return False
+    if width == 1:
+        return typed != 1
+    if style.tabs or place.region.language in _PROSE:
+        level = place.line_before.count("\t")
+        return bool(level) and (width - 1) % level == 0 and (width - 1) // level in retab.WIDTHS and width % level != 0
+    if typed:
+        return width == typed + 1 and typed % style.step == 0
+    above = place.columns(next((line for line in reversed(place.above.split("\n")) if line.strip()), ""))
+    levels = {above, above + style.step, max(0, above - style.step)}
+    return width - 1 in levels and width not in levels
+
+
+def _needs_no_space(place: Place) -> bool:
+    """Whether a space more would be one too many behind what is left of the cursor."""
+    before = place.line_before
+    if before[-1] in " \t":
+        return before[-2:-1] not in {" ", "\t", ""}
+    if place.region.language in _PROSE or place.region.string or re.search(r"#|//|--", before) or _in_string(before):
+        return False
+    if before[-1] == ".":
+        return before[-2:-1].isalnum() or before[-2:-1] in {"_", ")", "]"}
+    return before[-1] in "([" and f"{before[-1]} " not in place.above
+
+
+def _in_string(before: str) -> bool:
+    return any(before.count(quote) % 2 for quote in "\"'`")
 
 
 def not_doubled(text: str, place: Place) -> str:
-    """On an indented blank line the model was asked from the line's start (see prompt.py): what stands there goes; less is another block."""
+    """On an indented blank line, without what stands there already. Less is another block, unless only the first line has lost its indentation."""
     typed = place.line_before
     if not typed or not place.line_is_blank:
         return text
     if text.startswith(typed):
         return text[len(typed) :]
-    if columns(text) >= columns(typed):  # the same columns in another mixture of tabs and spaces
-        white = text[: len(text) - len(text.lstrip(" \t"))]
-        return _beyond(white, columns(typed)) + text[len(white) :]
-    return ""
+    white = retab.white_of(text)
+    if place.columns(white) >= place.indent:  # the same columns in another mixture of tabs and spaces
+        return _beyond(white, place) + text[len(white) :]
+    return text if not white and _has_lost_its_indentation(text, place) else ""
 
 
-def _beyond(white: str, width: int) -> str:
+def _beyond(white: str, place: Place) -> str:
     for count in range(len(white) + 1):
-        if columns(white[:count]) >= width:
+        if place.columns(white[:count]) >= place.indent:
             return white[count:]
     return ""
+
+
+def _has_lost_its_indentation(text: str, place: Place) -> bool:
+    """Whether a first line without indentation belongs where the cursor is: some servers strip what a model says.
+
+    The lines after it tell, which have kept theirs; without any, what stands around: a block that is not finished cannot be left.
+    """
+    first, _, rest = text.partition("\n")
+    if not first or first[0] in CLOSERS:
+        return False
+    if _LEAVES.match(first) or _block_goes_on(place):
+        return True
+    following = [place.columns(line) for line in rest.split("\n") if line.strip()]
+    least = place.indent + (1 if _OPENS.search(first) else 0)
+    return bool(following) and following[0] >= least and min(following) >= place.indent
+
+
+def _block_goes_on(place: Place) -> bool:
+    """Whether the block of the cursor's line has just been opened, or has more lines, or its closer, below."""
+    above = next((line for line in reversed(place.above.split("\n")) if line.strip()), "")
+    if _OPENS.search(above) and place.columns(above) < place.indent:
+        return True
+    below = next((line for line in place.below.split("\n")[1:] if line.strip()), "")
+    return place.columns(below) >= place.indent or below.lstrip()[:1] in CLOSERS
+
+
+def blank_lines_emptied(text: str, place: Place) -> str:
+    """Without white space on blank lines; the last line may go on."""
+    body, newline, last = text.rpartition("\n")
+    return _WHITE_LINES.sub("", body) + newline + last
