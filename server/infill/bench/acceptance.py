@@ -19,7 +19,7 @@ from infill.bench.places import AUTO_CLOSED, MOST_LINES, Place, places
 from infill.bench.targets import Row
 from infill.bench.verdict import EXACT, Verdict, verdict
 from infill.completion.pipeline import Completer
-from infill.completion.types import CompletionRequest, Indentation
+from infill.completion.types import CompletionRequest
 from infill.errors import InfillError
 from infill.providers.base import Limits
 from infill.providers.cut import Cutter
@@ -81,7 +81,7 @@ async def trials(cut: Iterable[Place], seed: int, say: Callable[[str], None] = l
 
 
 def _request(place: Place, automatic: bool) -> CompletionRequest:
-    """As from an editor that detects tabs or spaces when it opens a file."""
+    """As from an editor that does not tell how it indents."""
     return CompletionRequest(
         uri="file:///" + place.path,
         path=place.path,
