@@ -5,10 +5,12 @@ Nothing here reads a file or knows an editor. A wrong value is named in a senten
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 import msgspec
 from msgspec import Meta
+
+from infill.validation import allowed, shown, wrong_address, wrong_header, wrong_value
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -87,7 +89,7 @@ class Endpoint(Section, frozen=True):
     """One remote provider, named by its key in `providers.remote`."""
 
     kind: Annotated[Literal["llamacpp", "ollama", "openai", "mistral"], Meta(description="What speaks there.")]
-    url: Annotated[str, Meta(description="Where it listens, such as `http://127.0.0.1:8012`.", pattern="^https?://")] = ""
+    url: Annotated[str, Meta(description="Where it listens, such as `http://127.0.0.1:8012`.")] = ""
     model: Annotated[str, Meta(description="The model's name over there.")] = ""
     family: Annotated[str, Meta(description="Whose fill-in-the-middle tokens it has (`qwen`, `starcoder`, ...); unset: as the server says.")] = ""
     key_variable: Annotated[str, Meta(description="Environment variable that holds the key; unset: the keyring (`infill providers login`).")] = ""
@@ -95,6 +97,9 @@ class Endpoint(Section, frozen=True):
     headers: Annotated[dict[str, str], Meta(description="More HTTP headers.")] = {}
     ca_file: Annotated[str, Meta(description="Certificates to trust beside the system's.")] = ""
     timeout_ms: Annotated[int, Meta(ge=100, le=120_000, description="Longest wait for a completion from here.")] = 5_000
+    keep_alive: Annotated[
+        str, Meta(description="How long Ollama keeps the model in memory after an answer, such as `30m`; unset: as Ollama itself is set.")
+    ] = ""
     max_requests_per_minute: Annotated[Count, Meta(description="0: no limit.")] = 0
 
 
@@ -167,9 +172,58 @@ def _section(kind: type[Any], options: dict[str, Any], path: str, problems: list
             problems.append(f"There is no setting {path}.{name}.")
         elif isinstance(field.type, type) and issubclass(field.type, Section) and isinstance(value, dict):
             values[field.name] = _section(field.type, value, f"{path}.{name}", problems)
+        elif field.name == "remote" and isinstance(value, dict):
+            values[field.name] = _endpoints(value, f"{path}.{name}", problems)
         else:
-            try:
-                values[field.name] = msgspec.convert(value, field.type)
-            except msgspec.ValidationError as exc:
-                problems.append(f"{path}.{name}: {exc}; the default is used.")
+            kept = _without_wrong_parts(value, field.type, f"{path}.{name}", problems)
+            if (wrong := wrong_value(kept, field.type)) is None:
+                values[field.name] = msgspec.convert(kept, field.type)
+            else:
+                problems.append(f"{path}.{name}{wrong}; the default is used.")
     return kind(**values)
+
+
+def _without_wrong_parts(value: Any, kind: Any, path: str, problems: list[str]) -> Any:
+    """A list or a table without its wrong elements: one pattern that is none must not take away the others."""
+    plain = kind.__origin__ if get_origin(kind) is Annotated else kind
+    if not isinstance(value, (list, dict)) or get_origin(plain) is not type(value):
+        return value
+    wrong = set()
+    for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+        if wrong_value({name: part} if isinstance(value, dict) else [part], kind) is not None:
+            wrong.add(name)
+            problems.append(f"{path}.{name}: {shown(part)} is not allowed; it is {allowed(plain.__args__[-1])}; it is left out.")
+    if isinstance(value, dict):
+        return {name: part for name, part in value.items() if name not in wrong}
+    return [part for number, part in enumerate(value) if number not in wrong]
+
+
+def _endpoints(entries: dict[str, Any], path: str, problems: list[str]) -> dict[str, Endpoint]:
+    """The remote providers without those that are not valid: with a part left out, an entry would send code to a place that was not meant."""
+    taken: dict[str, Endpoint] = {}
+    for name, value in entries.items():
+        if wrong := _wrong_endpoint(name, value):
+            problems += [f"{path}.{name}{one}; this provider is left out." for one in wrong]
+        else:
+            taken[name] = msgspec.convert(value, Endpoint)
+    return taken
+
+
+def _wrong_endpoint(name: str, value: Any) -> list[str]:
+    """What is wrong with one entry of providers.remote: a field and what it may be, as the end of a sentence."""
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(Endpoint)}
+    if not isinstance(value, dict):
+        return [f" must be a table, not {shown(value)}"]
+    wrong = [] if name and name.strip() == name and "/" not in name else [": a provider's name is not empty and has no slash and no blanks around it"]
+    if "kind" not in value:
+        wrong.append(f".kind is missing; it is {allowed(fields['kind'])}")
+    for field, said in value.items():
+        if field not in fields:
+            wrong.append(f".{field} is not a setting of a provider; there are {', '.join(fields)}")
+        elif isinstance(said, dict) and field == "headers":
+            wrong += [f".headers.{header}: {problem}" for header, text in said.items() if (problem := wrong_header(header, text))]
+        elif (invalid := wrong_value(said, fields[field])) is not None:
+            wrong.append(f".{field}{invalid}")
+    if not wrong and (address := wrong_address(value.get("url", ""))):
+        wrong.append(f".url: {address}")
+    return wrong

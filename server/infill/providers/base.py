@@ -52,9 +52,13 @@ class Provider(Protocol):
 
 
 class Generator(Protocol):
-    """A provider that follows instructions too."""
+    """A provider that can be given instructions too."""
 
     name: str
+
+    def follows_instructions(self, model: str) -> bool:
+        """Whether the model that would answer follows them; a base model refuses. `model`: a full id, or empty for the chosen one."""
+        ...
 
     def generate(self, instruction: Instruction, model: str = "") -> AsyncIterator[Event]:
         """Answer an instruction. Raises ProviderError or ModelError; NotAChatModel where the model follows no instructions."""

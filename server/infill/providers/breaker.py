@@ -28,6 +28,8 @@ class Breaker:
         self._pause = FIRST_PAUSE
         self._until = 0.0
         self._probing = False
+        self._told = False
+        """It is open because the provider itself said so."""
         self.reason = ""
         """Why it is open, as the last failure said it."""
 
@@ -38,8 +40,10 @@ class Breaker:
             return "closed"
         return "open" if self._clock() < self._until else "half-open"
 
-    def allows(self) -> bool:
-        """Whether a request may be made now."""
+    def allows(self, *, explicit: bool = False) -> bool:
+        """Whether a request may be made now. One that a person waits for is, unless the provider itself refused."""
+        if explicit and not self._told:
+            return True
         return self._until == 0.0 or (self._clock() >= self._until and not self._probing)
 
     def begin(self) -> None:
@@ -49,11 +53,12 @@ class Breaker:
     def success(self) -> None:
         """It answered."""
         self._failed, self._pause, self._until, self._probing, self.reason = 0, FIRST_PAUSE, 0.0, False, ""
+        self._told = False
 
     def failure(self, reason: str) -> None:
         """It did not."""
         self._failed += 1
-        self.reason = reason
+        self.reason, self._told = reason, False
         if self._probing:
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
         if self._probing or self._failed >= self._most:
@@ -62,7 +67,7 @@ class Breaker:
 
     def leave_alone(self, seconds: float, reason: str) -> None:
         """It said no: it need not be asked again for so long."""
-        self._until, self._probing, self.reason = self._clock() + seconds, False, reason
+        self._until, self._probing, self.reason, self._told = self._clock() + seconds, False, reason, True
 
     def abandoned(self) -> None:
         """The request was given up by us: nothing is known of the provider."""

@@ -16,7 +16,7 @@ from typing import cast
 import msgspec
 
 from infill.ask import Delta, Event, Finish, Instruction, Prompt, Report, Stop
-from infill.errors import EngineCrashed, InfillError, ModelError, ProviderRefused, ProviderUnavailable
+from infill.errors import EngineCrashed, InfillError, ModelError, ProviderError, ProviderRefused, ProviderUnavailable
 from infill.privacy.text import Cleaner
 from infill.providers.attempt import closable
 from infill.providers.base import Generator, Limits, Provider
@@ -59,19 +59,34 @@ class Chain:
             return provider.complete(msgspec.structs.replace(prompt, stop=_within(prompt.stop, left)))
 
         self._wake(prompt)
-        async with contextlib.aclosing(self._asked(ask, self._meant(prompt.model), prompt.stop)) as events:
+        async with contextlib.aclosing(self._asked(ask, self._meant(prompt.model), Walk(self._clock, prompt.stop.deadline_ms))) as events:
             async for event in events:
                 yield event
 
     async def generate(self, instruction: Instruction, model: str = "") -> AsyncGenerator[Event, None]:
-        """Answer an instruction: the provider that `model` names (`kind:name/model`), else whoever can, in order."""
+        """Answer an instruction: the provider that `model` names (`kind:name/model`), else whichever can, in order.
+
+        A provider whose model follows no instructions is asked only where the others are unreachable or refuse: being slow is no reason.
+        """
         able = [member for member in self._meant(model) if hasattr(member.provider, "generate")]
+        following = [member for member in able if _generator(member.provider).follows_instructions(model)]
 
         def ask(provider: Provider, left: float) -> AsyncIterator[Event]:
             asked = msgspec.structs.replace(instruction, stop=_within(instruction.stop, left))
             return _generator(provider).generate(asked, _model_for(provider.name, model))
 
-        async with contextlib.aclosing(self._asked(ask, able, instruction.stop)) as events:
+        walk = Walk(self._clock, instruction.stop.deadline_ms, explicit=True)
+        try:
+            async with contextlib.aclosing(self._asked(ask, following or able, walk)) as events:
+                async for event in events:
+                    yield event
+            return
+        except ProviderError as exc:
+            others = [member for member in able if member not in following]
+            if not following or not others or walk.slow or getattr(exc, "slow", False):
+                raise
+            walk.troubles.append(exc)
+        async with contextlib.aclosing(self._asked(ask, others, walk)) as events:
             async for event in events:
                 yield event
 
@@ -96,8 +111,7 @@ class Chain:
         """Those whose model that is; all where it names nobody's."""
         return [one for one in self.members if model.startswith((f"{one.name}/", f"{one.name}:")) or model == one.name] or self.members
 
-    def _asked(self, ask: Ask, members: Sequence[Member], stop: Stop) -> AsyncGenerator[Event, None]:
-        walk = Walk(self._clock, stop.deadline_ms)
+    def _asked(self, ask: Ask, members: Sequence[Member], walk: Walk) -> AsyncGenerator[Event, None]:
         return self._alone(ask, members[0], walk) if len(members) == 1 else self._walk(ask, members, walk)
 
     async def _walk(self, ask: Ask, members: Sequence[Member], walk: Walk) -> AsyncGenerator[Event, None]:
@@ -108,7 +122,7 @@ class Chain:
             walk.troubles.append(trouble)
             self._judge(member, trouble)
 
-        race = Race(ask, members, walk, hedge=self._hedge, on_trouble=on_trouble, clock=self._clock)
+        race = Race(ask, members, walk, hedge=0 if walk.explicit else self._hedge, on_trouble=on_trouble, clock=self._clock)
         try:
             winner, attempt = await race.won()
             self._praise(winner)
@@ -123,7 +137,7 @@ class Chain:
 
     async def _alone(self, ask: Ask, member: Member, walk: Walk) -> AsyncGenerator[Event, None]:
         """A chain of one: nothing to hold back for, nobody to wait for."""
-        if not member.breaker.allows():
+        if not member.breaker.allows(explicit=walk.explicit):
             raise ProviderUnavailable(f"{member.name} is {member.absence()}")
         member.breaker.begin()
         spoke = False

@@ -38,6 +38,10 @@ class Fake:
     def complete(self, prompt: Prompt) -> AsyncIterator[Event]:
         return self._play(prompt, prompt.candidates)
 
+    def follows_instructions(self, model: str) -> bool:
+        """As a chat model does."""
+        return True
+
     def generate(self, instruction: Instruction, model: str = "") -> AsyncIterator[Event]:
         return self._play(instruction, 1)
 

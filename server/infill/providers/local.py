@@ -24,7 +24,7 @@ from infill.ask import Delta, Event, Instruction, Prompt, Report, Snippet
 from infill.engine import launch
 from infill.engine.client import EngineClient
 from infill.engine.protocol import LONGEST_NAME, Changed, Complete, Done, Generate, Status, Text, Warm
-from infill.errors import EngineCrashed, InfillError, ProviderError, ProviderUnavailable
+from infill.errors import EngineCrashed, InfillError, ModelError, ProviderError, ProviderUnavailable
 from infill.privacy.text import clean
 from infill.providers.base import Limits
 from infill.settings import Settings
@@ -122,6 +122,15 @@ class LocalProvider:
             await client.aclose()
 
     # ---- Generator
+
+    def follows_instructions(self, model: str) -> bool:
+        """Whether the model in the store has a chat template; False where it is not known."""
+        from infill.models import store
+
+        try:
+            return "generate" in store.find(model if model.startswith("local:") else self._model()).roles
+        except ModelError:
+            return False
 
     async def generate(self, instruction: Instruction, model: str = "") -> AsyncIterator[Event]:
         """Answer an instruction."""

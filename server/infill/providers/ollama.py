@@ -13,9 +13,8 @@ from infill.providers.dialect import Call, Facts, Piece, RemoteModel
 from infill.providers.http import Connection, Deadline
 from infill.providers.trouble import CannotFill
 
-NATURALLY = 4096
-"""Tokens of context asked for: its own default has been 2048 for long, and cuts silently."""
-KEEP_ALIVE = "30m"
+PROMPT_TOKENS = 3072
+"""Room for a prompt in the context that is asked for: its own default has been 2048 for long, and cuts silently."""
 
 
 class Ollama:
@@ -23,6 +22,12 @@ class Ollama:
 
     default_url = "http://127.0.0.1:11434"
     limits = Limits(prefix_tokens=1536, suffix_tokens=512, snippet_tokens=512, remote=True)
+
+    def __init__(self, longest: int = 1024, keep_alive: str = "") -> None:
+        """`longest`: tokens of the longest answer that will be asked for, completion or generation."""
+        # one size for all requests: Ollama loads the model anew whenever num_ctx changes
+        self._context = _context(longest)
+        self._keep_alive = keep_alive
 
     async def model(self, line: Connection, deadline: Deadline) -> str:
         return line.endpoint.model or await self._only_model(line, deadline)
@@ -46,20 +51,29 @@ class Ollama:
         return Facts(model=model, family=family, mode="raw")
 
     def completion(self, prompt: Prompt, facts: Facts) -> Call:
-        options = _options(prompt.sampling, prompt.stop)
-        body: dict[str, Any] = {"model": facts.model, "stream": True, "keep_alive": KEEP_ALIVE, "options": options}
+        body = self._body(facts.model, prompt.sampling, prompt.stop)
         if facts.family is None:
             return Call(path="/api/generate", body=body | {"prompt": prompt.prefix, "suffix": prompt.suffix})
         ends = facts.family.ends
-        options["stop"] = list(ends)
+        body["options"]["stop"] = list(ends)
         return Call(path="/api/generate", body=body | {"prompt": families.render(facts.family, prompt), "raw": True}, words=ends)
 
     def generation(self, instruction: Instruction, model: str) -> Call:
         messages = [{"role": turn.role, "content": turn.content} for turn in instruction.messages]
-        options = _options(instruction.sampling, instruction.stop)
-        body = {"model": model, "messages": messages, "stream": True, "keep_alive": KEEP_ALIVE, "options": options}
-        # models that do not reason take `false` and refuse `true`
-        return Call(path="/api/chat", body=body | {"think": instruction.thinking}, converses=True)
+        # models that do not reason take `think: false` and refuse `true`
+        body = self._body(model, instruction.sampling, instruction.stop) | {"messages": messages, "think": instruction.thinking}
+        return Call(path="/api/chat", body=body, converses=True)
+
+    def _body(self, model: str, sampling: Sampling, stop: Stop) -> dict[str, Any]:
+        options = {
+            "num_predict": stop.max_tokens,
+            "num_ctx": max(self._context, _context(stop.max_tokens)),
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "min_p": sampling.min_p,
+            "seed": sampling.seed,
+        }
+        return {"model": model, "stream": True, "options": options, **({"keep_alive": self._keep_alive} if self._keep_alive else {})}
 
     def read(self, message: dict[str, Any]) -> Piece:
         said = message.get("message")
@@ -84,15 +98,9 @@ class Ollama:
         raise ProviderRefused(f"Which model {line.name} shall use is not set.", f"Set providers.remote.{line.name.partition(':')[2]}.model.{some}")
 
 
-def _options(sampling: Sampling, stop: Stop) -> dict[str, Any]:
-    return {
-        "num_predict": stop.max_tokens,
-        "num_ctx": max(NATURALLY, 2 * stop.max_tokens + 2048),
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "min_p": sampling.min_p,
-        "seed": sampling.seed,
-    }
+def _context(longest: int) -> int:
+    """Tokens of context for a prompt and an answer, a multiple of 1024."""
+    return -(-(PROMPT_TOKENS + longest) // 1024) * 1024
 
 
 def _inserts(shown: Any) -> bool:

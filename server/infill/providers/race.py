@@ -14,6 +14,7 @@ from infill.errors import InfillError, ProviderUnavailable
 from infill.providers.attempt import Attempt
 from infill.providers.base import Provider
 from infill.providers.breaker import Breaker
+from infill.providers.trouble import too_slow
 
 SHARE = 0.5
 """Of the time that is left, what a member that is not the last may take to its first line."""
@@ -36,9 +37,9 @@ class Member:
     def name(self) -> str:
         return self.provider.name
 
-    def absence(self) -> str:
+    def absence(self, *, explicit: bool = False) -> str:
         """Why it is not to be asked now; empty: it is. Costs no more than looking at a clock."""
-        if not self.breaker.allows():
+        if not self.breaker.allows(explicit=explicit):
             return f"left alone for {self.breaker.left():.0f} s: {self.breaker.reason}"
         return "" if self.provider.limits.ready else "still loading"
 
@@ -46,9 +47,11 @@ class Member:
 class Walk:
     """One request's way down the chain."""
 
-    def __init__(self, clock: Callable[[], float], deadline_ms: int) -> None:
+    def __init__(self, clock: Callable[[], float], deadline_ms: int, *, explicit: bool = False) -> None:
         self._clock = clock
         self._end = clock() + deadline_ms / 1000
+        self.explicit = explicit
+        """A person waits for this answer (a generation): `timeoutMs` and hedging, which are for completions, do not hold."""
         self.notes: list[str] = []
         self.troubles: list[InfillError] = []
 
@@ -56,14 +59,19 @@ class Walk:
         """Seconds."""
         return self._end - self._clock()
 
+    @property
+    def slow(self) -> bool:
+        """Whether a provider was reached and did not answer in time."""
+        return any(getattr(trouble, "slow", False) for trouble in self.troubles)
+
     def outcome(self) -> InfillError:
         """The error to raise when nobody answered: a refusal before silence, for it names what can be done."""
         told = [trouble for trouble in self.troubles if not isinstance(trouble, ProviderUnavailable)]
         if len(self.troubles) == 1:
             return self.troubles[0]
-        if told:
+        if told and not (self.explicit and self.slow):
             return told[0]
-        return ProviderUnavailable(f"Nobody could answer: {'; '.join(self.notes) or 'there is no provider'}.")
+        return ProviderUnavailable(f"No provider answered: {'; '.join(self.notes) or 'there is no provider'}.")
 
 
 OnTrouble = Callable[[Member, InfillError, float], None]
@@ -108,8 +116,7 @@ class Race:
             if not settled and (self._clock() >= hedged or self._is_loading()) and self._begin_next():
                 continue
             for attempt in [late for late, (_, until) in self._running.items() if self._clock() >= until]:
-                waited = attempt.milliseconds / 1000
-                await self._lost(attempt, ProviderUnavailable(f"{attempt.name} did not answer within {waited:.1f} s."))
+                await self._lost(attempt, too_slow(attempt.name, attempt.milliseconds / 1000))
 
     def _when_to_hedge(self) -> float:
         if not self._waiting or not self._hedge or len(self._running) > 1:
@@ -125,12 +132,13 @@ class Race:
         walk = self._walk
         while self._waiting and walk.left() > 0:
             member = self._waiting.pop(0)
-            if absence := member.absence():
+            if absence := member.absence(explicit=walk.explicit):
                 walk.notes.append(f"{member.name}: {absence}")
                 continue
             member.breaker.begin()
             left = walk.left()
-            patience = min(left * SHARE, member.timeout_ms / 1000 or left) if self._waiting else left
+            own = 0.0 if walk.explicit else member.timeout_ms / 1000
+            patience = min(left * SHARE, own or left) if self._waiting else left
             attempt = Attempt(member.name, self._ask(member.provider, left), self._clock, eager=not self._waiting)
             self._running[attempt] = (member, self._clock() + patience)
             return True

@@ -102,6 +102,10 @@ class Remote:
                     async for event in events:
                         yield event
 
+    def follows_instructions(self, model: str) -> bool:
+        """As far as is known: it is asked, and says so itself where it does not."""
+        return True
+
     async def generate(self, instruction: Instruction, model: str = "") -> AsyncGenerator[Event, None]:
         """Answer an instruction over there."""
         deadline = Deadline(instruction.stop.deadline_ms / 1000, self._clock)

@@ -22,10 +22,10 @@ from infill.providers.ollama import Ollama
 from infill.providers.openai import OpenAi
 from infill.providers.race import Member
 from infill.providers.remote import Remote
-from infill.settings import Settings
+from infill.settings import Endpoint, Settings
 from infill.state import BUNDLED
 
-KINDS: Mapping[str, Callable[[], Dialect]] = {"llamacpp": LlamaCpp, "ollama": Ollama, "openai": OpenAi, "mistral": Mistral}
+KINDS: Mapping[str, Callable[[], Dialect]] = {"llamacpp": LlamaCpp, "openai": OpenAi, "mistral": Mistral}
 LOCAL = "local"
 
 
@@ -109,14 +109,20 @@ def unknown(name: str, settings: Settings) -> SettingsError | None:
     return SettingsError(f"There is no provider {name!r}.", f"providers.order may name: {known}; providers.remote holds the remote ones.")
 
 
+def _dialect(endpoint: Endpoint, settings: Settings) -> Dialect:
+    if endpoint.kind == "ollama":
+        return Ollama(max(settings.completion.max_tokens, settings.generate.max_tokens), endpoint.keep_alive)
+    return KINDS[endpoint.kind]()
+
+
 def remote(name: str, settings: Settings, model: str = "", clock: Callable[[], float] = time.monotonic) -> Remote:
     """One remote provider by its name `kind:entry`. Raises SettingsError where there is none."""
     if problem := unknown(name, settings):
         raise problem
-    kind, _, entry = name.partition(":")
+    _kind, _, entry = name.partition(":")
     endpoint = settings.providers.remote[entry]
     if model:
         endpoint = msgspec.structs.replace(endpoint, model=model)
-    dialect = KINDS[kind]()
+    dialect = _dialect(endpoint, settings)
     line = Connection(name, endpoint, dialect.default_url, settings.privacy.offline, lambda: keys.find(name, endpoint))
     return Remote(name, line, dialect, clock)

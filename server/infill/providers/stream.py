@@ -1,8 +1,8 @@
 """Streamed answers as JSON messages: server-sent events, read by httpx2, or one JSON value a line.
 
-Liberal where servers differ from the standard: which of the two it is follows from the first character, not from the content type; error lines
-without `data:`, events without a blank line after them, and a whole JSON value in place of a stream are understood. Data that is no JSON object (`ping`, an
-empty line, a comment) is a sign of life and is skipped. Only broken JSON objects are errors: to skip one would lose text.
+Liberal where servers differ from the standard: which of the two it is follows from the first character, not from the content type. Error lines
+without `data:`, events without a blank line after them, and a whole JSON value in place of a stream are understood. Data that is no JSON object
+(`ping`, an empty line, a comment) is a sign of life and is skipped. Only broken JSON objects are errors: to skip one would lose text.
 """
 
 from __future__ import annotations

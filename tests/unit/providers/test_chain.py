@@ -102,7 +102,7 @@ async def test_too_many_requests_are_waited_out() -> None:
 
 async def test_nobody_could_answer_says_who_was_asked_and_why_not() -> None:
     chain = chain_of(Fake([ProviderUnavailable("away")], name="one"), Fake([ProviderUnavailable("asleep")], name="two"))
-    with pytest.raises(ProviderUnavailable, match=r"Nobody could answer: one: away .*; two: asleep"):
+    with pytest.raises(ProviderUnavailable, match=r"No provider answered: one: away .*; two: asleep"):
         await ask(chain)
 
 
