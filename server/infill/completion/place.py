@@ -18,6 +18,8 @@ TAIL = 1024
 """Characters above the cursor's line that the steps of post-processing look at: some 25 lines."""
 BELOW = 2048
 """Characters right of the cursor that the steps of post-processing look at."""
+CONTEXT = 4096
+"""Characters above the cursor's line that the lexer reads."""
 REACH = 4096
 """Characters that may have been typed since an answer was asked for."""
 REACH_LINES = 64
@@ -25,8 +27,6 @@ REACH_LINES = 64
 OPENERS = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
 QUOTES = "\"'`"
-CLOSING = frozenset({*CLOSERS, *QUOTES, *";:, >"})
-"""What may be right of the cursor because it closes something: it is replaced where a suggestion repeats it."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +39,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     below: str
     """Up to BELOW characters right of the cursor, the rest of its line included."""
     language: str = ""
+    context: str = ""
+    """Up to CONTEXT characters before the cursor's line: what the lexer needs to know what is open."""
     region: Region = Region("")
     """The part of the document that the cursor is in; its start is an offset in `above`."""
     indentation: Indentation = Indentation()
@@ -79,9 +81,14 @@ def place_of(request: CompletionRequest) -> Place:
         line_after=below.partition("\n")[0],
         below=below,
         language=request.language,
+        context=_whole_lines(request.prefix[max(0, start - CONTEXT) : start], start > CONTEXT),
         region=region,
         indentation=request.indentation,
     )
+
+
+def _whole_lines(text: str, cut: bool) -> str:
+    return text[text.find("\n") + 1 :] if cut else text
 
 
 def line_starts(prefix: str) -> Iterator[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from infill.completion.cache import Cache
 from infill.completion.context import Context
 from infill.completion.pipeline import Completer
 from infill.completion.place import CLOSERS, QUOTES, place_of
-from infill.completion.postprocess import brackets, overlap
+from infill.completion.postprocess import closers, overlap
 from infill.completion.prompt import STEP, build, windows
 from infill.completion.provenance import provenance_of
 from infill.completion.types import CompletionRequest, Neighbour, Suggestion
@@ -58,6 +59,8 @@ pieces = st.sampled_from(
 )
 code = st.lists(pieces, max_size=30).map("".join)
 documents = st.tuples(code, code)
+unbroken = code.map(lambda text: re.sub("[\"']", '"x"', text))
+"""Code whose strings are whole: what a broken one leaves open depends on where it is cut."""
 QUIET = Settings(engine=Engine(prefetch=False, warm=False))
 
 
@@ -90,7 +93,7 @@ rights = st.sampled_from([("", ""), ("", "\n"), ("f(", ")\n"), ('f("', '")\n'), 
 """What is open left of the cursor, and what the editor has closed right of it."""
 
 
-@given(st.tuples(code, rights).map(lambda parts: (parts[0] + "\n" + parts[1][0], parts[1][1])), code, st.integers(0, 200))
+@given(st.tuples(code, rights).map(lambda parts: (parts[0] + "\n" + parts[1][0], parts[1][1])), unbroken, st.integers(0, 200))
 @example(("foo(", ")\n"), "a, b)", 3)
 @example(("x = f", "\n"), "(a)\nreturn x", 5)
 def test_accepting_a_part_and_then_the_rest_gives_the_same_document(document: tuple[str, str], answer: str, split: int) -> None:
@@ -100,6 +103,7 @@ def test_accepting_a_part_and_then_the_rest_gives_the_same_document(document: tu
     assume(offered)
     whole = offered[0]
     typed = whole.text[: split % len(whole.text)]
+    assume(whole.text[len(typed) :].strip())
     later = type_as_an_editor(first, typed)
     assume(later.suffix == first.suffix)
     assume("\n" not in typed or first.suffix[:1] in {"", "\n"})  # which line opened what is right of the cursor is only known on its own line
@@ -109,13 +113,13 @@ def test_accepting_a_part_and_then_the_rest_gives_the_same_document(document: tu
 
 
 @given(documents, code)
-def test_trimming_takes_away_only_lines_that_the_suffix_holds(document: tuple[str, str], text: str) -> None:
+def test_trimming_ends_at_a_line_that_the_suffix_holds(document: tuple[str, str], text: str) -> None:
     place = place_of(request(document))
     kept = overlap.tail_trimmed(text, place)
     assert text.startswith(kept)
     below = [line.strip() for line in document[1].split("\n")]
     removed = [line.strip() for line in text[len(kept) :].split("\n") if line.strip()]
-    assert all(any(line.startswith(gone) for line in below) for gone in removed)
+    assert not removed or any(line.startswith(removed[0]) for line in below)
 
 
 @given(documents, code)
@@ -127,9 +131,9 @@ def test_what_is_shown_is_a_beginning_of_what_was_said(document: tuple[str, str]
 @given(documents, code)
 def test_only_closers_and_punctuation_are_ever_replaced(document: tuple[str, str], text: str) -> None:
     place = place_of(request(document))
-    count = brackets.replaced(text, place)
+    count = closers.fitted(text, place).replaces
     assert 0 <= count <= len(place.line_after)
-    assert all(character in "\"'`)]};:, >" for character in place.line_after[:count])
+    assert not any(map(str.isalnum, place.line_after[:count]))
 
 
 @given(documents, code)

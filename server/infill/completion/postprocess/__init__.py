@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from infill.completion.place import Place
-from infill.completion.postprocess import block, brackets, indentation, overlap, repetition
+from infill.completion.postprocess import block, closers, indentation, overlap, repetition
 
 Step = Callable[[str, Place], str]
 
@@ -38,7 +38,6 @@ CACHEABLE: tuple[Step, ...] = (
 AT_CURSOR: tuple[Step, ...] = (
     overlap.suffix_not_repeated,
     overlap.tail_trimmed,
-    brackets.closed_once,
     block.blank_dropped,
 )
 
@@ -70,7 +69,10 @@ def cacheable(text: str, place: Place) -> tuple[str, tuple[str, ...]]:
 def at_cursor(text: str, place: Place) -> Shown:
     """What is worth showing of `text` at a cursor."""
     text, steps = _through(AT_CURSOR, text, place)
-    return Shown(text, brackets.replaced(text, place) if text else 0, steps)
+    if not text:
+        return Shown("", 0, steps)
+    shown = closers.fitted(text, place)
+    return Shown(shown.text, shown.replaces, steps if shown.text == text else (*steps, "fitted"))
 
 
 def _through(steps: tuple[Step, ...], text: str, place: Place) -> tuple[str, tuple[str, ...]]:

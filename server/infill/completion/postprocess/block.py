@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from infill.completion.cursor import is_in_string
 from infill.completion.place import Place
 
 _CONTINUES = re.compile(r"[)\]}]|</|(?:el(?:se|if|sif)|except|finally|catch|case|default|end|then|fi|done|esac|while|until|and|or)\b|[.?:&|+]")
@@ -31,8 +32,14 @@ def kept(text: str, place: Place) -> str:
 
 
 def white_space_trimmed(text: str, place: Place) -> str:
-    """Nothing invisible at the end."""
-    return text.rstrip()
+    """Nothing invisible at the end, but for a space in a string that is closed behind it, and a line break before a closer."""
+    trimmed = text.rstrip()
+    if not trimmed or not place.line_after.strip():
+        return trimmed
+    ending = text[len(trimmed) :]
+    if "\n" in ending:
+        return trimmed + "\n" if "\n" in trimmed else trimmed
+    return text if is_in_string(place) else trimmed
 
 
 def too_short_dropped(text: str, place: Place) -> str:

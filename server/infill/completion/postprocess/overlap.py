@@ -1,14 +1,19 @@
-"""What stands right of the cursor already is not suggested again. Pure; never takes away a line that the suffix does not hold."""
+"""What stands around the cursor already is not suggested again. Pure; takes away no line that the document does not hold."""
 
 from __future__ import annotations
 
-from infill.completion.place import CLOSING, Place
-from infill.completion.postprocess.brackets import unmatched
+import re
+
+from infill.completion.cursor import Cursor, cursor_at
+from infill.completion.lexer import WEAK, scan
+from infill.completion.place import Place
 
 SIGNIFICANT = 3
 """Letters and digits that a line needs before it counts as the same line rather than the same punctuation."""
 PART = 8
 """Characters by which a last line that was cut short is known."""
+_END = re.compile(r"(?:end\w*|fi|done|esac|next|loop|wend|until)\b")
+"""Words that close a block which a word opened."""
 
 
 def suffix_not_repeated(text: str, place: Place) -> str:
@@ -23,14 +28,17 @@ def suffix_not_repeated(text: str, place: Place) -> str:
 
 
 def tail_trimmed(text: str, place: Place) -> str:
-    """Without last lines that are the suffix's next lines."""
+    """Ends before the suffix's next line."""
     lines = text.split("\n")
     below = [line.rstrip() for line in place.below.split("\n")[1:] if line.strip()]
-    for start in range(1, len(lines)):
+    for start in range(1, len(lines)) if below else ():
         tail = [line.rstrip() for line in lines[start:] if line.strip()]
-        if tail and _begins(below, tail) and not _needed(text, "\n".join(lines[:start]), place.language):
-            return _rest_of_line_trimmed("\n".join(lines[:start]).rstrip(), place)
-    return _rest_of_line_trimmed(text, place)
+        whole = bool(tail) and _begins(below, tail)
+        if whole or (tail and lines[start].strip() and tail[0] == below[0] and _distinctive(tail[0], lines[:start], below, place)):
+            shorter = "\n".join(lines[:start])
+            if not _needed(shorter, text if whole else "", place) and not _ends_own_block(lines, start, place):
+                return rest_of_line_trimmed(shorter.rstrip(), place)
+    return rest_of_line_trimmed(text, place)
 
 
 def _begins(below: list[str], tail: list[str]) -> bool:
@@ -42,19 +50,45 @@ def _begins(below: list[str], tail: list[str]) -> bool:
     return len(below) >= count and below[: count - 1] == tail[:-1] and len(last.strip()) >= PART and below[count - 1].startswith(last)
 
 
-def _needed(text: str, shorter: str, language: str) -> bool:
-    """Whether the tail closes what the suggestion itself opened: then it stays, and the suffix's bracket belongs to somebody else."""
-    return len(unmatched(text, language)[1]) < len(unmatched(shorter, language)[1])
+def _distinctive(line: str, said: list[str], below: list[str], place: Place) -> bool:
+    """Whether a line occurs only once around here, so that meeting it means that the suggestion has arrived there: `break;` often does not."""
+    elsewhere = [*said, *below[1:], *place.above.split("\n")]
+    return _letters(line) >= SIGNIFICANT and line.strip() not in {other.strip() for other in elsewhere}
 
 
-def _rest_of_line_trimmed(text: str, place: Place) -> str:
-    """Without the rest of the cursor's line, where that is more than brackets (those are replaced: see brackets.py)."""
+def _needed(shorter: str, text: str, place: Place) -> bool:
+    """Whether what follows closes what the suggestion itself opened: then it stays, and the suffix's closer belongs to something else."""
+    cursor = cursor_at(place)
+    opened = _opened(shorter, cursor)
+    return opened > (_opened(text, cursor) if text else 0)
+
+
+def _opened(text: str, cursor: Cursor) -> int:
+    """Brackets, elements and the like that the text opens and leaves open."""
+    stack = scan(cursor.before + text, cursor.state).state.stack
+    return sum(frame.start >= len(cursor.before) and frame.kind != WEAK for frame in stack)
+
+
+def _ends_own_block(lines: list[str], start: int, place: Place) -> bool:
+    """Whether a line such as `end` closes a block that the suggestion itself opened, in a line of the same column."""
+    if not _END.match(lines[start].strip()):
+        return False
+    width = place.columns(lines[start])
+    for number in range(start - 1, -1, -1):
+        column = place.columns(lines[number] if number else place.line_before + lines[number])
+        if lines[number].strip() and column <= width:
+            return column == width and number < start - 1 and (number > 0 or place.line_is_blank)
+    return False
+
+
+def rest_of_line_trimmed(text: str, place: Place) -> str:
+    """Without the rest of the cursor's line at its end, unless the text needs it itself."""
     rest = place.line_after.strip()
-    if CLOSING.issuperset(rest) or not text.endswith(rest):
+    if _letters(rest) == 0 or not text.endswith(rest):
         return text
     shorter = text[: -len(rest)]
     in_word = (shorter[-1:].isalnum() or shorter[-1:] == "_") and rest[0].isalnum()
-    return text if in_word or not shorter.strip() else shorter.rstrip(" \t")
+    return text if in_word or not shorter.strip() or _needed(shorter, text, place) else shorter.rstrip(" \t")
 
 
 def _letters(text: str) -> int:

@@ -1,0 +1,27 @@
+"""What does a text leave open, and what closes it? One small lexer for every step that asks. Pure.
+
+It knows strings, interpolations, comments, brackets, regular expressions and tags, per language: as much as editors know when they close pairs, and
+no more. See docs/develop/decisions/lexer.md for why it is our own.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from infill.completion.lexer import modes
+from infill.completion.lexer.scanner import BRACKET, COMMENT, ELEMENT, EMBEDDED, HOLE, STRING, TAG, WEAK, Frame, Pair, Scanner, State
+
+__all__ = ["BRACKET", "COMMENT", "ELEMENT", "HOLE", "STRING", "TAG", "WEAK", "Frame", "Pair", "Scanner", "State", "scan", "state_after"]
+
+
+@lru_cache(maxsize=32)
+def state_after(above: str, language: str) -> State:
+    """The state at the end of the text above a line."""
+    return scan(above, State((Frame("", modes.root(language), -1, EMBEDDED),), 0)).state
+
+
+def scan(text: str, state: State) -> Scanner:
+    """Read the rest of a text, whose beginning a state describes."""
+    scanner = Scanner(text, state)
+    scanner.advance(len(text))
+    return scanner

@@ -1,0 +1,240 @@
+"""Closers right of the cursor: how many of them a suggestion repeats, and where it ends because a line below closes what it would. Pure.
+
+One rule for all of it: the line, the suggestion in it and what stays right of it have to be balanced, and what closes something below goes on closing
+the same. Where plain insertion does that, nothing is replaced.
+
+foo(|)      `a, b)` is shown and takes the place of the `)` that the editor put there; `a) - len(b` leaves it alone
+foo(|       a suggestion loses its last line `)` where the next line closes the bracket already
+{|}         a suggestion of lines ends with a line break, so that the brace gets its own line
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from infill.completion.cursor import Cursor, cursor_at
+from infill.completion.lexer import BRACKET, COMMENT, ELEMENT, STRING, WEAK, Frame, Pair, Scanner, State, scan
+from infill.completion.place import Place
+
+HORIZON = 600
+"""Characters below the cursor's line whose closers have to keep their openers."""
+MOST_CUTS = 8
+_REPLACEABLE = re.compile(r"""(?:[\s)\]}>"'`|;:,{(]|\*/|-->|/>|</[\w:.-]*>|%>|\?>|=>)*""")
+_COMMENTS = ("#", "//", "--")
+_PUNCTUATION = ";:, "
+
+
+class Fitted(NamedTuple):
+    """A suggestion that fits its place."""
+
+    text: str
+    replaces: int
+    """Characters right of the cursor that the text repeats."""
+
+
+class Candidate(NamedTuple):
+    """A beginning of the text, how much it replaces, and how many closers are then missing or too many."""
+
+    text: str
+    replaces: int
+    faults: int
+    state: State
+
+
+def fitted(text: str, place: Place) -> Fitted:
+    """The text as far as it fits, and how much right of the cursor it takes the place of; empty where it cannot stand there."""
+    cursor = cursor_at(place)
+    whole = scan(cursor.before + text, cursor.state)
+    if not _needs_care(cursor, whole.state, place):
+        return _ended(Candidate(text, 0, 0, whole.state), cursor, place)
+    right = Right(cursor, place)
+    best = _best(right, text, whole)
+    if best.faults > right.faults(cursor.before, cursor.settled, 0) and cursor.closers:
+        best = next((cut for cut in _lines(right, text) if cut.faults <= best.faults), Candidate("", 0, 0, cursor.state))
+    return _ended(best, cursor, place) if best.text else Fitted("", 0)
+
+
+def _needs_care(cursor: Cursor, state: State, place: Place) -> bool:
+    """Whether the text leaves anything else open than was open before, and something right of the cursor or below could be concerned."""
+    if any(closer.opener >= cursor.state.position for closer in cursor.closers):
+        return True  # what the last character means depends on what follows
+    before, now = _closers_of(cursor.state.stack), _closers_of(state.stack)
+    return now != before and (bool(place.line_after.strip()) or now[: len(before)] != before)
+
+
+def _closers_of(stack: tuple[Frame, ...]) -> list[str]:
+    return [frame.closer for frame in stack]
+
+
+def _best(right: Right, text: str, whole: Scanner) -> Candidate:
+    """The longest beginning that has the fewest faults."""
+    length = len(right.cursor.before)
+    best = right.best(text, whole.state)
+    exits = [pair.start - length for pair in whole.pairs if pair.opener < length <= pair.start]
+    for position in exits[: -MOST_CUTS - 1 : -1]:
+        if best.faults == 0:
+            break
+        cut = text[:position].rstrip()
+        found = right.best(cut, scan(right.cursor.before + cut, right.cursor.state).state)
+        best = found if found.faults < best.faults else best
+    return best
+
+
+def _lines(right: Right, text: str) -> Iterator[Candidate]:
+    """Beginnings that are whole lines and leave open what was open, the longest first."""
+    wanted = _closers_of(right.cursor.state.stack)
+    lines = text.split("\n")
+    for count in range(len(lines) - 1, 0, -1):
+        cut = "\n".join(lines[:count]).rstrip()
+        state = scan(right.cursor.before + cut, right.cursor.state).state
+        if cut and _closers_of(state.stack) == wanted:
+            yield Candidate(cut, 0, 0, state)
+
+
+class Right:
+    """The text right of a cursor, and what it closes there."""
+
+    def __init__(self, cursor: Cursor, place: Place) -> None:
+        self.cursor = cursor
+        self._line = place.line_after
+        self._below = place.below[len(self._line) : len(self._line) + HORIZON]
+        self._owners = self._owners_below(place)
+
+    def _owners_below(self, place: Place) -> dict[int, int]:
+        """For each closer below that closes something opened left of the cursor: where that was opened."""
+        cursor = self.cursor
+        known = len(cursor.before) + len(self._line)
+        text = cursor.before + self._line + self._below
+        scanner = Scanner(text, cursor.state)
+        state = scanner.advance(known)
+        following = next((line for line in self._below.split("\n") if line.strip()), "")
+        if place.columns(following) < place.indent:  # a line that is indented less closes nothing that the cursor's line opened
+            state = state._replace(stack=tuple(frame for frame in state.stack if frame.start < cursor.line_start))
+        pairs = scan(text, state).pairs
+        return {pair.start - known: pair.opener for pair in pairs if pair.start >= known and pair.opener < len(cursor.before)}
+
+    def best(self, text: str, state: State) -> Candidate:
+        """How much has to be replaced: as little as possible."""
+        before = self.cursor.before + text
+        candidates = [Candidate(text, count, self.faults(before, state, count), state) for count in self._counts(text)]
+        return min(candidates, key=lambda candidate: (candidate.faults, self._loose(before, candidate)))
+
+    def _loose(self, before: str, found: Candidate) -> int:
+        """Brackets in text that the suggestion opens and nothing in the line closes."""
+        stack = scan(before + self._line[found.replaces :], found.state).state.stack
+        return sum(frame.start >= len(self.cursor.before) and frame.kind == WEAK and frame.closer != "\n" for frame in stack)
+
+    def faults(self, before: str, state: State, taken: int) -> int:
+        """Closers that close nothing or something else, and what stays open, where that much of the line is replaced."""
+        line = self._line[taken:]
+        scanner = Scanner(before + line + self._below, state)
+        end = scanner.advance(len(before) + len(line))
+        found = {pair.start - len(before) + taken: pair.opener for pair in scanner.pairs if pair.start >= len(before)}
+        count = sum(closer.start >= taken and not self._same(closer, found.get(closer.start)) for closer in self.cursor.closers)
+        count += self._left_open(scanner.broken)
+        kept = count + self._faults_below(before + line, end)
+        if line.strip() or kept == 0:
+            return kept
+        # nothing follows in the line: what the text itself opens may be closed later
+        ended = end._replace(stack=tuple(frame for frame in end.stack if frame.start < len(self.cursor.before)))
+        return min(kept, count + self._faults_below(before + line, ended))
+
+    def _same(self, closer: Pair, opener: int | None) -> bool:
+        """Whether a closer closes what it should: what it closed before, or something in the same line."""
+        return opener == closer.opener or (opener is not None and min(opener, closer.opener) >= self.cursor.line_start)
+
+    def _faults_below(self, before: str, state: State) -> int:
+        start = self.cursor.line_start
+        above = [frame for frame in self.cursor.state.stack if frame.start < start]
+        if [frame for frame in state.stack if frame.start < start] == above and not self._left_open(state.stack):
+            return 0
+        scanner = scan(before + self._below, state)
+        found = {pair.start - len(before): pair.opener for pair in scanner.pairs}
+        moved = sum(found.get(position) != opener for position, opener in self._owners.items())
+        return moved + self._left_open(frame for frame in (*scanner.state.stack, *scanner.broken) if frame.start < len(before))
+
+    def _left_open(self, frames: Iterable[Frame]) -> int:
+        return sum(frame.start >= self.cursor.line_start and frame.kind != WEAK for frame in frames)
+
+    def _counts(self, text: str) -> Iterator[int]:
+        """Where the replaced part may end: behind closers and punctuation that are in the text too, in the same order."""
+        inside = {position for closer in self.cursor.closers for position in range(closer.start + 1, closer.end)}
+        match = _REPLACEABLE.match(self._line)
+        characters = iter(text)
+        for count in range(match.end() + 1 if match else 1):
+            character = self._line[count - 1 : count] if count else ""
+            if character.strip() and character not in characters:
+                return
+            if count not in inside:
+                yield count
+
+
+def _ended(found: Candidate, cursor: Cursor, place: Place) -> Fitted:
+    """With the punctuation that stands right of the cursor too, and the line break that the closer needs."""
+    taken = found.replaces + _punctuation(found, cursor, place)
+    text = found.text.rstrip() if found.text.endswith("\n") else found.text
+    following = place.line_after[taken:]
+    frame = _closed_next(cursor.before + found.text, found.state, following)
+    if frame is None or frame.start < 0:
+        return Fitted(text, taken)
+    everything = cursor.before + text
+    if frame.closer == "}" and found.text[0] == " " and following[0] == "}" and "\n" not in everything[frame.start :]:
+        return Fitted(f"{text} " if frame.start == len(cursor.before) - 1 else text, taken)
+    if not _alone(frame, everything, found.text):
+        return Fitted(text, taken)
+    line = everything[everything.rfind("\n", 0, frame.start) + 1 :]
+    indentation = line[: len(line) - len(line.lstrip(" \t"))]
+    spaces = len(following) - len(following.lstrip())
+    if frame.kind == COMMENT:
+        return Fitted(f"{text}\n{indentation}{'' if spaces or frame.closer != '*/' else ' '}", taken)
+    return Fitted(f"{text}\n{indentation}", taken + spaces)
+
+
+def _closed_next(before: str, state: State, following: str) -> Frame | None:
+    """What the first thing right of the text closes."""
+    if not following.strip():
+        return None
+    pairs = scan(before + following, state).pairs
+    first = len(before) + len(following) - len(following.lstrip())
+    opener = next((pair.opener for pair in pairs if pair.start == first), None)
+    return next((frame for frame in state.stack if frame.start == opener), None)
+
+
+def _alone(frame: Frame, text: str, said: str) -> bool:
+    """Whether what is open was opened at the end of a line, so that its closer gets a line of its own."""
+    line, broken, _ = text[frame.start :].partition("\n")
+    if not broken:
+        return False
+    if frame.kind == BRACKET:
+        return not line[1:].strip() or line[1:].lstrip().startswith(_COMMENTS)
+    if frame.kind == ELEMENT:
+        return line.rstrip().endswith(">") and line.count("<") == 1
+    if frame.kind in {STRING, COMMENT}:
+        return said.endswith("\n") or (frame.kind == COMMENT and line.strip() in {"/*", "/**", "<!--"})
+    return False
+
+
+def _punctuation(found: Candidate, cursor: Cursor, place: Place) -> int:
+    """Punctuation behind the replaced closers that the text has too, behind its own closer or at its end."""
+    rest = place.line_after[found.replaces :]
+    said = found.text.rstrip()
+    if (
+        rest.strip()
+        and not any(map(str.isalnum, rest))
+        and said.endswith(rest.rstrip())
+        and not any(pair.start >= found.replaces for pair in cursor.closers)
+    ):
+        return len(rest.rstrip())
+    run = rest[: len(rest) - len(rest.lstrip(_PUNCTUATION))].rstrip()
+    if not run:
+        return 0
+    last = next((pair.opener for pair in reversed(cursor.closers) if pair.end <= found.replaces), None)
+    length = len(cursor.before)
+    pairs = scan(cursor.before + found.text, cursor.state).pairs if last is not None else []
+    behind = next((found.text[pair.end - length :] for pair in pairs if pair.opener == last), "")
+    for count in range(len(run), 0, -1):
+        if said.endswith(run[:count]) or behind.startswith(run[:count]):
+            return count
+    return 0
