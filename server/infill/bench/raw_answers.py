@@ -34,18 +34,23 @@ def _missing(place: Place, asked_from: str) -> str:
 
 def _leading_space(answer: str, place: Place) -> str:
     """SentencePiece models begin with a space. Not where it may be the author's: only behind white space, `(`, `[` or `.`, or before a line break."""
-    certain = not place.line_before.strip() or place.line_before[-1] in SPACELESS or answer.startswith("\n")
+    blank = bool(place.line_before) or not answer.startswith(" ")
+    certain = answer.startswith("\n") or (place.line_before[-1] in SPACELESS if place.line_before.strip() else blank)
     return " " + answer if certain else answer
 
 
 def _no_first_indentation(answer: str, place: Place) -> str:
-    """Servers that strip an answer."""
-    return answer.lstrip(" \t")
+    """Servers that strip an answer, on a line of which only the indentation is there."""
+    return answer.lstrip(" \t") if _indented(place) else answer
 
 
 def _no_indentation(answer: str, place: Place) -> str:
     """Indentation counted from the block's first line."""
-    return answer if place.line_before.strip() else textwrap.dedent(answer)
+    return textwrap.dedent(answer) if _indented(place) else answer
+
+
+def _indented(place: Place) -> bool:
+    return bool(place.line_before) and not place.line_before.strip()
 
 
 def _repeated_closer(answer: str, place: Place) -> str:
