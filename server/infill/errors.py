@@ -20,6 +20,7 @@ they enter, with `from exc`. Cancelled, stale, too slow and "nothing to say" are
        |- ProviderUnavailable   not reachable, not started, still loading   (quiet, status only)
        |- ProviderRefused       key, quota, unknown model                   (told once)
        `- EngineCrashed         with its last lines and advice              (told once, then restart)
+          `- ComputationCrashed in llama.cpp, while it computed             (the next start uses plainer kernels)
 """
 
 from __future__ import annotations
@@ -85,6 +86,9 @@ class ProviderRefused(ProviderError): ...
 
 
 class EngineCrashed(ProviderError): ...
+
+
+class ComputationCrashed(EngineCrashed): ...
 
 
 def _tree(root: type[InfillError]) -> dict[str, type[InfillError]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from infill import settings_file, state
 from infill.cli import output
 from infill.engine import launch
 from infill.engine.client import EngineClient
+from infill.engine.launch import Words
 from infill.engine.protocol import Status
 from infill.errors import ProviderUnavailable
 
@@ -36,6 +38,9 @@ def status(as_json: bool = AS_JSON) -> None:
     else:
         output.facts(_lines(found))
         output.table(("model", "file", "context", "evaluates", "generates", "slots"), [_row(model) for model in found.models])
+        for model in found.models:
+            if model.restricted:
+                output.note(f"{model.model}: {model.restricted}")
         _say_last_lines()
 
 
@@ -121,15 +126,30 @@ def _say_none(as_json: bool) -> None:
         _say_last_lines()
 
 
-def _last_lines() -> dict[str, list[str]]:
+def _last_lines() -> dict[str, Any]:
     """What went wrong, if something did: the engine, or the one before it, says so on its standard error."""
-    lines = launch.last_lines()
-    return {"lastLines": lines} if lines else {}
+    words = launch.last_words()
+    if words is None:
+        return {}
+    return {"lastLines": words.lines, "lastLinesOf": _whose(words), "lastLinesWritten": _time(words.written)}
 
 
 def _say_last_lines() -> None:
-    for number, line in enumerate(launch.last_lines()[-SHOWN_LINES:]):
-        output.say(f"  {line}" if number else f"Its last lines:\n  {line}")
+    words = launch.last_words()
+    if words is None:
+        return
+    intro = "Last lines of the engine" if words.running else f"Last lines of {_whose(words)}, at {_time(words.written)}"
+    output.say("\n  ".join([f"{intro}:", *words.lines[-SHOWN_LINES:]]))
+
+
+def _whose(words: Words) -> str:
+    if words.running:
+        return "the engine"
+    return f"an earlier engine, which crashed ({words.signal})" if words.signal else "an earlier engine"
+
+
+def _time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def _facts(found: Status) -> dict[str, Any]:

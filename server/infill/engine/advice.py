@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from infill.errors import EngineCrashed
+from infill.engine import exits
+from infill.errors import ComputationCrashed, EngineCrashed
 
+AGAIN = "It is started again, with plainer kernels if these are to blame. If it happens again, report its last lines (`infill engine status`)."
 KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"out of memory|failed to allocate|bad_alloc|MemoryError|cannot allocate|ErrorOutOfDeviceMemory",
         "The engine ran out of memory.",
         "Choose a smaller model, or set infill.engine.contextSize or infill.engine.gpuLayers lower.",
-    ),
-    (
-        r"Illegal instruction|SIGILL",
-        "llama.cpp was built for another processor than this one.",
-        "`infill build` builds it for this machine.",
     ),
     (
         r"CUDA error|cudaError|no CUDA-capable device|CUDA driver version|ggml_vulkan|vk::|hipError|Metal.*error",
@@ -38,24 +35,45 @@ KNOWN: tuple[tuple[str, str, str], ...] = (
         "The engine could not write its files.",
         "Make room or set INFILL_HOME to a directory that you can write to.",
     ),
-    (
-        r"GGML_ASSERT|Fatal Python error: Segmentation fault|SIGSEGV|SIGABRT|Aborted",
-        "llama.cpp gave up on an error of its own.",
-        "It is started again. If it happens again, choose another model and report its last lines (`infill engine status`).",
-    ),
 )
 """Pattern of a line -> what happened, what to do; the first that fits wins."""
 
 
-def crashed(lines: Sequence[str], exit_code: int | None = None) -> EngineCrashed:
-    """Why an engine died, as far as its last lines and its exit code tell."""
+MEMORY = KNOWN[0][0]
+
+
+def crashed(lines: Sequence[str], exit_code: int | None = None, lacking: Sequence[str] = ()) -> EngineCrashed:
+    """Why an engine died, as far as its last lines and its exit code tell. `lacking`: what llama.cpp was built for and this processor has not.
+
+    A ComputationCrashed where the next engine will avoid what crashed.
+    """
     words = "\n".join(lines)
-    if exit_code in (-4, 132):
-        words += "\nIllegal instruction"
+    kind = ComputationCrashed if computation(lines, exit_code) else EngineCrashed
     for pattern, message, hint in KNOWN:
         if re.search(pattern, words, re.IGNORECASE):
-            return EngineCrashed(message, hint)
+            return kind(message, hint)
+    if signal := exits.signal_of(exit_code) or exits.signal_said(lines):
+        if signal == "SIGILL" and lacking:
+            return unusable(signal, lacking)
+        return kind(f"llama.cpp crashed ({signal}).", AGAIN)
+    if "GGML_ASSERT" in words:
+        return kind("llama.cpp stopped on an internal error.", AGAIN)
     return EngineCrashed(
         "The engine ended without a word, as it does when the system stops it.",
         "It is started again. If memory is short, choose a smaller model.",
     )
+
+
+def computation(lines: Sequence[str], exit_code: int | None = None) -> str:
+    """The signal that killed an engine while llama.cpp computed, if plainer kernels may avoid it; empty: it was something else."""
+    if re.search(MEMORY, "\n".join(lines), re.IGNORECASE) or not exits.was_computing(lines):
+        return ""
+    return exits.signal_of(exit_code) or exits.signal_said(lines)
+
+
+def unusable(signal: str, lacking: Sequence[str] = ()) -> EngineCrashed:
+    """llama.cpp does not run at all: for want of instructions where some are known to be lacking."""
+    if signal == "SIGILL" and lacking:
+        message = f"llama.cpp was built for another processor: it uses {', '.join(lacking)}, which this one does not have."
+        return EngineCrashed(message, "`infill build` builds it for this machine.")
+    return EngineCrashed(f"llama.cpp crashes on this machine even in its plainest configuration ({signal}).", "`infill build` builds another one.")

@@ -14,17 +14,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from infill import paths
-from infill.engine import advice, transport
+from infill.engine import advice, exits, transport
 from infill.engine.client import EngineClient, OnChanged
 from infill.engine.transport import Lock, Place
 from infill.errors import EngineCrashed, InfillError, ProviderUnavailable
-from infill.models import child
+from infill.models import child, library, processor
 
 START = 30.0
 """Seconds that a start may take: on a machine that is swapping, Python alone takes long."""
@@ -40,6 +41,19 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
     pid: int
     started: float
+
+
+class Words(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine wrote on its standard error."""
+
+    lines: list[str]
+    written: float
+    """When the last of it was written, in seconds since 1970."""
+    signal: str = ""
+    """What killed it, as far as it could still write that."""
+    running: bool = False
+    """They are of the engine that runs now."""
+    file: tuple[int, int] = (0, 0)
 
 
 class Engine:
@@ -74,7 +88,7 @@ class Engine:
         return self._exit_code == transport.ALREADY_RUNNING
 
     def obituary(self) -> EngineCrashed:
-        return advice.crashed(last_lines(self._where), self._exit_code)
+        return advice.crashed(last_lines(self._where), self._exit_code, processor.missing(library.features()))
 
     def kill(self, pid: int) -> None:
         """End an engine that does not answer, if that process is one."""
@@ -84,7 +98,7 @@ class Engine:
 
     def _keep_last_words(self) -> None:
         with contextlib.suppress(OSError):
-            os.replace(self._where.stderr, self._where.stderr.with_suffix(".stderr-before"))
+            os.replace(self._where.stderr, self._where.stderr_before)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         """Take the exit code, so that no zombie stays while the editor runs on."""
@@ -136,12 +150,29 @@ def running() -> Running | None:
 
 
 def last_lines(where: Place | None = None) -> list[str]:
-    """The engine's last words: of the one that runs, or of the one that ran last."""
-    file = (where or transport.place()).stderr
-    for path in (file, file.with_suffix(".stderr-before")):
-        if lines := _tail(path):
-            return lines
-    return []
+    """The last words of the engine that was started last; where it wrote none, of the one before it."""
+    return next((words.lines for words in _words(where or transport.place())), [])
+
+
+def last_words() -> Words | None:
+    """What to show of the engines' last words: the running engine's own, else those of the one before it if that crashed or none is running."""
+    where = transport.place()
+    alive = running()
+    status = transport.read_status(where) if alive else None
+    for words in _words(where):
+        if status is not None and words.file == status.stderr:
+            return replace(words, running=True)
+        if words.signal or alive is None:
+            return words
+    return None
+
+
+def _words(where: Place) -> Iterator[Words]:
+    for path in (where.stderr, where.stderr_before):
+        with contextlib.suppress(OSError):
+            if lines := _tail(path):
+                signal = exits.signal_said(lines)
+                yield Words(lines=lines, written=path.stat().st_mtime, signal=signal, file=transport.file_identity(path))
 
 
 async def _connect(where: Place, name: str, on_changed: OnChanged | None) -> EngineClient | None:
@@ -214,7 +245,7 @@ def _tail(path: Path) -> list[str]:
     try:
         with path.open("rb") as file:
             file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - 64 * 1024))
+            file.seek(max(0, file.tell() - transport.WORDS_BYTES))
             return file.read().decode("utf-8", "replace").splitlines()[-LINES:]
     except OSError:
         return []

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import llama_cpp
 import numpy as np
@@ -78,6 +78,11 @@ def capture_log() -> None:
     llama_cpp.llama_log_set(_log_callback, ctypes.c_void_p())
 
 
+def system_info() -> str:
+    """What this build of llama.cpp can use, in its words: `CPU : AVX2 = 1 | REPACK = 1 | ...`."""
+    return bytes(llama_cpp.llama_print_system_info()).decode("utf-8", "replace").strip()
+
+
 def recent_complaints() -> list[str]:
     """The last warnings and errors of llama.cpp."""
     return list(_recent)
@@ -104,6 +109,7 @@ class Model:
         params = llama_cpp.llama_model_default_params()
         params.n_gpu_layers = plan.gpu_layers
         params.load_mode = _load_mode(plan)
+        params.use_extra_bufts = plan.extra_buffers
         params.progress_callback = llama_cpp.llama_progress_callback(on_progress)
         if plan.tensor_split:
             split = (ctypes.c_float * llama_cpp.llama_max_devices())(*plan.tensor_split)
@@ -274,6 +280,9 @@ def _strlen() -> Any:
 class Context:
     """A KV cache with its sequences, and the batch that goes through the model."""
 
+    _last: ClassVar[Context | None] = None
+    """Whichever computed last."""
+
     def __init__(self, model: Model, plan: Plan, sequences: int) -> None:
         """Raises DoesNotFit where there is no memory for the cache."""
         params = llama_cpp.llama_context_default_params()
@@ -301,6 +310,8 @@ class Context:
         on_cpu = plan.gpu_layers == 0 and plan.kv_type == "f16"
         self._rotation = model.rotation() if self.can_shift and on_cpu else None
         self._rotation_tried = False
+        self.announce: Callable[[], None] = lambda: None
+        """Called when this context begins to compute after another one."""
         self.batches = 0
         """How many were evaluated: logits are those of the last one."""
         self._batch, self._tokens, self._positions, self._sequences, self._outputs = _new_batch(self.largest_batch)
@@ -309,6 +320,8 @@ class Context:
         if self._context:
             llama_cpp.llama_free(self._context)
             self._context = None
+            if Context._last is self:
+                Context._last = None
 
     def _check(self) -> None:
         if not self._context:
@@ -354,6 +367,9 @@ class Context:
     def _run(self, count: int) -> None:
         self._check()
         self._batch.n_tokens = count
+        if Context._last is not self:
+            Context._last = self
+            self.announce()
         # a pending shift is applied by the next batch, cell by cell in place: given up half way, the cache would be ruined
         if self._shift_pending:
             self._brake.shield(True)

@@ -23,7 +23,7 @@ from typing import TextIO
 import msgspec
 
 from infill import paths, state
-from infill.engine import transport
+from infill.engine import crashes, transport, trial
 from infill.engine.residents import Loading
 from infill.engine.server import Server
 from infill.engine.transport import EngineFile, Lock, Place
@@ -58,6 +58,7 @@ def main() -> int:
         if not _acquire(lock):
             log.warning("Another engine is running.")
             return transport.ALREADY_RUNNING
+        crashes.learn(where)
         _prefer_to_die_first()
         _return_large_blocks()
         asyncio.run(_serve(where))
@@ -103,13 +104,19 @@ async def _serve(where: Place) -> None:
 
 def _announce(where: Place, port: int, token: str) -> None:
     """Say who and where this engine is. Without room on the disk a Unix socket still works; a port would never be found."""
-    content = msgspec.json.encode(EngineFile(pid=os.getpid(), started=time.time(), port=port, token=token))
+    content = msgspec.json.encode(EngineFile(pid=os.getpid(), started=time.time(), port=port, token=token, stderr=_stderr()))
     try:
         state.write_atomically(where.status, content)
     except OSError:
         if port:
             raise
         log.warning("The status file cannot be written.")
+
+
+def _stderr() -> tuple[int, int]:
+    with contextlib.suppress(OSError):
+        return transport.file_identity(2)
+    return (0, 0)
 
 
 def _acquire(lock: Lock) -> bool:
@@ -123,6 +130,7 @@ def _acquire(lock: Lock) -> bool:
 
 def _tidy(where: Place, lock: Lock) -> None:
     if lock.held:
+        crashes.clear(where)
         for path in (where.socket, where.status):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
@@ -152,12 +160,13 @@ def _import_llama() -> None:
 
 
 def load(model: ModelFile, plan: Plan, progress: Callable[[float], bool]) -> Loaded:
-    """Load a model; llama.cpp itself is imported only here."""
+    """Load a model by a plan that passed the self-test on this machine; llama.cpp itself is imported only here."""
     try:
         from infill.engine.runtime import Runtime
     except Exception as exc:
         raise InfillError(f"llama.cpp cannot be used on this machine: {exc}.", "`infill doctor` says more.") from exc
-    return Runtime.load(model, plan, progress)
+    used = trial.verified(model, plan, progress)
+    return Runtime.load(model, used, progress, lambda: crashes.announce(transport.place(), model.path, used))
 
 
 def plan(model: ModelFile, engine: Engine) -> Plan:

@@ -188,6 +188,8 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     slots: tuple[SlotStatus, ...] = ()
     plan: str = ""
     """The plan in one sentence."""
+    restricted: str = ""
+    """What is switched off because it fails on this machine, and what that costs."""
 
 
 class Status(Frame, tag="status", frozen=True):

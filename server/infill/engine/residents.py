@@ -234,6 +234,8 @@ class Residents:
         self._on_progress(file.id, 0.0, "")
         try:
             runtime = await self._part(file.title, load, LOADING)
+            if restricted := runtime.status().restricted:
+                self._on_progress(file.id, 1.0, restricted)
         finally:
             self.loading, awaited = "", False
         return Resident(file, runtime, settings, time.monotonic())

@@ -24,6 +24,7 @@ from infill.engine.slots import SEQUENCES, Slot, Slots
 from infill.engine.speed import FIRST_BATCH, SLOW_TOKEN, TARGET_MS, Speed
 from infill.engine.tokenizer import Tokenizer
 from infill.errors import NotAChatModel, ProviderRefused
+from infill.models import fit
 from infill.models.fit import Plan
 from infill.models.store import ModelFile
 
@@ -100,14 +101,15 @@ class Runtime:
         """`latency.target` of whoever uses the model."""
 
     @classmethod
-    def load(cls, model: ModelFile, plan: Plan, progress: Callable[[float], bool]) -> Runtime:
-        """Load a model, which takes a while; `progress` gets 0 to 1 and answers False to stop.
+    def load(cls, model: ModelFile, plan: Plan, progress: Callable[[float], bool], announce: Callable[[], None] = lambda: None) -> Runtime:
+        """Load a model, which takes a while; `progress` gets 0 to 1 and answers False to stop, `announce` is called when the model begins to compute.
 
         Raises BadModelFile, DoesNotFit, or LoadStopped (asked to stop: an outcome, no error).
         """
         weights = Model(model.path, plan, progress)
         try:
             runtime = cls(model, plan, weights)
+            runtime._context.announce = announce
             runtime._measure()
             return runtime
         except BaseException:
@@ -359,5 +361,6 @@ class Runtime:
             tokens_evaluated=self._slots.evaluated,
             tokens_generated=self._generated,
             slots=tuple(SlotStatus(slot=slot.name, tokens=len(slot.tokens), moved=slot.moved) for slot in self._slots),
-            plan=f"{self._plan.threads} threads, context {self._context.size}, batch {self._plan.batch}, layers on the GPU: {self._plan.gpu_layers}",
+            plan=fit.describe(msgspec.structs.replace(self._plan, context=self._context.size)),
+            restricted=self._plan.restricted,
         )

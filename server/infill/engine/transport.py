@@ -25,8 +25,10 @@ from infill.engine import protocol
 LOOPBACK = "127.0.0.1"
 BACKLOG = 64 * 1024 * 1024
 """Bytes that may wait for a peer that does not read before it is given up."""
-ALREADY_RUNNING = 3
-"""Exit code of an engine that found another one."""
+ALREADY_RUNNING = 73
+"""Exit code of an engine that found another one. Not 3, which is also that of abort() on Windows."""
+WORDS_BYTES = 64 * 1024
+"""As many of an engine's last words are looked at."""
 HEADER = struct.Struct(">I")
 
 Expected = TypeVar("Expected")
@@ -74,6 +76,16 @@ class Place(msgspec.Struct, frozen=True):
         """The engine's last words."""
         return self._named("stderr")
 
+    @property
+    def stderr_before(self) -> Path:
+        """Those of the engine before it."""
+        return self._named("stderr-before")
+
+    @property
+    def computing(self) -> Path:
+        """What the engine computes; see `crashes`."""
+        return self._named("computing")
+
 
 class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
     """The status file: who the engine is, and where it listens."""
@@ -84,6 +96,14 @@ class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     token: str = ""
     """Only with TCP: what a client has to know."""
+    stderr: tuple[int, int] = (0, 0)
+    """Identity of the file with its last words."""
+
+
+def file_identity(file: Path | int) -> tuple[int, int]:
+    """Of a file or an open descriptor, whatever its name is by now. Raises OSError."""
+    status = os.stat(file)  # noqa: PTH116 - a descriptor is no path
+    return status.st_dev, status.st_ino
 
 
 def place() -> Place:

@@ -48,6 +48,7 @@ def _model(model: ModelStatus) -> dict[str, Any]:
     return {
         "model": model.model,
         "plan": model.plan,
+        "restricted": model.restricted,
         "context": model.context,
         "evaluatePerSecond": model.evaluate_per_second,
         "generatePerSecond": model.generate_per_second,

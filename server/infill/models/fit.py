@@ -50,6 +50,8 @@ REARRANGED = {
     "DOTPROD": ("q4_0", "q4_k", "q5_k", "q6_k", "q8_0", "iq4_nl", "mxfp4"),
 }
 """Which tensor types llama.cpp keeps a second copy of, by what the processor can (ggml-cpu/repack.cpp)."""
+AMX_TYPES = ("f16", "q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k", "iq4_xs")
+"""Those that go to llama.cpp's AMX buffers (ggml-cpu/amx/amx.cpp); 16-bit weights are copied there unchanged."""
 
 Judgement = Literal["fits", "tight", "too big"]
 
@@ -73,6 +75,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     mmap: bool = True
     mlock: bool = False
     tensor_split: tuple[float, ...] = ()
+    extra_buffers: bool = True
+    """Weights are rearranged for the processor's widest instructions (llama.cpp's REPACK and AMX buffers)."""
+    device: str = ""
+    """What the layers on the GPU run on; empty: none are."""
+    restricted: str = ""
+    """What was switched off because it fails on this machine, and what that costs, as a sentence; empty: nothing."""
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +151,11 @@ def plan(facts: Facts, machine: Machine, engine: Engine = Engine(), tuned: Plan 
     return _fit(facts, shortened, need(facts, shortened, machine), machine)
 
 
+def judged(facts: Facts, plan: Plan, machine: Machine) -> Fit:
+    """The same for a plan that was made elsewhere."""
+    return _fit(facts, plan, need(facts, plan, machine), machine)
+
+
 def need(facts: Facts, plan: Plan, machine: Machine) -> Need:
     """The bytes that this takes, in main memory and on GPUs."""
     on_gpu = gpu_layer_count(facts, plan) if machine.gpus else 0
@@ -157,7 +170,7 @@ def need(facts: Facts, plan: Plan, machine: Machine) -> Need:
     logits = (OUTPUTS + SEQUENCES) * facts.vocabulary * 4
     return Need(
         weights=layer_bytes + facts.input_bytes + head + (facts.output_bytes - facts.input_bytes if facts.tied and not output_on_gpu else 0),
-        rearranged=0 if machine.gpus else int(sum(facts.by_type.get(kind, 0) for kind in _rearranged_types(machine)) * share),
+        rearranged=_rearranged(facts, plan, machine, share),
         kv=int(sum(facts.kv_widths[:kept]) * cell * context),
         compute=(max(activations, OUTPUTS * facts.vocabulary * 4) if kept == facts.layers else activations) + SEQUENCES * facts.vocabulary * 4,
         overhead=PROCESS + facts.vocabulary * PER_WORD,
@@ -213,7 +226,10 @@ def describe(plan: Plan, facts: Facts | None = None) -> str:
     """A plan in one sentence."""
     layers = gpu_layer_count(facts, plan) if facts else plan.gpu_layers
     where = "on the CPU" if not plan.gpu_layers else f"{'all' if plan.gpu_layers < 0 else layers} layers on the GPU"
-    return f"{where}, {plan.threads} threads ({plan.threads_batch} for evaluation), context of {plan.context} tokens, KV cache in {plan.kv_type}"
+    threads = f"{plan.threads} threads ({plan.threads_batch} for evaluation)"
+    off = [] if plan.extra_buffers else ["no rearranged weights"]
+    off += ["no flash attention"] if plan.flash_attention is False else []
+    return ", ".join([where, threads, f"context of {plan.context} tokens", f"KV cache in {plan.kv_type}", *off])
 
 
 def amount(size: float) -> str:
@@ -308,7 +324,23 @@ def _activations(facts: Facts, plan: Plan) -> int:
     return per_token * min(plan.micro_batch, plan.batch, plan.context)
 
 
+def _rearranged(facts: Facts, plan: Plan, machine: Machine, share: float) -> int:
+    """Bytes of the copies that llama.cpp makes of weights on the CPU; with layers on a GPU it makes none."""
+    if machine.gpus or not plan.extra_buffers:
+        return 0
+    kinds = _rearranged_types(machine)
+    output = facts.output_bytes if facts.output_type in kinds else 0
+    return int(sum(facts.by_type.get(kind, 0) for kind in kinds) * share) + output
+
+
 def _rearranged_types(machine: Machine) -> set[str]:
+    built = set(machine.built_for)
+    if built & {"AMX", "AMX_INT8"} and "AVX512_VNNI" in built and machine.system in ("Linux", "Windows"):
+        return {*AMX_TYPES, *_repacked_types(machine)}
+    return _repacked_types(machine)
+
+
+def _repacked_types(machine: Machine) -> set[str]:
     if "REPACK" not in machine.built_for:
         return set()
     return {kind for feature, kinds in REARRANGED.items() if feature in machine.built_for for kind in kinds}

@@ -79,7 +79,14 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Its memory is a plain KV cache, whose entries can be moved."""
     parts: int = 1
     by_type: dict[str, int] = {}
-    """Bytes of the layers' matrices by type, of those in `TYPES`."""
+    """Bytes of the layers' matrices by type, of those whose rows come in eights."""
+    output_type: str = ""
+    """Type of the output head."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Types of the weights that are multiplied."""
+        return tuple(sorted({*self.by_type, self.output_type} - {""}))
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no model has; a damaged file of the cache would else be believed."""
@@ -97,7 +104,7 @@ def facts(path: Path) -> Facts:
         status = path.stat()
     except (OSError, ValueError) as exc:  # ValueError: a name with a zero byte
         raise unreadable(path, exc) from exc
-    key = hashlib.sha256(os.fsencode(path.absolute()) + f"|{status.st_size}|{status.st_mtime_ns}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(os.fsencode(path.absolute()) + f"|2|{status.st_size}|{status.st_mtime_ns}".encode()).hexdigest()[:24]
     remembered = paths.cache_directory() / "facts" / f"{key}.json"
     if (known := state.read(remembered, Facts)) is not None:
         return known
@@ -165,6 +172,7 @@ def _facts(path: Path, headers: list[Header]) -> Facts:
         shifts=not architecture.startswith(RECURRENT) and not any(".ssm." in key for key in metadata),
         parts=len(headers),
         by_type=by_type,
+        output_type=next((each.type for name in ("output.weight", "token_embd.weight") for each in tensors if each.name == name), ""),
     )
 
 
@@ -190,7 +198,7 @@ def _sorted(tensors: list[Tensor], layers: int) -> tuple[list[int], dict[str, in
     for tensor in tensors:
         if (layer := re.match(r"blk\.([0-9]{1,6})\.", tensor.name)) and int(layer[1]) < layers:
             by_layer[int(layer[1])] += tensor.size
-            if tensor.type:
+            if tensor.type and tensor.rows and tensor.rows % 8 == 0:
                 by_type[tensor.type] = by_type.get(tensor.type, 0) + tensor.size
         else:
             rest[tensor.name] = tensor.size

@@ -51,8 +51,12 @@ BLOCKS = {
 }  # fmt: skip
 """ggml's tensor types: how many weights make a block, and its bytes."""
 
-TYPES = {2: "q4_0", 8: "q8_0", 10: "q2_k", 12: "q4_k", 13: "q5_k", 14: "q6_k", 20: "iq4_nl", 39: "mxfp4"}
-"""Tensor types of which some processors want a second, rearranged copy in memory."""
+TYPES = {
+    0: "f32", 1: "f16", 2: "q4_0", 3: "q4_1", 6: "q5_0", 7: "q5_1", 8: "q8_0", 10: "q2_k", 11: "q3_k", 12: "q4_k", 13: "q5_k", 14: "q6_k",
+    16: "iq2_xxs", 17: "iq2_xs", 18: "iq3_xxs", 19: "iq1_s", 20: "iq4_nl", 21: "iq3_s", 22: "iq2_s", 23: "iq4_xs", 29: "iq1_m", 30: "bf16",
+    34: "tq1_0", 35: "tq2_0", 39: "mxfp4",
+}  # fmt: skip
+"""ggml's tensor types by name."""
 
 FIM_TOKENS = {
     "prefix": (
@@ -98,7 +102,9 @@ class Tensor(NamedTuple):
     size: int
     offset: int
     type: str
-    """Of `TYPES`; empty for others, and where its rows do not come in eights."""
+    """Of `TYPES`; empty for others."""
+    rows: int
+    """0: it is no matrix."""
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -250,8 +256,8 @@ class _Walk:
         shape = [self.take("Q") for _ in range(self.bounded("I", MOST_DIMENSIONS))]
         weights, kind = math.prod(shape), self.take("I")
         block, size = BLOCKS.get(kind, (1, 2))
-        eights = len(shape) > 1 and shape[1] % 8 == 0
-        return Tensor(name, weights, weights // block * size, self.take("Q"), TYPES.get(kind, "") if eights else "")
+        rows = shape[1] if len(shape) > 1 else 0
+        return Tensor(name, weights, weights // block * size, self.take("Q"), TYPES.get(kind, ""), rows)
 
 
 def _alignment(metadata: dict[str, Any]) -> int:

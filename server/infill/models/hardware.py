@@ -19,7 +19,7 @@ import msgspec
 import psutil
 
 from infill import paths, state
-from infill.models import child, library
+from infill.models import child, library, processor
 from infill.models.fit import amount
 from infill.models.machine import Cpu, Disk, Gpu, Machine, Nvidia
 
@@ -27,11 +27,6 @@ PROBE_SECONDS = 30
 """A driver that is just being loaded takes long; one that takes longer hangs."""
 PROBE_VALID_SECONDS = 24 * 3600
 """A machine without GPUs is believed to stay so for this long, or until it starts anew, or llama.cpp is another."""
-FEATURES = {
-    "avx2": "AVX2", "avx512f": "AVX512", "avx512_vnni": "AVX512_VNNI", "amx_tile": "AMX", "asimd": "NEON", "asimddp": "DOTPROD",
-    "i8mm": "MATMUL_INT8", "sve": "SVE",
-}  # fmt: skip
-"""Flags of /proc/cpuinfo -> names that llama.cpp uses too."""
 
 
 class Probed(msgspec.Struct, frozen=True):
@@ -85,7 +80,7 @@ def summary(found: Machine) -> str:
 def probe(fresh: bool = False) -> Probed:
     """llama.cpp's own view, from a process that may crash. Where there is no GPU, or llama.cpp was built for none, nobody is asked anew."""
     if not fresh and library.version() and not library.gpu_backends():
-        return Probed(library.version(), (*_cpu_words()[1], "REPACK", "CPU"))
+        return Probed(library.version(), library.features() or (*processor.words()[1], "REPACK", "CPU"))
     remembered, key = paths.cache_directory() / "devices.json", _probe_key()
     if not fresh:
         last = state.read(remembered, _Remembered)
@@ -109,7 +104,7 @@ def nvidia() -> tuple[Nvidia, ...]:
 def cpu() -> Cpu:
     """The processor, as far as the operating system tells."""
     physical, logical = psutil.cpu_count(logical=False) or os.cpu_count() or 1, os.cpu_count() or 1
-    title, features = _cpu_words()
+    title, features = processor.words()
     return Cpu(title=title, physical=physical, performance=_performance_cores(physical), logical=logical, features=features, quota=_cgroup_quota())
 
 
@@ -189,7 +184,7 @@ def _probed(answer: Any) -> Probed:
     system = str(answer.get("system", ""))
     return Probed(
         llama_cpp=str(answer.get("llama_cpp", "")),
-        built_for=tuple(re.findall(r"(\w+) = 1", system)) + tuple(re.findall(r"(\w+) : (?!$)", system)),
+        built_for=library.features_of(system),
         gpus=tuple(
             Gpu(
                 name=device["name"],
@@ -203,26 +198,10 @@ def _probed(answer: Any) -> Probed:
     )
 
 
-def _cpu_words() -> tuple[str, tuple[str, ...]]:
-    """The processor's name and what it can."""
-    if sys.platform == "darwin":
-        title = _sysctl("machdep.cpu.brand_string")
-        words = {"hw.optional.AdvSIMD": "NEON", "hw.optional.arm.FEAT_I8MM": "MATMUL_INT8", "hw.optional.arm.FEAT_DotProd": "DOTPROD"}
-        words |= {"hw.optional.avx2_0": "AVX2", "hw.optional.avx512f": "AVX512"}
-        return title, tuple(name for key, name in words.items() if _sysctl(key) == "1")
-    text = ""
-    with contextlib.suppress(OSError):
-        text = Path("/proc/cpuinfo").read_text(errors="replace")
-    title = re.search(r"^(?:model name|Hardware|Model)\s*:\s*(.+)$", text, re.MULTILINE)
-    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
-    known = set(flags[1].split()) if flags else set()
-    return (title[1] if title else platform.processor()), tuple(name for flag, name in FEATURES.items() if flag in known)
-
-
 def _performance_cores(physical: int) -> int:
     """The fast cores of a processor with two kinds: those whose highest clock comes near the highest of all."""
     if sys.platform == "darwin":
-        fast = _sysctl("hw.perflevel0.physicalcpu")
+        fast = processor.sysctl("hw.perflevel0.physicalcpu")
         return int(fast) if fast.isdigit() else physical
     clocks: dict[str, int] = {}
     for core in Path("/sys/devices/system/cpu").glob("cpu[0-9]*"):
@@ -230,9 +209,3 @@ def _performance_cores(physical: int) -> int:
             clocks[(core / "topology" / "core_cpus_list").read_text()] = int((core / "cpufreq" / "cpuinfo_max_freq").read_text())
     fastest = max(clocks.values(), default=0)
     return sum(clock > fastest * 0.8 for clock in clocks.values()) if clocks else physical
-
-
-def _sysctl(key: str) -> str:
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        return subprocess.run(["/usr/sbin/sysctl", "-n", key], capture_output=True, text=True, timeout=5, check=False).stdout.strip()
-    return ""

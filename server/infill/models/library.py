@@ -2,19 +2,23 @@
 
 data/llama_cpp/current.json         which build is used; replaced in one step, removed to go back
 data/llama_cpp/<digest>/            a build: what `pip install --target` left there
+state/builds/<identity>.json        the instruction sets that a build uses, kept when it first runs
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 
 import msgspec
 
 from infill import paths, state
+from infill.errors import InfillError
 
 BACKENDS = {"cuda": "CUDA", "metal": "Metal", "vulkan": "Vulkan", "hip": "ROCm", "sycl": "SYCL", "musa": "MUSA", "cann": "CANN", "opencl": "OpenCL"}
 """Names of ggml's libraries -> what they drive."""
@@ -73,6 +77,33 @@ def gpu_backends() -> tuple[str, ...]:
     """What the library in use can drive beside the processor; without any there is no device to ask for."""
     names = {file.name for file in _library_directory().glob("*ggml-*")}
     return tuple(title for name, title in BACKENDS.items() if any(f"ggml-{name}" in file for file in names))
+
+
+def identity() -> str:
+    """Of the llama.cpp in use: changes with its version, and when its libraries are replaced."""
+    files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(_library_directory().glob("*"))]
+    return hashlib.sha256(repr((version(), files)).encode()).hexdigest()[:16]
+
+
+def features_of(system: str) -> tuple[str, ...]:
+    """Names out of `llama_print_system_info`: instruction sets, `REPACK`, and the backends."""
+    return tuple(re.findall(r"(\w+) = 1", system)) + tuple(re.findall(r"(\w+) : (?!$)", system))
+
+
+def features() -> tuple[str, ...]:
+    """What the llama.cpp in use said of itself when it first ran here; empty before that."""
+    return state.read(_features_file(), tuple[str, ...]) or ()
+
+
+def keep_features(found: tuple[str, ...]) -> None:
+    """Remember `features_of` the llama.cpp in use; not where nothing can be written."""
+    with contextlib.suppress(OSError, InfillError):
+        paths.private_directory(_features_file().parent)
+        state.write_atomically(_features_file(), msgspec.json.encode(found))
+
+
+def _features_file() -> Path:
+    return paths.state_directory() / "builds" / f"{identity()}.json"
 
 
 def _library_directory() -> Path:

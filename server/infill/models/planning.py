@@ -13,7 +13,7 @@ import msgspec
 
 from infill import paths, state
 from infill.errors import DoesNotFit
-from infill.models import fit, gguf, hardware
+from infill.models import fit, gguf, hardware, kernels
 from infill.models.fit import Fit, Plan
 from infill.models.gguf import Facts
 from infill.models.machine import Machine
@@ -42,7 +42,7 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_for(model: ModelFile, engine: Engine) -> Fit:
-    """How to load a model on this machine now. Raises BadModelFile, or DoesNotFit with the arithmetic."""
+    """How to load a model on this machine now. Raises BadModelFile, EngineCrashed, or DoesNotFit with the arithmetic."""
     found = fit_of(model, engine, hardware.machine())
     if found.plan is None:
         raise DoesNotFit(f"{model.title} does not fit on this machine. {found.sentence}", "Choose a smaller model (`infill models recommend`).")
@@ -50,9 +50,20 @@ def plan_for(model: ModelFile, engine: Engine) -> Fit:
 
 
 def fit_of(model: ModelFile, engine: Engine, machine: Machine) -> Fit:
-    """Whether and how a model fits on a machine. Raises BadModelFile."""
-    kept = tuned(model.id, machine)
-    return fit.plan(gguf.facts(model.path), machine, engine, kept.plan if kept else None)
+    """Whether and how a model fits on a machine, without what is known to fail there. Raises BadModelFile, or EngineCrashed if everything fails."""
+    kept, facts = tuned(model.id, machine), gguf.facts(model.path)
+    return without_failing(fit.plan(facts, machine, engine, kept.plan if kept else None), facts, machine, model.title)
+
+
+def without_failing(found: Fit, facts: Facts, machine: Machine, title: str) -> Fit:
+    """The same fit with the plan that will really be used. Raises EngineCrashed where llama.cpp fails in every configuration."""
+    if found.plan is None:
+        return found
+    device = " ".join(f"{card.name} {card.title}" for card in machine.gpus) if fit.gpu_layer_count(facts, found.plan) and machine.gpus else ""
+    wanted = kernels.baseline(msgspec.structs.replace(found.plan, device=device))
+    if (used := kernels.usable(wanted, facts)) is None:
+        raise kernels.none_left(title)
+    return msgspec.structs.replace(found, plan=used) if used == wanted == found.plan else fit.judged(facts, used, machine)
 
 
 def fits_beside(model: ModelFile, plan: Plan, others: Sequence[ModelFile] = ()) -> bool:

@@ -24,7 +24,7 @@ from infill.ask import Delta, Event, Instruction, Prompt, Report, Snippet
 from infill.engine import launch
 from infill.engine.client import EngineClient
 from infill.engine.protocol import LONGEST_NAME, Changed, Complete, Done, Generate, Status, Text, Warm
-from infill.errors import EngineCrashed, InfillError, ModelError, ProviderError, ProviderUnavailable
+from infill.errors import ComputationCrashed, EngineCrashed, InfillError, ModelError, ProviderError, ProviderUnavailable
 from infill.privacy.text import clean
 from infill.providers.base import Limits
 from infill.settings import Settings
@@ -180,7 +180,9 @@ class LocalProvider:
     # ---- how
 
     async def _frames(self, ask: Complete | Generate) -> AsyncGenerator[Text | Done, None]:
-        """The answer's frames; asked again once if the engine had gone before it can have heard the question."""
+        """The answer's frames; asked again once if the engine had gone before it can have heard the question, or if it crashed while it
+        computed: the next engine avoids what crashed.
+        """
         for last_try in (False, True):
             client = await self._connected()
             heard, sent = False, time.monotonic()
@@ -192,8 +194,11 @@ class LocalProvider:
                         yield frame
             except ProviderError as exc:
                 unheard = client.ended is not None and not heard and (client.ended_at - sent < UNHEARD or not isinstance(exc, EngineCrashed))
-                if last_try or not unheard:
+                avoided = isinstance(exc, ComputationCrashed) and client.ended is not None and not heard
+                left = ask.stop.deadline_ms - int((time.monotonic() - sent) * 1000)
+                if last_try or not (unheard or avoided) or left <= 0:
                     raise
+                ask = replace(ask, stop=replace(ask.stop, deadline_ms=left))
             else:
                 return
 

@@ -1,0 +1,88 @@
+"""A throw-away process that tests whether this llama.cpp computes rightly by a plan: `python -m infill.engine.selftest MODEL.gguf PLAN`.
+
+One batch and one single token are computed twice: plainly (CPU, one thread, no extra buffers, no flash attention), then by the plan. JSON lines on
+standard output say what was reached, so that whoever started this knows what it died of:
+
+    {"system": ...}                      llama.cpp is imported: the instruction sets that it was built for
+    {"reference": seconds}               the plain computation is done
+    {"difference": x}                    the other too: root mean square of the logits' difference, relative to their own; null: not finite
+    {"error": sentence}                  the model cannot be loaded at all, which is no matter of kernels
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from infill.engine.llama import Context, Logits, Model, system_info
+from infill.errors import InfillError
+from infill.models.fit import Plan
+
+BATCH = 19
+"""Tokens of the batch: more than one group of every size that kernels work in (4, 8, 16), and a rest."""
+CONTEXT = 256
+
+
+def compute(path: Path, plan: Plan) -> Logits:
+    """Logits after a batch, and after one more token. Raises InfillError."""
+    model = Model(path, plan, lambda _: True)
+    try:
+        context = Context(model, plan, 1)
+        try:
+            words = [(100 + number * 37) % model.vocabulary for number in range(BATCH + 1)]
+            context.decode(words[:BATCH], 0, 0, outputs=1)
+            first = context.logits(-1).copy()
+            context.decode(words[BATCH:], BATCH, 0, outputs=1)
+            return np.stack([first, context.logits(-1).copy()])
+        finally:
+            context.close()
+    finally:
+        model.close()
+
+
+def plain(plan: Plan) -> Plan:
+    """The reference: what every processor can do."""
+    return Plan(context=CONTEXT, mmap=plan.mmap, extra_buffers=False, flash_attention=False)
+
+
+def difference(computed: Logits, reference: Logits) -> float | None:
+    """The larger of the two rows' relative differences; None: something is not finite."""
+    if not np.isfinite(computed).all():
+        return None
+    spread = (reference - reference.mean(axis=1, keepdims=True)).std(axis=1)
+    return float(((computed - reference).std(axis=1) / np.maximum(spread, 1e-6)).max())
+
+
+def main(arguments: list[str]) -> int:
+    """Test, and say what came of it; ends when whoever started it is gone."""
+    out = os.dup(1)
+    os.dup2(2, 1)
+    threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(1)), daemon=True).start()
+
+    def say(**facts: Any) -> None:
+        os.write(out, msgspec.json.encode(facts) + b"\n")
+
+    path, plan = Path(arguments[0]), msgspec.json.decode(arguments[1], type=Plan)
+    say(system=system_info())
+    try:
+        began = time.monotonic()
+        reference = compute(path, plain(plan))
+        say(reference=time.monotonic() - began)
+        short = msgspec.structs.replace(plan, context=CONTEXT, batch=min(plan.batch, CONTEXT), micro_batch=min(plan.micro_batch, CONTEXT))
+        say(difference=difference(compute(path, short), reference))
+    except InfillError as exc:
+        say(error=exc.message)
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    # without llama.cpp's own destructors, which have nothing to do here and may crash
+    os._exit(code)

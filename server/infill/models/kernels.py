@@ -1,0 +1,163 @@
+"""Which of llama.cpp's fast paths fail on this machine: what self-tests and crashes showed, by build, processor, kind of weights and device.
+
+    wanted plan -> without rearranged weights -> without flash attention -> half of the GPU's layers -> CPU only
+
+`usable` gives the first of these that has not failed. Each result is one small file in state/kernels, written atomically; a damaged file counts as
+absent. Nothing runs here: `engine.trial` runs the self-test, and the engine reports what its predecessor crashed on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from infill import paths, state
+from infill.errors import EngineCrashed, InfillError
+from infill.models import library, processor
+from infill.models.fit import Plan, gpu_layer_count
+from infill.models.gguf import Facts
+
+SWITCH = "INFILL_EXTRA_BUFFERS"
+"""Environment variable: `off` loads every model without llama.cpp's extra buffers."""
+WHAT = ("rearranged weights (REPACK, AMX)", "flash attention", "half of the GPU's layers", "the GPU")
+COST = (
+    "prompt processing of quantized models takes up to 1.6 times as long, and less memory is used",
+    "long contexts take more memory",
+    "generation is several times slower",
+    "generation is several times slower",
+)
+"""Of each step of the ladder, in its order; docs/develop/portability.md says how they were measured."""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What one configuration was seen to do."""
+
+    works: bool
+    why: str = ""
+    """How it failed: `crashed (SIGILL)`, `gave results that differ by 0.9`, ..."""
+    when: float = 0.0
+    """Seconds since 1970."""
+    crashed_engine: bool = False
+    """Seen in the engine while it computed, not in a self-test."""
+
+
+_unsaved: dict[str, Result] = {}
+"""Results that could not be written: they hold for this process."""
+
+
+def baseline(plan: Plan) -> Plan:
+    """The plan as it is wanted before anything is known to fail."""
+    return replace(plan, extra_buffers=os.environ.get(SWITCH, "").lower() not in ("off", "0"), restricted="")
+
+
+def ladder(plan: Plan, facts: Facts) -> list[Plan]:
+    """The plan, then plainer ones in the order in which they are tried; each has the restrictions of those before it."""
+    steps = [plan]
+    changes: list[dict[str, object]] = [{"extra_buffers": False}, {"flash_attention": False, "kv_type": "f16"}]
+    if layers := gpu_layer_count(facts, plan):
+        changes += [{"gpu_layers": layers // 2}] if layers > 1 else []
+        changes.append({"gpu_layers": 0, "tensor_split": (), "device": ""})
+    for change in changes:
+        if (plainer := replace(steps[-1], **change)) != steps[-1]:
+            steps.append(plainer)
+    return steps
+
+
+def usable(plan: Plan, facts: Facts) -> Plan | None:
+    """The first of `ladder` that is not known to fail, with a sentence in `restricted` if that is not the plan itself; None: all of them fail."""
+    why = ""
+    for step in ladder(plan, facts):
+        found = result(step, facts)
+        if found is None or found.works:
+            return replace(step, restricted=told(plan, step, why, facts)) if why else step
+        why = why or found.why
+    return None
+
+
+def result(plan: Plan, facts: Facts) -> Result | None:
+    """What is known of a configuration on this machine; None: nothing."""
+    return _read(_name(plan, facts))
+
+
+def keep(plan: Plan, facts: Facts, found: Result) -> None:
+    """Remember a result; where the state directory cannot be written, for this process alone."""
+    _write(_name(plan, facts), found)
+
+
+def crashed(plan: Plan, facts: Facts, why: str) -> None:
+    """The engine crashed while it computed by this plan, though its self-test passed.
+
+    Only the plainest plan for the same device is left then, and after a second crash only the CPU: so a model on the CPU crashes the engine twice at
+    most, one on a GPU once more.
+    """
+    steps = ladder(replace(plan, restricted=""), facts)
+    again = _read(_key(facts, "crashes")) is not None
+    kept = steps[-1] if again else [step for step in steps if step.gpu_layers == plan.gpu_layers][-1]
+    found = Result(works=False, why=why, crashed_engine=True)
+    for step in steps if kept == steps[0] else steps[: steps.index(kept)]:
+        keep(step, facts, found)
+    _write(_key(facts, "crashes"), found)
+
+
+def forget() -> None:
+    """Forget every result: all configurations are tested anew."""
+    _unsaved.clear()
+    for file in _directory().glob("*.json"):
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
+def none_left(title: str) -> EngineCrashed:
+    """What to say where `usable` finds nothing."""
+    return EngineCrashed(
+        f"llama.cpp fails on this machine in every configuration that was tried for {title}.",
+        "Choose a model with another quantization, or test again with `infill doctor --kernels --again`.",
+    )
+
+
+def told(wanted: Plan, used: Plan, why: str, facts: Facts) -> str:
+    """What is switched off, why, and what it costs."""
+    gone = [
+        wanted.extra_buffers and not used.extra_buffers,
+        wanted.flash_attention is not False and used.flash_attention is False,
+        0 < gpu_layer_count(facts, used) < gpu_layer_count(facts, wanted),
+        gpu_layer_count(facts, wanted) > 0 and not used.gpu_layers,
+    ]
+    off = [what for what, is_off in zip(WHAT, gone, strict=True) if is_off]
+    costs = dict.fromkeys(cost for cost, is_off in zip(COST, gone, strict=True) if is_off)
+    kinds = ", ".join(facts.kinds) or "these"
+    return f"Switched off on this machine for {kinds} weights: {' and '.join(off)}, because llama.cpp {why}. The cost: {'; '.join(costs)}."
+
+
+def _name(plan: Plan, facts: Facts) -> str:
+    # in quarters: how many layers fit changes with what else uses the GPU
+    share = -(-4 * gpu_layer_count(facts, plan) // (facts.layers + 1))
+    return _key(facts, plan.device or "cpu", share, plan.extra_buffers, plan.flash_attention, plan.kv_type)
+
+
+def _key(facts: Facts, *parts: object) -> str:
+    whole = (library.identity(), processor.identity(), facts.kinds, *parts)
+    return f"{hashlib.sha256(repr(whole).encode()).hexdigest()[:24]}.json"
+
+
+def _read(name: str) -> Result | None:
+    return state.read(_directory() / name, Result) or _unsaved.get(name)
+
+
+def _write(name: str, found: Result) -> None:
+    dated = replace(found, when=found.when or time.time())
+    try:
+        state.write_atomically(paths.private_directory(_directory()) / name, msgspec.json.encode(dated))
+        _unsaved.pop(name, None)
+    except (OSError, InfillError):
+        _unsaved[name] = dated
+
+
+def _directory() -> Path:
+    return paths.state_directory() / "kernels"

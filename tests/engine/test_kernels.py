@@ -1,0 +1,209 @@
+"""Kernels that crash or compute wrongly: found out before anybody asks, avoided from then on, and never in a loop.
+
+No processor here has broken kernels: `crashing/sitecustomize.py` makes llama.cpp die, or compute wrongly, in its first batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from questions import BUNDLED, answer, prompt
+
+from infill.ask import Stop
+from infill.engine import launch, transport
+from infill.errors import EngineCrashed
+from infill.models import gguf, kernels, planning, store
+from infill.models.fit import Plan
+from infill.providers.local import LocalProvider
+from infill.settings import Engine
+
+CRASHING = Path(__file__).parent / "crashing"
+PATIENT = prompt(stop=Stop(max_tokens=8, deadline_ms=120_000))
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch):
+    """Break llama.cpp in every process that is started from now on."""
+
+    def make(what: str, how: str = "SIGILL") -> None:
+        monkeypatch.setenv("PYTHONPATH", str(CRASHING))
+        monkeypatch.setenv("INFILL_TEST_CRASH", what)
+        monkeypatch.setenv("INFILL_TEST_SIGNAL", how)
+
+    return make
+
+
+async def restricted(local: LocalProvider) -> str:
+    status = await local.status()
+    assert status is not None
+    return status.models[0].restricted
+
+
+def planned() -> Plan:
+    found = planning.plan_for(store.locate(BUNDLED), Engine()).plan
+    assert found is not None
+    return found
+
+
+def engines_started(home: Path) -> int:
+    """By the files of their last words: of the one that runs, and of the one before it."""
+    return len(list((home / "runtime").glob("*.stderr*")))
+
+
+# ---- the self-test
+
+
+@pytest.mark.parametrize(
+    ("how", "why"), [("SIGILL", "crashed (SIGILL)"), ("SIGSEGV", "crashed (SIGSEGV)"), ("wrong", "wrong results"), ("nan", "not finite")]
+)
+async def test_rearranged_weights_that_fail_are_avoided_before_the_first_answer(provider, home, broken, how, why):
+    broken("extra", how)
+    text, _, _ = await answer(provider, PATIENT)
+    assert text
+    assert engines_started(home) == 1
+    told = await restricted(provider)
+    assert why in told
+    assert "rearranged weights" in told and "The cost" in told
+    assert not planned().extra_buffers
+
+
+async def test_what_failed_is_not_tried_again(provider, home, broken, monkeypatch):
+    broken("extra")
+    await answer(provider, PATIENT)
+    known = {file.name: file.stat().st_mtime_ns for file in (home / "state" / "kernels").iterdir()}
+    assert len(known) == 2, "one that fails, one that works"
+    await provider.shutdown()
+    await answer(provider, PATIENT)
+    assert {file.name: file.stat().st_mtime_ns for file in (home / "state" / "kernels").iterdir()} == known
+
+
+async def test_flash_attention_goes_after_rearranged_weights(provider, broken):
+    broken("flash")
+    await answer(provider, PATIENT)
+    found = planned()
+    assert (found.extra_buffers, found.flash_attention) == (False, False)
+    assert "flash attention" in await restricted(provider)
+
+
+async def test_where_nothing_computes_the_engine_lives_and_says_so(provider, home, broken):
+    broken("all")
+    with pytest.raises(EngineCrashed, match=r"even in its plainest configuration \(SIGILL\)"):
+        await answer(provider, PATIENT)
+    assert engines_started(home) == 1
+
+
+async def test_with_nothing_broken_nothing_is_switched_off(provider):
+    await answer(provider, PATIENT)
+    assert await restricted(provider) == ""
+    assert planned().extra_buffers
+
+
+def test_a_damaged_result_counts_as_absent(home, broken):
+    plan, facts = planned(), gguf.facts(store.locate(BUNDLED).path)
+    kernels.keep(plan, facts, kernels.Result(works=False, why="crashed (SIGILL)"))
+    assert not planned().extra_buffers
+    for file in (home / "state" / "kernels").iterdir():
+        file.write_bytes(b"\x00{half")
+    assert planned().extra_buffers
+
+
+def test_where_nothing_can_be_written_a_result_holds_for_the_process(home, monkeypatch):
+    plan, facts = planned(), gguf.facts(store.locate(BUNDLED).path)
+    (home / "state").mkdir(parents=True, exist_ok=True)
+    (home / "state" / "kernels").write_text("a file where the directory should be")
+    kernels.keep(plan, facts, kernels.Result(works=False, why="crashed (SIGILL)"))
+    assert not planned().extra_buffers
+    kernels.forget()
+    assert planned().extra_buffers
+
+
+def test_extra_buffers_can_be_switched_off_from_outside(home, monkeypatch):
+    monkeypatch.setenv(kernels.SWITCH, "off")
+    assert not planned().extra_buffers
+    assert planned().restricted == ""
+
+
+# ---- crashes that a self-test missed
+
+
+@pytest.mark.parametrize("how", ["SIGILL", "SIGSEGV", "SIGFPE", "SIGBUS", "SIGABRT"])
+async def test_a_request_that_crashes_the_engine_is_answered_by_plainer_kernels(provider, home, broken, how):
+    broken("engine:extra", how)
+    text, _, _ = await answer(provider, PATIENT)
+    assert text
+    assert engines_started(home) == 2
+    assert f"crashed the engine ({how})" in await restricted(provider)
+    words = launch.last_words()
+    assert words is not None and words.running
+    assert not any("Fatal Python error" in line for line in words.lines)
+
+
+async def test_the_engine_crashes_twice_at_most(provider, home, broken):
+    broken("engine:all")
+    with pytest.raises(EngineCrashed, match="SIGILL"):
+        await answer(provider, PATIENT)
+    words = launch.last_words()
+    assert words is not None
+    assert (words.signal, words.running) == ("SIGILL", False)
+    for _ in range(3):
+        with pytest.raises(EngineCrashed, match="in every configuration"):
+            await answer(provider, PATIENT)
+    assert len(provider._crashes) == 2
+
+
+async def test_being_killed_says_nothing_about_kernels(provider, home):
+    await answer(provider, PATIENT)
+    status = await provider.status()
+    os.kill(status.pid, signal.SIGKILL)
+    await asyncio.to_thread(wait_for_end, provider)
+    await answer(provider, PATIENT)
+    assert planned().extra_buffers
+
+
+async def test_a_crash_beside_a_computation_says_nothing_about_kernels(provider, home):
+    """A signal from outside, while nothing is computed."""
+    await answer(provider, PATIENT)
+    status = await provider.status()
+    os.kill(status.pid, signal.SIGSEGV)
+    await asyncio.to_thread(wait_for_end, provider)
+    await answer(provider, PATIENT)
+    assert planned().extra_buffers
+
+
+def wait_for_end(local: LocalProvider) -> None:
+    import time
+
+    end = time.monotonic() + 20
+    while launch.running() is not None:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+async def test_a_file_that_was_cut_short_is_not_taken_for_a_broken_kernel(provider, home, broken, tmp_path):
+    """Reading a mapped file beyond its end is a SIGBUS too."""
+    from infill.engine import crashes
+    from infill.engine.crashes import Computing
+
+    where = transport.place()
+    where.directory.mkdir(parents=True)
+    file = tmp_path / "cut.gguf"
+    file.write_bytes(store.locate(BUNDLED).path.read_bytes()[:-100])
+    said = 'Fatal Python error: Bus error\n\nThread 0x1 (most recent call first):\n  File "/x/infill/engine/llama.py", line 374 in _run\n'
+    where.stderr_before.write_text(said)
+
+    def crash_of(path: Path) -> None:
+        import msgspec
+
+        left = Computing(str(path), planned(), transport.file_identity(where.stderr_before))
+        where.computing.write_bytes(msgspec.json.encode(left))
+        crashes.learn(where)
+
+    crash_of(file)
+    assert planned().extra_buffers
+    crash_of(store.locate(BUNDLED).path)
+    assert not planned().extra_buffers
+    assert not where.computing.exists()
