@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,83 @@ def test_files_of_one_name_in_two_folders_are_both_there(home: Path, tmp_path: P
     importing.follow(folders)
     importing.follow(folders)
     assert {each.id: each.path.parent.name for each in store.installed() if each.source == "folder"} == {"m": "x", "y-m": "y"}
+
+
+def test_files_of_one_name_in_folders_of_one_name_keep_their_ids(home: Path, tmp_path: Path) -> None:
+    files = []
+    for number, name in enumerate(("a", "b", "c", "d")):
+        files.append(tmp_path / name / "models" / "gguf" / "m.gguf")
+        files[-1].parent.mkdir(parents=True)
+        put(files[-1], small_gguf(layers=number + 1))
+    folders = [str(tmp_path / name) for name in ("a", "b", "c", "d")]
+
+    def ids() -> dict[Path, str]:
+        importing.follow(folders)
+        return {each.path: each.id for each in store.installed() if each.source == "folder"}
+
+    first = ids()
+    assert len(set(first.values())) == 4
+    assert ids() == ids() == first
+    files[0].unlink()
+    put(files[2], small_gguf(layers=9))
+    assert ids() == {path: called for path, called in first.items() if path != files[0]}
+    put(files[0], small_gguf(layers=7))
+    assert {path: called for path, called in ids().items() if path != files[0]} == {path: first[path] for path in files[1:]}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_linked_folders_and_capital_letters_are_seen(home: Path, tmp_path: Path) -> None:
+    put(tmp_path / "far" / "Big-Q8_0.GGUF")
+    for number in (1, 2):
+        put(tmp_path / "far" / f"split-0000{number}-of-00002.GGUF", small_gguf(layers=number))
+    watched = tmp_path / "models"
+    watched.mkdir()
+    (watched / "linked").symlink_to(tmp_path / "far")
+    (tmp_path / "far" / "circle").symlink_to(watched)
+    seen = importing.look_at([str(watched)])
+    assert {Path(path).name for path, _, _ in seen} == {"Big-Q8_0.GGUF", "split-00001-of-00002.GGUF", "split-00002-of-00002.GGUF"}
+    assert set(importing.follow([str(watched)]).added) == {"local:big-q8_0", "local:split"}
+    assert store.find("big-q8_0").quantization
+
+
+def test_files_of_one_name_in_lm_studio_are_both_imported(user: Path) -> None:
+    root = user / ".lmstudio" / "models"
+    for number, maker in enumerate(("one", "two")):
+        (root / maker / "model-GGUF").mkdir(parents=True)
+        (root / maker / "model-GGUF" / "model-Q4_K_M.gguf").write_bytes(small_gguf(layers=number + 1))
+    found = importing.lm_studio()
+    assert [each.id for each in found] == ["lmstudio-one-model-gguf-model-q4_k_m", "lmstudio-two-model-gguf-model-q4_k_m"]
+    manifests = [importing.by_name(f"lmstudio:{each.title}") for each in found]
+    assert len({manifest.path for manifest in manifests}) == 2
+    assert {choice.id for choice in listing.listing(Settings()).choices if choice.source == "lmstudio"} == {each.full_id for each in found}
+
+
+def test_files_of_one_name_in_the_hubs_cache_are_both_imported_and_one_blob_only_once(home: Path, tmp_path: Path) -> None:
+    hub = tmp_path / "huggingface" / "hub"
+    for maker, revisions in (("one", ("aa", "bb")), ("two", ("cc",))):
+        folder = hub / f"models--{maker}--small"
+        (folder / "blobs").mkdir(parents=True)
+        (folder / "blobs" / maker).write_bytes(MODEL)
+        for revision in revisions:
+            (folder / "snapshots" / (revision * 20)).mkdir(parents=True)
+            (folder / "snapshots" / (revision * 20) / "small.gguf").symlink_to(folder / "blobs" / maker)
+    assert [each.id for each in importing.hugging_face_cache()] == ["cached-one-small-small", "cached-two-small-small"]
+
+
+def test_a_name_that_another_file_has_already_is_not_taken_from_it(user: Path) -> None:
+    root = user / ".lmstudio" / "models"
+    (root / "one" / "m").mkdir(parents=True)
+    (root / "one" / "m" / "model.gguf").write_bytes(MODEL)
+    first = importing.by_name("lmstudio:model")
+    (root / "one" / "m").rename(root / "one" / "n")
+    second = importing.by_name("lmstudio:model")
+    assert first.id != second.id
+    assert store.find(second.id).path.is_file()
+
+
+def test_ollamas_name_without_a_tag_means_the_latest(user: Path) -> None:
+    put_ollama(user, "smol", "latest")
+    assert importing.by_name("ollama:smol").id == "ollama-smol-latest"
 
 
 def test_what_cannot_be_used_in_a_watched_folder_is_named(home: Path, tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ def make_id(text: str) -> str:
 
 def quantization_of(name: str) -> str:
     """The quantization that a file's name tells, in small letters; empty where it tells none."""
-    found = QUANTIZATION.search(name.removesuffix(".gguf"))
+    found = QUANTIZATION.search(re.sub(r"(?i)\.gguf$", "", name))
     return found[1].lower() if found else ""
 
 

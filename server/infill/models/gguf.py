@@ -128,10 +128,10 @@ def read(path: Path) -> Facts:
 
 def parts_of(path: Path) -> list[Path]:
     """The files of a model that is split as llama.cpp splits them (`name-00001-of-00003.gguf`); else the file alone."""
-    split = re.fullmatch(r"(.*)-(\d{5})-of-(\d{5})\.gguf", path.name, re.ASCII)
+    split = re.fullmatch(r"(.*)-(\d{5})-of-(\d{5})(\.gguf)", path.name, re.ASCII | re.IGNORECASE)
     if not split or not 1 <= int(split[2]) <= int(split[3]) <= MOST_PARTS:
         return [path]
-    return [path.with_name(f"{split[1]}-{number:05}-of-{split[3]}.gguf") for number in range(1, int(split[3]) + 1)]
+    return [path.with_name(f"{split[1]}-{number:05}-of-{split[3]}{split[4]}") for number in range(1, int(split[3]) + 1)]
 
 
 def _facts(path: Path, headers: list[Header]) -> Facts:

@@ -5,11 +5,13 @@ unless that is asked for, and a file of somebody else is never changed nor delet
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     sha256: str = ""
     repository: str = ""
+    folder: str = ""
+    """Where it lies below that program's folder, such as `publisher/repository`: tells files of one name apart."""
 
     @property
     def full_id(self) -> str:
@@ -54,13 +58,15 @@ def find(name: str) -> Found | None:
     wanted = catalog.short(name)
     if not wanted.startswith(("ollama", "lmstudio", "cached-", "huggingface:")):  # all are named so: nobody's folders are searched for other names
         return None
-    return next((found for found in elsewhere() if wanted in (found.id, f"{found.source}:{found.title}")), None)
+    # as Ollama itself, a name without a tag means the tag `latest`
+    return next((found for found in elsewhere() if {wanted, f"{wanted}:latest"} & {found.id, f"{found.source}:{found.title}"}), None)
 
 
 def adopt(found: Found) -> Manifest:
     """Use a file where it is. Raises BadModelFile, or InfillError where the store cannot be written."""
     facts = gguf.facts(found.path)
     parts = gguf.parts_of(found.path)
+    found = _with_free_id(found)
     manifest = Manifest(
         id=found.id,
         title=found.title,
@@ -124,7 +130,7 @@ def look_at(folders: Sequence[str]) -> frozenset[tuple[str, int, int]]:
     """Path, size and time of change of every model file in these folders: as long as this is the same, nothing has changed."""
     found = set()
     for folder in folders:
-        for path in Path(folder).expanduser().rglob("*.gguf"):
+        for path in model_files(Path(folder).expanduser()):
             with contextlib.suppress(OSError):
                 status = path.stat()
                 found.add((str(path), status.st_size, status.st_mtime_ns))
@@ -156,7 +162,8 @@ def follow(folders: Sequence[str]) -> Followed:
                 arriving.append(path)
                 problems.append(f"{path}: still being written.")
             else:
-                added.append(adopt(_with_free_id(found)).full_id)
+                # a file that has changed keeps the id by which it was chosen
+                added.append(adopt(msgspec.structs.replace(found, id=known[path].id) if path in known else found).full_id)
     return Followed(added=tuple(added), removed=tuple(removed), arriving=tuple(arriving), problems=tuple(problems))
 
 
@@ -183,11 +190,15 @@ def _is_being_written(path: Path) -> bool:
 
 
 def _with_free_id(found: Found) -> Found:
-    """Two folders may hold files of one name: the second is called after its folder too."""
-    taken = store.installed_as(found.id)
-    if taken is None or taken.path == found.path:
-        return found
-    return msgspec.structs.replace(found, id=catalog.make_id(f"{found.path.parent.name}-{found.path.name}"))
+    """The first name that is free: its own, then with the folders above it, then with a digest of its path. It stays while the file does."""
+    above = found.path.parent.parts[-2:]
+    names = [found.id, *(catalog.make_id(f"{'-'.join(above[-depth:])}-{found.path.name}") for depth in (1, 2))]
+    digest = hashlib.sha256(str(found.path).encode()).hexdigest()[:8]
+    for called in (*names, f"{found.id[:80]}-{digest}"):
+        taken = store.installed_as(called)
+        if taken is None or taken.path == found.path:
+            return msgspec.structs.replace(found, id=called)
+    raise ModelError(f"There is a model {found.full_id} already.", "Import the file under another name with --id.")
 
 
 def ollama() -> list[Found]:
@@ -198,27 +209,57 @@ def ollama() -> list[Found]:
 
 def lm_studio() -> list[Found]:
     """What LM Studio has: `publisher/repository/file.gguf`."""
-    return [
-        Found(id=catalog.make_id(f"lmstudio-{path.name}"), title=path.stem, source="lmstudio", path=path, size=_size(path))
-        for folder in LM_STUDIO_FOLDERS
-        for path in _ggufs(Path(folder).expanduser())
-    ]
+    return _told_apart(
+        Found(
+            id=catalog.make_id(f"lmstudio-{path.name}"),
+            title=path.stem,
+            source="lmstudio",
+            path=path,
+            size=_size(path),
+            folder=path.parent.relative_to(root).as_posix(),
+        )
+        for root in (Path(folder).expanduser() for folder in LM_STUDIO_FOLDERS)
+        for path in _ggufs(root)
+    )
 
 
 def hugging_face_cache() -> list[Found]:
     """What other programs fetched with the hub's library; its blobs are named by their hashes."""
     home = Path(os.environ.get("HF_HOME", Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface")).expanduser()
     cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
-    found = []
+    found: dict[tuple[str, Path], Found] = {}
     for path in _ggufs(cache):
         where = re.search(r"models--(.+?)--(.+?)/snapshots/", path.as_posix())
-        blob = path.resolve().name
+        blob = path.resolve()
         if where:
-            digest = blob if re.fullmatch(r"[0-9a-f]{64}", blob) else ""
+            digest = blob.name if re.fullmatch(r"[0-9a-f]{64}", blob.name) else ""
             called = catalog.make_id(f"cached-{path.name}")
             repository = f"{where[1]}/{where[2]}"
-            found.append(Found(id=called, title=path.stem, source="huggingface", path=path, size=_size(path), sha256=digest, repository=repository))
-    return found
+            one = Found(
+                id=called, title=path.stem, source="huggingface", path=path, size=_size(path), sha256=digest, repository=repository, folder=repository
+            )
+            found.setdefault((repository, blob), one)  # two revisions with the same file
+    return _told_apart(found.values())
+
+
+def _told_apart(found: Iterable[Found]) -> list[Found]:
+    """Files of one name are called after their folders too: all of them, so that none changes its name when another one comes or goes later."""
+    every = list(found)
+    names = Counter(each.id for each in every)
+    apart = [_with_folder(each) if names[each.id] > 1 else each for each in every]
+    seen: Counter[str] = Counter()
+    for number, each in enumerate(apart):
+        seen[each.id] += 1
+        if seen[each.id] > 1:  # revisions of one repository
+            digest = hashlib.sha256(str(each.path).encode()).hexdigest()[:8]
+            apart[number] = msgspec.structs.replace(each, id=f"{each.id[:80]}-{digest}", title=f"{each.title} ({digest})")
+    return apart
+
+
+def _with_folder(found: Found) -> Found:
+    start = "lmstudio" if found.source == "lmstudio" else "cached"
+    called = catalog.make_id(f"{start}-{found.folder}-{found.path.name}")
+    return msgspec.structs.replace(found, id=called, title=f"{found.folder}/{found.title}")
 
 
 def _ollama(folder: Path) -> Iterator[Found]:
@@ -252,12 +293,25 @@ def _in_folder(folder: str, problems: list[str]) -> Iterator[Found]:
         yield Found(id=catalog.make_id(path.name), title=path.stem, source="folder", path=path.absolute(), size=_size(path))
 
 
+def model_files(root: Path) -> list[Path]:
+    """Every `*.gguf` below a folder, whatever its case, in linked folders too; each folder is entered once, though links may lead in circles."""
+    found: list[Path] = []
+    entered: set[str] = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders.sort()
+        found += [Path(folder, name) for name in names if name.lower().endswith(".gguf")]
+    return sorted(found)
+
+
 def _ggufs(root: Path) -> list[Path]:
     """The model files below a folder: the first parts of split ones, and no projectors of pictures."""
-    with contextlib.suppress(OSError):
-        files = sorted(path for path in root.rglob("*.gguf") if path.is_file() and "mmproj" not in path.name.lower())
-        return [path for path in files if gguf.parts_of(path)[0] == path]
-    return []
+    files = [path for path in model_files(root) if path.is_file() and "mmproj" not in path.name.lower()]
+    return [path for path in files if gguf.parts_of(path)[0] == path]
 
 
 def _size(path: Path) -> int:

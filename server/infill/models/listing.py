@@ -81,8 +81,9 @@ def listing(settings: Settings, workspace: str | None = None, machine: Machine |
     ]
     choices = [_installed(each, settings.engine, here, speeds) for each in installed]
     taken = {each.id for each in installed}
+    used = {each.path for each in installed}
     choices += [_entry(entry, settings.engine, here, speeds) for entry in known.entries.values() if entry.id not in taken and not entry.path]
-    choices += [_elsewhere(found, settings.engine, here) for found in importing.elsewhere() if found.id not in taken]
+    choices += [_elsewhere(found, settings.engine, here) for found in importing.elsewhere() if found.path not in used]
     return Listing(
         choices=tuple(msgspec.structs.replace(each, active=tuple(role for role, model in active.items() if model == each.id)) for each in choices),
         active=active,
