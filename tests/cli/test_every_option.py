@@ -80,6 +80,7 @@ COMMANDS: tuple[tuple[str, set[int]], ...] = (
     ("models quantize copied q8_0", {0}),
     ("models remove mine --force", {0}),
     ("models import lmstudio:nothing", {1}),
+    ("models rename copied Copy", {0}),
     ("models use bundled", {0}),
     ("models use bundled --here", {0}),
     ("providers list", {0}),

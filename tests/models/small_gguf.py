@@ -23,6 +23,8 @@ def entry(key: str, value: Any) -> bytes:
         return text(key) + struct.pack("<I", 8) + text(value)
     if isinstance(value, list):
         return text(key) + struct.pack("<IIQ", 9, 8, len(value)) + b"".join(text(each) for each in value)
+    if isinstance(value, bool):
+        return text(key) + struct.pack("<I?", 7, value)
     return text(key) + struct.pack("<II", 4, value)
 
 

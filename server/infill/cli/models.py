@@ -36,7 +36,8 @@ def list_(as_json: bool = AS_JSON) -> None:
     if as_json:
         output.json({"models": shown, "active": found.active, "storage": _storage(found), "problems": found.problems})
         return
-    output.table(("model", "title", "size", "quantization", "fit", "tokens/s", "chosen for"), [_row(choice) for choice in shown])
+    rows = [(*_row(choice)[:-1], _does(choice), _row(choice)[-1]) for choice in shown]
+    output.table(("model", "title", "size", "quantization", "fit", "tokens/s", "does", "chosen for"), rows)
     _notes(found)
 
 
@@ -119,6 +120,12 @@ def use(model: str = MODEL, role: str = ROLE, here: bool = typer.Option(False, "
     models = _settings().models
     if set_by := models.complete if role == "complete" else models.generate:
         output.note(f"But the setting models.{role} names {set_by}, and settings win.")
+
+
+@app.command(help="Give an installed model another title.")
+def rename(model: str = MODEL, title: str = typer.Argument(..., metavar="TITLE", help="What lists call it from now on.")) -> None:
+    manifest = store.rename(model, title)
+    output.say(f"{manifest.full_id} is called {manifest.title}.")
 
 
 @app.command("recommend", help="Say which model is best on this machine, and why; --get downloads and chooses it.")
@@ -245,6 +252,12 @@ def _row(choice: Choice) -> tuple[str, ...]:
     return (choice.id, choice.title, size, choice.quantization, fits, speed, ", ".join(choice.active))
 
 
+def _does(choice: Choice) -> str:
+    if choice.state == "broken":
+        return ""
+    return ", ".join(_purpose(role).removeprefix("for ") for role in choice.roles) or "neither (embedding or reranking)"
+
+
 def _licence(choice: Choice) -> str:
     if choice.source != "catalogue":
         return choice.notes
@@ -261,7 +274,7 @@ def _about(choice: Choice) -> list[tuple[str, str]]:
         ("quantization", choice.quantization),
         ("size", amount(choice.size)),
         ("context", f"{choice.context} tokens"),
-        ("does", ", ".join(_purpose(role).removeprefix("for ") for role in choice.roles)),
+        ("does", _does(choice)),
         ("fit", choice.why),
         ("speed", speed),
         ("licence", f"{choice.licence} {choice.licence_url}{'' if choice.commercial else ' (not for commercial use)'}"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import re
 import sys
 import threading
 import time
@@ -24,6 +25,7 @@ from infill.answers import reasoning
 from infill.engine.chat_template import Request, Templates
 from infill.engine.rotation import Rotation
 from infill.errors import BadModelFile, DoesNotFit, InfillError, ProviderUnavailable
+from infill.models import gguf
 from infill.models.fit import Plan
 
 log = logging.getLogger("infill.llama")
@@ -223,15 +225,24 @@ def check_header(path: Path) -> None:
         raise BadModelFile(f"{path.name} is not a GGUF file.", "Only models in llama.cpp's GGUF format can be loaded.")
 
 
+MEMORY = re.compile(r"bad_alloc|length_error|allocate|insufficient memory|out of memory|not enough memory|ENOMEM|OutOfMemory", re.IGNORECASE)
+"""How llama.cpp, ggml's backends and the operating system say that there is no memory."""
+
+
 def _load_error(path: Path) -> InfillError:
     told = "\n".join(_recent)
     if "not within the file bounds" in told or "failed to read" in told:
         return BadModelFile(f"{path.name} is cut short: some of its weights are missing.", "Download it again.")
     if "unknown model architecture" in told:
         return BadModelFile(f"{path.name} has an architecture that this version of llama.cpp does not know.", "Update llama-cpp-python.")
-    if "failed to allocate" in told or "unable to allocate" in told or "out of memory" in told:
-        return DoesNotFit(f"There is not enough memory for {path.name}.", "Choose a smaller model, or one with a stronger quantization.")
-    return BadModelFile(f"{path.name} is damaged: llama.cpp cannot load it.", "Download it again.")
+    if MEMORY.search(told):
+        return DoesNotFit(f"Not enough memory to load {path.name}.", "Choose a smaller model, or one with a stronger quantization.")
+    try:
+        gguf.read(path)
+    except BadModelFile as exc:
+        return exc
+    reason = next((line.rpartition(": ")[2] for line in _recent if "error loading model" in line), "it does not say why")
+    return BadModelFile(f"llama.cpp cannot load {path.name}: {reason.rstrip('.')}.", "Choose another file of this model, or update llama-cpp-python.")
 
 
 # ---- the context

@@ -41,6 +41,12 @@ _FIM_KEYS = {
 }
 RECURRENT = ("mamba", "rwkv", "qwen3next", "qwen35", "jamba", "falcon-h1", "granitehybrid", "lfm2", "nemotron_h", "plamo2")
 """Architectures (by how their name begins) whose memory is not a plain KV cache: it cannot be shifted."""
+ENCODERS = ("bert", "nomic-bert", "jina-bert", "modern-bert", "neo-bert", "eurobert", "t5", "gemma-embedding", "llama-embed", "wavtokenizer", "clip")
+"""Architectures (by how their name begins) that turn text into vectors or need an encoder; the program runs decoders only."""
+_NAMED_OTHERWISE = re.compile(r"(?i)\b(?:embed|embeddings?|rerank|reranker|reward)\b")
+"""Rerankers made of chat models differ from those in nothing but their name."""
+FORMAT = 3
+"""Of what is remembered: raised when `Facts` changes."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +79,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Of the weights, what works on one token: less than all in a mixture of experts."""
     fim: bool = False
     """Its vocabulary has fill-in-the-middle tokens."""
+    generates: bool = True
+    """It continues text; False for embedding and reranking models and for encoders."""
+    basename: str = ""
+    size_label: str = ""
+    """Its makers' words for the model and its size, such as `SmolLM2` and `135M`."""
     chat: bool = False
     """It brings a chat template: it follows instructions."""
     shifts: bool = True
@@ -104,7 +115,7 @@ def facts(path: Path) -> Facts:
         status = path.stat()
     except (OSError, ValueError) as exc:  # ValueError: a name with a zero byte
         raise unreadable(path, exc) from exc
-    key = hashlib.sha256(os.fsencode(path.absolute()) + f"|2|{status.st_size}|{status.st_mtime_ns}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(os.fsencode(path.absolute()) + f"|{FORMAT}|{status.st_size}|{status.st_mtime_ns}".encode()).hexdigest()[:24]
     remembered = paths.cache_directory() / "facts" / f"{key}.json"
     if (known := state.read(remembered, Facts)) is not None:
         return known
@@ -168,12 +179,24 @@ def _facts(path: Path, headers: list[Header]) -> Facts:
         context=of("context_length", LONGEST_CONTEXT),
         active_share=_active_share(tensors, experts, used),
         fim=all(part in words.fim or any(f"tokenizer.ggml.{key}" in metadata for key in keys) for part, keys in _FIM_KEYS.items()),
+        generates=_generates(metadata, architecture),
+        basename=_title(metadata.get("general.basename", "")),
+        size_label=_title(metadata.get("general.size_label", "")),
         chat="tokenizer.chat_template" in metadata,
         shifts=not architecture.startswith(RECURRENT) and not any(".ssm." in key for key in metadata),
         parts=len(headers),
         by_type=by_type,
         output_type=next((each.type for name in ("output.weight", "token_embd.weight") for each in tensors if each.name == name), ""),
     )
+
+
+def _generates(metadata: dict[str, Any], architecture: str) -> bool:
+    """Whether this is a model that continues text (llama.cpp, `enum llama_pooling_type`: 0 is none)."""
+    pooling = metadata.get(f"{architecture}.pooling_type", 0)
+    if architecture.startswith(ENCODERS) or (isinstance(pooling, int) and pooling > 0) or metadata.get(f"{architecture}.attention.causal") is False:
+        return False
+    names = f"{metadata.get('general.name', '')} {metadata.get('general.basename', '')} {metadata.get('general.finetune', '')}"
+    return f"{architecture}.classifier.output_labels" not in metadata and not _NAMED_OTHERWISE.search(names)
 
 
 def _title(value: Any) -> str:

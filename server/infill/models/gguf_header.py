@@ -19,6 +19,8 @@ import msgspec
 from infill.errors import BadModelFile
 
 MAGIC = b"GGUF"
+SWAPPED = (0x01000000, 0x02000000, 0x03000000)
+"""Versions whose bytes are in the order of other computers."""
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
 
@@ -211,7 +213,10 @@ class _Walk:
         if len(self.view) >= len(MAGIC) and self.view[:4] != MAGIC:
             raise BadModelFile(f"{path.name} is not a GGUF file.", "infill loads models in llama.cpp's GGUF format only.")
         self.skip(len(MAGIC))
-        if (version := self.take("I")) not in (2, 3):
+        version = self.take("I")
+        if version in SWAPPED:
+            raise BadModelFile(f"{path.name} is a big-endian GGUF file; this computer is little-endian.", "Download the little-endian file.")
+        if version not in (2, 3):
             raise BadModelFile(f"{path.name} is a GGUF of version {version}, which this program does not know.", "Choose a newer file.")
         tensor_count, entry_count = self.bounded("Q", MOST_TENSORS), self.bounded("Q", MOST_ENTRIES)
         metadata = dict(self.entry() for _ in range(entry_count))

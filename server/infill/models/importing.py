@@ -98,7 +98,7 @@ def import_file(
         raise ModelError(f"There is a model {there.full_id} already ({there.path}).", "Give this one another name with --id.")
     made = Manifest(
         id=short,
-        title=facts.name or path.stem,
+        title=store.title_of(facts, path),
         source="file",
         files=(),
         licence="yours",

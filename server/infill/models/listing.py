@@ -118,6 +118,8 @@ def use(model_id: str, role: Role = "complete", workspace: str | None = None) ->
 
 def _must_be_able(full_id: str, role: Role) -> str:
     facts = gguf.facts(store.locate(full_id).path)
+    if not facts.generates:
+        raise ModelError(f"{full_id} is an embedding or reranking model: it does not generate text.", "Choose another: `infill models list`.")
     if role == "complete" and not facts.fim:
         raise ModelError(f"{full_id} has no fill-in-the-middle tokens: it cannot complete.", "It may do for generating code: --role generate.")
     if role == "generate" and not facts.chat:
@@ -157,7 +159,13 @@ def _installed(manifest: Manifest, engine: Engine, machine: Machine, speeds: rec
     kept = planning.tuned(manifest.full_id, machine)
     speed = kept.generate_per_second if kept else recommend.expected_speed(facts, found, machine, speeds)
     return msgspec.structs.replace(
-        described, parameters=facts.parameters / 1e9, fit=found.judgement, why=found.sentence, tokens_per_second=speed, context=facts.context
+        described,
+        parameters=facts.parameters / 1e9,
+        fit=found.judgement,
+        why=found.sentence,
+        tokens_per_second=speed,
+        context=facts.context,
+        roles=described.roles if facts.generates else (),
     )
 
 

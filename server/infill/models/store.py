@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from infill.models import catalog, gguf
 from infill.state import BUNDLED, write_atomically
 
 BUNDLED_TITLE = "infill tiny (6 M parameters, Python only)"
+LONGEST_TITLE = 100
 LOW_DISK = 0.10
 """A disk with less than this share free is nearly full."""
 CHUNK = 4 * 1024 * 1024
@@ -283,8 +285,36 @@ def is_whole(path: Path) -> gguf.Facts:
     return gguf.facts(path)
 
 
+def title_of(facts: gguf.Facts, path: Path) -> str:
+    """What a person calls a model: its file's name without the quantization; where that says nothing, its makers' words."""
+    stem = re.sub(r"-\d{5}-of-\d{5}$", "", path.stem)
+    if found := catalog.QUANTIZATION.search(stem):
+        stem = stem[: found.start(1)].rstrip("-._") + stem[found.end(1) :]
+    if stem and not _SAYS_NOTHING.fullmatch(stem):
+        return stem
+    return f"{facts.basename} {facts.size_label}".strip() or facts.name or path.stem
+
+
+_SAYS_NOTHING = re.compile(r"(?i)(?:ggml[-_]?)?(?:model|main|weights|gguf|file|download|unsloth)(?:[-_.]?\d*)|sha256[-:]?[0-9a-f]+|[0-9a-f]{16,}|\d*")
+
+
+def rename(model_id: str, title: str) -> Manifest:
+    """Give an installed model another title. Raises UnknownModel, or ModelError for one that has no manifest of its own or an empty title."""
+    manifest, title = find(model_id), " ".join(title.split())
+    if manifest.source == "bundled" or installed_as(manifest.id) is None:
+        raise ModelError(f"{manifest.full_id} cannot be renamed.", "Models that were downloaded or imported can.")
+    if not title or len(title) > LONGEST_TITLE:
+        raise ModelError(f"A title has 1 to {LONGEST_TITLE} characters.", "Give another one.")
+    renamed = msgspec.structs.replace(manifest, title=title)
+    with locked(manifest.id), writing():
+        write_atomically(models_directory() / manifest.id / "manifest.json", msgspec.json.format(msgspec.json.encode(renamed)))
+    return renamed
+
+
 def roles_of(facts: gguf.Facts) -> tuple[state.Role, ...]:
-    """What a file can do, as its own vocabulary and chat template say."""
+    """What a file can do, as its own header, vocabulary and chat template say."""
+    if not facts.generates:
+        return ()
     return (*(("complete",) if facts.fim else ()), *(("generate",) if facts.chat else ())) or ("complete",)
 
 
