@@ -15,7 +15,7 @@ import pytest
 from typer.main import get_command
 
 from infill import paths
-from infill.bench import edits, figures, generating, packages, peer_build, quality, scaling, speed, table, typing
+from infill.bench import acceptance, corpus, edits, figures, generating, packages, peer_build, quality, scaling, speed, table, typing
 from infill.bench.edits import Edited
 from infill.bench.quality import Quality
 from infill.bench.scaling import Cost
@@ -101,6 +101,7 @@ COMMANDS: tuple[tuple[str, set[int]], ...] = (
     ("build --backend cpu --dry-run", {0}),
     ("build --dry-run --json", {0}),
     ("build --backend cpu --source archive.tar.gz", {0}),
+    ("build --backend cpu --prebuilt --index http://127.0.0.1:9 --json", {0}),
     ("build --reset", {0}),
     ("build --log", {0, 1}),
     ("lsp --stdio --offline --trust-workspace", {0}),
@@ -119,6 +120,8 @@ COMMANDS: tuple[tuple[str, set[int]], ...] = (
     ("bench table --shape bundled --shape bundled --json --to {folder}/table", {0}),
     ("bench quality --held {folder}/held.json --positions 1 --edits 1", {0}),
     ("bench quality --json", {0}),
+    ("bench quality --acceptance --corpus {folder} --places 1 --seed 2", {0}),
+    ("bench quality --acceptance --fetch --json", {0}),
     ("bench quality --acceptance --corpus {folder} --places 1 --seed 2", {0}),
     ("bench quality --acceptance --fetch --json", {1}),
     ("bench scaling --model bundled", {0}),
@@ -180,6 +183,9 @@ LONG_WORK: tuple[tuple[Any, str, Any], ...] = (
     ),
     (edits, "edits", _give(Edited(model="bundled", order="psm", edits=1, agreed=1, moves=1, divergence=0.0, divergence_most=0.0))),
     (packages, "fetched", _give([])),
+    (corpus, "corpus", _give({})),
+    (packages, "fetched", _give([])),
+    (acceptance, "measure", _give_later(acceptance.Measured(places=1, seed=1, files={}, rows=(ROW,), tables={}, wrong=[]))),
     (scaling, "scaling", _give_later([Cost(grows_with="file", at="1", key_ms=1.0)])),
     (building, "build", _give(Built(directory="d", version="1", python="3", backend="cpu"))),
     (recommend, "measure", _give(None)),
