@@ -122,8 +122,6 @@ COMMANDS: tuple[tuple[str, set[int]], ...] = (
     ("bench quality --json", {0}),
     ("bench quality --acceptance --corpus {folder} --places 1 --seed 2", {0}),
     ("bench quality --acceptance --fetch --json", {0}),
-    ("bench quality --acceptance --corpus {folder} --places 1 --seed 2", {0}),
-    ("bench quality --acceptance --fetch --json", {1}),
     ("bench scaling --model bundled", {0}),
     ("bench scaling --model bundled --json", {0}),
 )  # fmt: skip
@@ -182,7 +180,6 @@ LONG_WORK: tuple[tuple[Any, str, Any], ...] = (
         ),
     ),
     (edits, "edits", _give(Edited(model="bundled", order="psm", edits=1, agreed=1, moves=1, divergence=0.0, divergence_most=0.0))),
-    (packages, "fetched", _give([])),
     (corpus, "corpus", _give({})),
     (packages, "fetched", _give([])),
     (acceptance, "measure", _give_later(acceptance.Measured(places=1, seed=1, files={}, rows=(ROW,), tables={}, wrong=[]))),
