@@ -148,6 +148,104 @@ def test_a_hash_that_nobody_told_is_recorded_and_checked_ever_after(hub: Hub) ->
         store.verify("plain")
 
 
+def test_a_hash_that_nobody_told_is_said_at_the_download_and_when_it_is_verified(hub: Hub) -> None:
+    hub.add("maker/plain", "plain.gguf", MODEL, lfs=False, etag="a" * 40)
+    manifest, proven = fetch("maker/plain:plain.gguf"), fetch("small")
+    assert manifest is not None
+    assert proven is not None
+    assert "published no checksum" in manifest.unproven
+    assert "published no checksum" in store.verify("plain").unproven
+    assert store.verify("small").unproven == proven.unproven == ""
+
+
+def stopped(name: str, after: int) -> None:
+    """Cancel a download when so many bytes of it have arrived."""
+    reached: list[int] = []
+    assert fetch(name, lambda progress: reached.append(progress.done), lambda: bool(reached) and reached[-1] > after) is None
+
+
+NEW = "beef" + "0" * 36
+
+
+def test_a_split_model_is_never_put_together_from_two_versions(hub: Hub) -> None:
+    one, two = "m-Q8_0-00001-of-00002.gguf", "m-Q8_0-00002-of-00002.gguf"
+    old, new = (small_gguf(filler=1_000_000, **{"general.name": name}) for name in ("olds", "news"))
+    assert len(old) == len(new)
+    for name in (one, two):
+        hub.add("maker/split", name, old)
+    hub.slow = 4_000_000
+    stopped("maker/split:Q8_0", len(old) + 300_000)
+    assert list(store.incoming_directory("split-q8_0").glob(f"{one}.*.whole"))
+    for name in (one, two):
+        hub.add("maker/split", name, new, revision=NEW)
+    hub.revisions["maker/split"] = {"main", NEW}
+    hub.slow = 0
+    manifest = fetch("maker/split:Q8_0")
+    assert manifest is not None
+    folder = store.locate(manifest.full_id).path.parent
+    assert [(folder / name).read_bytes() == new for name in (one, two)] == [True, True]
+    assert manifest.revision == NEW
+    assert store.verify(manifest.full_id).id == manifest.id
+
+
+@pytest.mark.parametrize("change", ["etag", "revision"])
+def test_a_part_without_a_published_hash_is_not_finished_with_another_version(hub: Hub, change: str) -> None:
+    newer = bytes(reversed(MODEL[-len(MODEL) // 2 :]))
+    newer = MODEL[: len(MODEL) - len(newer)] + newer
+    hub.add("maker/plain", "plain.gguf", MODEL, lfs=False, etag="a" * 40)
+    hub.slow = 2_000_000
+    stopped("maker/plain:plain.gguf", 600_000)
+    hub.add("maker/plain", "plain.gguf", newer, lfs=False, etag=("b" if change == "etag" else "a") * 40, revision=NEW)
+    if change == "revision":
+        hub.revisions["maker/plain"] = {"main", NEW}
+    hub.slow = 0
+    assert fetch("maker/plain:plain.gguf") is not None
+    assert store.locate("plain").path.read_bytes() == newer
+
+
+def test_a_file_that_is_replaced_while_it_arrives_is_noticed_without_a_published_hash(hub: Hub) -> None:
+    hub.add("maker/plain", "plain.gguf", MODEL, lfs=False, etag="a" * 40)
+    hub.slow = 4_000_000
+    newer = MODEL[:-1000] + bytes(1000)
+
+    def replace(progress: Progress) -> None:
+        if progress.done > 300_000 and hub.files["maker/plain", "plain.gguf"].etag.startswith("a"):
+            hub.add("maker/plain", "plain.gguf", newer, lfs=False, etag="b" * 40)
+
+    with pytest.raises(ChecksumMismatch, match="was replaced on the hub while it was downloaded"):
+        fetch("maker/plain:plain.gguf", replace)
+    assert nothing_can_be_loaded()
+    assert fetch("maker/plain:plain.gguf") is not None
+    assert store.locate("plain").path.read_bytes() == newer
+
+
+@pytest.mark.parametrize("lfs", [True, False])
+@pytest.mark.parametrize("final", [True, False])
+def test_a_whole_file_that_waits_for_others_is_hashed_again_before_it_is_used(hub: Hub, lfs: bool, final: bool) -> None:
+    """Damaged on the disk, or left under its last name by a transfer that was killed."""
+    etag = SHA if lfs else "a" * 40
+    hub.add("maker/m", "m.gguf", MODEL, lfs=lfs, etag=etag)
+    file = transfer.Wanted(name="m.gguf", size=len(MODEL), sha256=SHA if lfs else "", revision=COMMIT, etag=etag)
+    here = store.incoming_directory("m")
+    here.mkdir(parents=True)
+    staged = here / "m.gguf" if final else transfer._whole(here, file, SHA)
+    staged.write_bytes(MODEL[:-1] + b"!")
+    assert fetch("maker/m:m.gguf") is not None
+    assert store.locate("m").path.read_bytes() == MODEL
+    assert hub.sent == len(MODEL), "it was fetched anew"
+    assert sorted(entry.name for entry in store.locate("m").path.parent.iterdir()) == ["m.gguf", "manifest.json"]
+
+
+def test_a_whole_file_that_is_right_is_not_fetched_again(hub: Hub) -> None:
+    file = transfer.Wanted(name="small-q8_0.gguf", size=len(MODEL), sha256=SHA, revision=COMMIT, etag=SHA)
+    here = store.incoming_directory("small")
+    here.mkdir(parents=True)
+    transfer._whole(here, file, SHA).write_bytes(MODEL)
+    assert fetch("small") is not None
+    assert store.locate("small").path.read_bytes() == MODEL
+    assert hub.sent == 0
+
+
 def test_something_that_is_no_model_is_not_kept(hub: Hub) -> None:
     hub.add("maker/web", "page.gguf", b"<html>" * 1000)
     with pytest.raises(BadModelFile, match="not a GGUF"):
@@ -277,7 +375,7 @@ def test_a_file_of_sixty_gigabytes_is_continued_where_it_was_and_used(hub: Hub, 
     os.truncate(whole, size)  # all of it a hole in the file system
     hub.files["maker/huge", "huge.gguf"] = Stored(whole, b"", "", etag="not-a-hash")
     hub.revisions["maker/huge"] = {"main", COMMIT}
-    part = store.incoming_directory("huge") / f"huge.gguf.{f'size-{size}'[:16]}.part"
+    part = transfer._part(store.incoming_directory("huge"), transfer.Wanted(name="huge.gguf", size=size, revision=COMMIT, etag="not-a-hash"))
     part.parent.mkdir(parents=True)
     part.write_bytes(head)
     os.truncate(part, size - 1_000_000)

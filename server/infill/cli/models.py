@@ -87,7 +87,7 @@ def download_(
             output.json({"model": manifest.full_id, "path": manifest.path})
             return
         where = "is chosen for completions" if use_it else f"is here. `infill models use {manifest.id}` chooses it"
-        output.say(f"{manifest.title} ({manifest.quantization}, {amount(manifest.size)}) {where}.")
+        output.say(f"{manifest.title} ({manifest.quantization}, {amount(manifest.size)}) {where}. {manifest.unproven}".rstrip())
         _low_disk()
 
 
@@ -95,8 +95,7 @@ def download_(
 def verify(model: str = MODEL) -> None:
     with bar("checking") as update:
         manifest = store.verify(model, lambda done, total: update(done / max(1, total), amount(done)))
-    unknown = "" if all(file.sha256 for file in manifest.files) else " Its hash was not known: only its size and header were checked."
-    output.say(f"{manifest.full_id} is whole.{unknown}")
+    output.say(f"{manifest.full_id} is whole. {manifest.unproven}".rstrip())
 
 
 @app.command(help="Remove a model from this machine; of a linked file only the link.")

@@ -143,7 +143,7 @@ class ModelCommands:
             manifest = await self._work.run(f"infill: checking {argument.model}", work)
         except ChecksumMismatch as exc:
             return {"model": argument.model, "ok": False, "message": str(exc)}
-        return {"model": manifest.full_id, "ok": True, "message": f"{manifest.full_id} is whole."}
+        return {"model": manifest.full_id, "ok": True, "message": f"{manifest.full_id} is whole. {manifest.unproven}".rstrip()}
 
     async def load(self, argument: OptionalArgument) -> dict[str, str]:
         model = argument.model or self._provision.local_model()

@@ -144,11 +144,11 @@ def _transfer(entry: catalog.Entry, progress: Callable[[Progress], None], cancel
             elif isinstance(event, Trouble):
                 raise _error(event)
             elif found is not None:
-                return _install(entry, found, staged)
+                return _install(entry, found, event.hashes, staged)
     return None
 
 
-def _install(entry: catalog.Entry, found: Found, staged: Path) -> Manifest:
+def _install(entry: catalog.Entry, found: Found, hashes: tuple[str, ...], staged: Path) -> Manifest:
     first = staged / local_name(found.files[0])
     try:
         facts = gguf.read(first)
@@ -159,7 +159,11 @@ def _install(entry: catalog.Entry, found: Found, staged: Path) -> Manifest:
         id=entry.id,
         title=entry.title,
         source="hub",
-        files=tuple(_stored(staged, file) for file in found.files),
+        files=tuple(
+            # where the hub told no hash, what arrived is recorded: from now on it can be verified
+            StoredFile(name=local_name(file), size=file.size, sha256=digest, own_hash=not file.sha256)
+            for file, digest in zip(found.files, hashes, strict=True)
+        ),
         repository=entry.repository or "",
         revision=found.revision,
         licence=entry.licence,
@@ -172,14 +176,9 @@ def _install(entry: catalog.Entry, found: Found, staged: Path) -> Manifest:
     return store.install(manifest, staged)
 
 
-def _stored(staged: Path, file: catalog.File) -> StoredFile:
-    # where the hub told no hash, what arrived is recorded: from now on it can be verified
-    return StoredFile(name=local_name(file), size=file.size or 0, sha256=file.sha256 or store.sha256_of(staged / local_name(file)))
-
-
 def _room_for(entry: catalog.Entry, found: Found) -> None:
     """Raises DownloadFailed where the disk has not enough room."""
-    missing, free = sum(file.size or 0 for file in found.files) - found.here, store.storage().free
+    missing, free = sum(file.size for file in found.files) - found.here, store.storage().free
     if free < missing + SPARE:
         hint = f"Free {amount(missing + SPARE - free)} more, choose a smaller model, or set INFILL_HOME to another disk."
         message = f"{entry.title} needs {amount(missing)} and {amount(free)} are free on the disk of {store.models_directory()}."
@@ -220,6 +219,9 @@ def _events(transfer: Child, cancelled: Callable[[], bool]) -> Iterator[Event]:
     while not cancelled():
         line = transfer.line(POLL_SECONDS)
         if line:
-            yield msgspec.json.decode(line, type=Event)
+            try:
+                yield msgspec.json.decode(line, type=Event)
+            except (msgspec.MsgspecError, ValueError) as exc:
+                raise DownloadFailed("The download ended unexpectedly.", "Try again: what has arrived is kept.") from exc
         elif line is not None:
             raise DownloadFailed("The download ended unexpectedly.", "Try again: what has arrived is kept.")

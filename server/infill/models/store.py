@@ -54,6 +54,8 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     size: Annotated[int, msgspec.Meta(ge=0)]
     sha256: str = ""
     """Empty for a linked file that nobody has hashed yet."""
+    own_hash: bool = False
+    """The hash was computed from what arrived: its source published none."""
     link: str = ""
     """The absolute path of a file that is not ours: it is never changed nor deleted."""
 
@@ -85,6 +87,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def size(self) -> int:
         return sum(file.size for file in self.files)
+
+    @property
+    def unproven(self) -> str:
+        """What a checksum cannot tell of this model, as a sentence; empty where its source published one for each file."""
+        if any(not file.sha256 for file in self.files):
+            return "No checksum is known: only sizes and headers can be checked."
+        if any(file.own_hash for file in self.files):
+            return "Its source published no checksum: it is compared with what arrived first."
+        return ""
 
     @property
     def path(self) -> Path:

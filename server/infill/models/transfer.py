@@ -1,8 +1,8 @@
 """A process that brings a model's files here, and does nothing else: `python -m infill.models.transfer`, driven by `download` over its pipes.
 
 huggingface_hub speaks to the hub: its mirrors (HF_ENDPOINT), token, proxies, offline switch and retries. Its own file handling is left aside: since
-version 2 it starts from nothing after a break. Here a part is kept under the name of what it will be (its hash), and continued. Xet is left
-aside too: it cannot continue.
+version 2 it starts from nothing after a break, and Xet cannot continue. Here a part is continued, under the name of its version: the SHA-256 that the
+hub publishes, else revision and ETag. Nothing is finished with the content of another version; what arrived earlier is hashed again before use.
 
 A process of its own can be ended at any moment, keeps the hub's libraries out of editors' servers, and ends by itself when whoever started it is
 gone.
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import glob
+import hashlib
 import os
 import re
 import sys
@@ -33,6 +35,7 @@ CHUNK = 256 * 1024
 PROGRESS_SECONDS = 0.1
 SLICE = 40_000_000_000
 """Bytes asked for at once: content networks, and so the library, refuse to give more than 50 GB in one answer."""
+WHOLE = ".whole"
 SPLIT = re.compile(r"-\d{5}-of-(\d{5})\.gguf$")
 LATER = "What has arrived is kept: the same command continues."
 
@@ -50,11 +53,27 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Before the second try; doubled each time."""
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of one file, as the hub has it now."""
+
+    name: str
+    size: int
+    sha256: str = ""
+    """Empty where neither the hub nor the catalogue tells it."""
+    revision: str
+    etag: str
+
+    @property
+    def version(self) -> str:
+        """What is staged bears this in its name, so that nothing is finished with another version's content."""
+        return (self.sha256 or hashlib.sha256(f"{self.revision}|{self.etag}|{self.size}".encode()).hexdigest())[:16]
+
+
 class Found(msgspec.Struct, frozen=True, tag="found"):
     """What the hub has, before anything is transferred."""
 
     revision: str
-    files: tuple[File, ...]
+    files: tuple[Wanted, ...]
     here: int
     """Bytes that arrived earlier."""
 
@@ -71,6 +90,9 @@ class Step(msgspec.Struct, frozen=True, tag="step"):
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
     """All files are here, whole, under their names."""
 
+    hashes: tuple[str, ...]
+    """SHA-256 of what arrived, in the order of the files."""
+
 
 class Trouble(msgspec.Struct, frozen=True, tag="trouble"):
     """It ended without them."""
@@ -84,7 +106,7 @@ Event = Found | Step | Finished | Trouble
 
 
 def bring(job: Job, tell: Callable[[Event], None], go: Callable[[], None]) -> None:
-    """Bring all files. `go` returns when they may be transferred. Raises InfillError."""
+    """Bring all files, and tell when they are there. `go` returns when they may be transferred. Raises InfillError."""
     revision, files = resolve(job)
     directory = Path(job.directory)
     with store.writing():
@@ -92,29 +114,37 @@ def bring(job: Job, tell: Callable[[Event], None], go: Callable[[], None]) -> No
         _sweep(directory, files)
         tell(Found(revision, files, sum(_arrived(directory, file) for file in files)))
     go()
-    total, before = sum(file.size or 0 for file in files), 0
-    for file in files:
-        with store.writing():
-            _one(job, revision, file, lambda phase, done, before=before: tell(Step(phase, before + done, total)))  # type: ignore[misc]
-        before += file.size or 0
+    total, before, hashes = sum(file.size for file in files), 0, []
+    with store.writing():
+        for file in files:
+            hashes.append(_one(job, file, lambda phase, done, before=before: tell(Step(phase, before + done, total))))  # type: ignore[misc]
+            before += file.size
+        for file, digest in zip(files, hashes, strict=True):  # all of one version now: they get their names together
+            _whole(directory, file, digest).replace(directory / local_name(file))
+    tell(Finished(tuple(hashes)))
 
 
-def resolve(job: Job) -> tuple[str, tuple[File, ...]]:
+def resolve(job: Job) -> tuple[str, tuple[Wanted, ...]]:
     """The commit and the files' exact names, sizes and hashes, as the hub has them now. Raises DownloadFailed or ChecksumMismatch."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
     files, revision, found = job.files, job.revision, []
     if any("*" in file.name for file in files):
         files = tuple(exact for file in files for exact in _by_pattern(job, file))
     for file in files:
-        url = hf_hub_url(job.repository, file.name, revision=revision or None)
-        told = _persistently(job, lambda url=url: get_hf_file_metadata(url), file.name)  # type: ignore[misc]
+        told = _told(job, file.name, revision)
         revision = revision or told.commit_hash or ""
         found.append(_as_promised(job, file, told))
     return revision, tuple(found)
 
 
-def _as_promised(job: Job, file: File, told: Any) -> File:
+def _told(job: Job, name: str, revision: str) -> Any:
+    """What the hub says of a file now: its size, ETag and commit."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    url = hf_hub_url(job.repository, name, revision=revision or None)
+    return _persistently(job, lambda: get_hf_file_metadata(url), name)
+
+
+def _as_promised(job: Job, file: File, told: Any) -> Wanted:
     if not told.etag or not told.size or not told.commit_hash:
         hint = "If HF_ENDPOINT is set, check that it names a mirror of the hub; else check your proxy and firewall."
         raise DownloadFailed(f"What answered for {job.repository} is no hub of models.", hint)
@@ -124,7 +154,7 @@ def _as_promised(job: Job, file: File, told: Any) -> File:
         raise ChecksumMismatch(f"The hub's {file.name} is not the file that the catalogue names (its SHA-256 differs).", hint)
     if file.size and told.size != file.size:
         raise ChecksumMismatch(f"The hub's {file.name} has {told.size:,} bytes, the catalogue says {file.size:,}.", "Choose another model.")
-    return File(name=file.name, size=told.size, sha256=file.sha256 or digest)
+    return Wanted(name=file.name, size=told.size, sha256=file.sha256 or digest, revision=told.commit_hash, etag=told.etag)
 
 
 def _by_pattern(job: Job, file: File) -> list[File]:
@@ -144,31 +174,56 @@ def _by_pattern(job: Job, file: File) -> list[File]:
     raise DownloadFailed(f"{job.repository} has no file {file.name}.", f"It has {', '.join(others)}." if others else "It has no GGUF files at all.")
 
 
-def _one(job: Job, revision: str, file: File, tell: Callable[[str, int], None]) -> None:
-    """One file: continue its part, check it, give it its name."""
-    final, part = Path(job.directory) / local_name(file), _part(Path(job.directory), file)
-    if not final.exists():
-        final.parent.mkdir(parents=True, exist_ok=True)
-        _continue(job, revision, file, part, lambda done: tell("downloading", done))
-        if file.sha256 and store.sha256_of(part, lambda done: tell("verifying", done)) != file.sha256:
-            part.unlink()
-            raise ChecksumMismatch(
-                f"{file.name} arrived damaged (its SHA-256 is wrong) and was deleted.", "Try again; if it stays so, use another mirror."
-            )
-        part.replace(final)
-    tell("downloading", file.size or 0)
+def _one(job: Job, file: Wanted, tell: Callable[[str, int], None]) -> str:
+    """One file of one version: continue its part and check it, or check what arrived earlier. Returns its SHA-256."""
+    directory = Path(job.directory)
+    if not (digest := _arrived_whole(directory, file, lambda done: tell("verifying", done))):
+        part = _part(directory, file)
+        _continue(job, file, part, lambda done: tell("downloading", done))
+        digest = store.sha256_of(part, lambda done: tell("verifying", done))
+        _must_be_right(job, file, part, digest)
+        part.replace(_whole(directory, file, digest))
+    tell("downloading", file.size)
+    return digest
 
 
-def _continue(job: Job, revision: str, file: File, part: Path, tell: Callable[[int], None]) -> None:
+def _must_be_right(job: Job, file: Wanted, part: Path, digest: str) -> None:
+    """Raises ChecksumMismatch, and deletes the part, where it is not this version's content, or may not be."""
+    if file.sha256:
+        if digest == file.sha256:
+            return
+        message, hint = f"{file.name} arrived damaged (its SHA-256 is wrong) and was deleted.", "Try again; if it stays so, use another mirror."
+    else:
+        told = _told(job, file.name, file.revision)
+        if (told.etag, told.size) == (file.etag, file.size):
+            return
+        message, hint = f"{file.name} was replaced on the hub while it was downloaded. What arrived was deleted.", "Try again."
+    part.unlink()
+    raise ChecksumMismatch(message, hint)
+
+
+def _arrived_whole(directory: Path, file: Wanted, tell: Callable[[int], None]) -> str:
+    """The SHA-256 of this version's file where it arrived earlier and still is what it was; else empty, and what is not is deleted."""
+    for path in (directory / local_name(file), *directory.glob(f"{glob.escape(local_name(file))}.{file.version}.*{WHOLE}")):
+        if not path.exists():
+            continue
+        digest = store.sha256_of(path, tell)
+        if digest == file.sha256 or (not file.sha256 and path == _whole(directory, file, digest)):
+            path.replace(_whole(directory, file, digest))
+            return digest
+        path.unlink()
+    return ""
+
+
+def _continue(job: Job, file: Wanted, part: Path, tell: Callable[[int], None]) -> None:
     """Append to the part until it has all bytes, over as many connections as that takes while each brings something."""
     from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK
-    url = hf_hub_url(job.repository, file.name, revision=revision)
-
-    size = file.size or 0
+    url = hf_hub_url(job.repository, file.name, revision=file.revision)
+    size = file.size
 
     def attempt() -> None:
         with part.open("ab") as stream:
@@ -298,28 +353,39 @@ def _sentences(job: Job, name: str) -> dict[tuple[str, int], tuple[str, str]]:
     }
 
 
-def local_name(file: File) -> str:
+def local_name(file: Wanted) -> str:
     """A repository's folders are left out: llama.cpp finds parts beside each other."""
     return Path(file.name).name
 
 
-def _part(directory: Path, file: File) -> Path:
-    return directory / f"{local_name(file)}.{(file.sha256 or f'size-{file.size}')[:16]}.part"
+def _part(directory: Path, file: Wanted) -> Path:
+    """What has arrived of a file."""
+    return directory / f"{local_name(file)}.{file.version}.part"
 
 
-def _arrived(directory: Path, file: File) -> int:
-    for path in (directory / local_name(file), _part(directory, file)):
+def _whole(directory: Path, file: Wanted, digest: str) -> Path:
+    """A file that is whole while others are still missing; the name tells what it was found to be."""
+    return directory / f"{local_name(file)}.{file.version}.{digest[:16]}{WHOLE}"
+
+
+def _staged(directory: Path, file: Wanted) -> list[Path]:
+    """All that may be there of this version of a file: the last one of a transfer that was killed just before its end."""
+    return [_part(directory, file), *directory.glob(f"{glob.escape(local_name(file))}.{file.version}.*{WHOLE}"), directory / local_name(file)]
+
+
+def _arrived(directory: Path, file: Wanted) -> int:
+    for path in _staged(directory, file):
         with contextlib.suppress(OSError):
             return path.stat().st_size
     return 0
 
 
-def _sweep(directory: Path, files: tuple[File, ...]) -> None:
-    """Delete what belongs to other content, and what is longer than it may be."""
-    wanted = {local_name(file): file for file in files} | {_part(directory, file).name: file for file in files}
+def _sweep(directory: Path, files: tuple[Wanted, ...]) -> None:
+    """Delete what belongs to other versions, and what has a size that it cannot have."""
+    sizes = {path: file.size for file in files for path in _staged(directory, file)}
     for path in directory.iterdir():
-        file = wanted.get(path.name)
-        if file is None or path.stat().st_size > (file.size or 0) or (path.suffix != ".part" and path.stat().st_size != file.size):
+        size = path.stat().st_size
+        if path not in sizes or size > sizes[path] or (path.suffix != ".part" and size != sizes[path]):
             path.unlink()
 
 
@@ -338,7 +404,6 @@ def main() -> int:
         # somebody's dying child may still be writing to the same part
         with store.locked(f"{Path(job.directory).name}.transfer", wait_seconds=20):
             bring(job, tell, started.wait)  # type: ignore[arg-type]
-        tell(Finished())
     except InfillError as exc:
         tell(Trouble(type(exc).__name__, exc.message, exc.hint))
     return 0
