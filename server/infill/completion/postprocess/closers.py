@@ -71,13 +71,13 @@ def _closers_of(stack: tuple[Frame, ...]) -> list[str]:
 def _best(right: Right, text: str, whole: Scanner) -> Candidate:
     """The longest beginning that has the fewest faults."""
     length = len(right.cursor.before)
-    best = right.best(text, whole.state)
+    best = right.best(text, whole)
     exits = [pair.start - length for pair in whole.pairs if pair.opener < length <= pair.start]
     for position in exits[: -MOST_CUTS - 1 : -1]:
         if best.faults == 0:
             break
         cut = text[:position].rstrip()
-        found = right.best(cut, scan(right.cursor.before + cut, right.cursor.state).state)
+        found = right.best(cut, scan(right.cursor.before + cut, right.cursor.state))
         best = found if found.faults < best.faults else best
     return best
 
@@ -115,10 +115,11 @@ class Right:
         pairs = scan(text, state).pairs
         return {pair.start - known: pair.opener for pair in pairs if pair.start >= known and pair.opener < len(cursor.before)}
 
-    def best(self, text: str, state: State) -> Candidate:
-        """How much has to be replaced: as little as possible."""
-        before = self.cursor.before + text
-        candidates = [Candidate(text, count, self.faults(before, state, count), state) for count in self._counts(text)]
+    def best(self, text: str, told: Scanner) -> Candidate:
+        """How much has to be replaced: as little as possible. `told` has read the text."""
+        before, state = self.cursor.before + text, told.state
+        broken = 2 * self._left_open(told.broken)  # a closer is missing, and one is where it should not be
+        candidates = [Candidate(text, count, broken + self.faults(before, state, count), state) for count in self._counts(text)]
         return min(candidates, key=lambda candidate: (candidate.faults, self._loose(before, candidate)))
 
     def _loose(self, before: str, found: Candidate) -> int:
@@ -180,8 +181,8 @@ def _ended(found: Candidate, cursor: Cursor, place: Place) -> Fitted:
     if frame is None or frame.start < 0:
         return Fitted(text, taken)
     everything = cursor.before + text
-    if frame.closer == "}" and found.text[0] == " " and following[0] == "}" and "\n" not in everything[frame.start :]:
-        return Fitted(f"{text} " if frame.start == len(cursor.before) - 1 else text, taken)
+    if frame.closer == "}" and frame.kind == BRACKET and "\n" not in everything[frame.start :]:
+        return Fitted(f"{text} " if everything[frame.start + 1 : frame.start + 2] == " " and following[0] == "}" and text[-1] != " " else text, taken)
     if not _alone(frame, everything, found.text):
         return Fitted(text, taken)
     line = everything[everything.rfind("\n", 0, frame.start) + 1 :]
