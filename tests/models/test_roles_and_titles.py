@@ -12,7 +12,7 @@ import pytest
 from small_gguf import MODEL, small_gguf
 
 from infill import paths
-from infill.engine import llama
+from infill.engine.load_errors import load_error
 from infill.errors import BadModelFile, DoesNotFit, ModelError
 from infill.models import gguf, importing, listing, store
 from infill.settings import Settings
@@ -126,15 +126,14 @@ def test_too_little_memory_at_load_is_told_as_that(room: int, way: str) -> None:
         ("", BadModelFile, "does not say why"),
     ],
 )
-def test_only_a_damaged_file_is_called_damaged(monkeypatch: pytest.MonkeyPatch, complaint: str, kind: type[Exception], says: str) -> None:
-    monkeypatch.setattr(llama, "_recent", [complaint])
-    error = llama._load_error(paths.bundled_model())
+def test_only_a_damaged_file_is_called_damaged(complaint: str, kind: type[Exception], says: str) -> None:
+    error = load_error(paths.bundled_model(), [complaint])
     assert isinstance(error, kind)
     assert says in error.message
     assert "damaged" not in error.message
 
 
-def test_a_damaged_file_is_called_damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(llama, "_recent", ["llama_model_load: error loading model: key not found"])
+def test_a_damaged_file_is_called_damaged(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").write_bytes(MODEL[:2000])
-    assert "m.gguf" in llama._load_error(tmp_path / "m.gguf").message
+    error = load_error(tmp_path / "m.gguf", ["llama_model_load: error loading model: key not found"])
+    assert "m.gguf is damaged" in error.message or "m.gguf is cut short" in error.message

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import re
 import sys
 import threading
 import time
@@ -23,9 +22,9 @@ from numpy.typing import NDArray
 
 from infill.answers import reasoning
 from infill.engine.chat_template import Request, Templates
+from infill.engine.load_errors import check_header, load_error
 from infill.engine.rotation import Rotation
-from infill.errors import BadModelFile, DoesNotFit, InfillError, ProviderUnavailable
-from infill.models import gguf
+from infill.errors import DoesNotFit, InfillError, ProviderUnavailable
 from infill.models.fit import Plan
 
 log = logging.getLogger("infill.llama")
@@ -119,7 +118,7 @@ class Model:
         _recent.clear()
         self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
         if not self._model:
-            raise LoadStopped if stopped else _load_error(path)
+            raise LoadStopped if stopped else load_error(path, recent_complaints())
         self._vocab: Any = llama_cpp.llama_model_get_vocab(self._model)
         self.trained_context = int(llama_cpp.llama_model_n_ctx_train(self._model))
         self.vocabulary = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
@@ -212,37 +211,6 @@ def _load_mode(plan: Plan) -> int:
     if plan.mmap:
         return int(llama_cpp.LLAMA_LOAD_MODE_MMAP_MLOCK if plan.mlock else llama_cpp.LLAMA_LOAD_MODE_MMAP)
     return int(llama_cpp.LLAMA_LOAD_MODE_MLOCK if plan.mlock else llama_cpp.LLAMA_LOAD_MODE_NONE)
-
-
-def check_header(path: Path) -> None:
-    """Raises BadModelFile where this is no GGUF file that can be read."""
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except OSError as exc:
-        raise BadModelFile(f"The model file {path} cannot be read: {exc.strerror}.") from exc
-    if magic != b"GGUF":
-        raise BadModelFile(f"{path.name} is not a GGUF file.", "Only models in llama.cpp's GGUF format can be loaded.")
-
-
-MEMORY = re.compile(r"bad_alloc|length_error|allocate|insufficient memory|out of memory|not enough memory|ENOMEM|OutOfMemory", re.IGNORECASE)
-"""How llama.cpp, ggml's backends and the operating system say that there is no memory."""
-
-
-def _load_error(path: Path) -> InfillError:
-    told = "\n".join(_recent)
-    if "not within the file bounds" in told or "failed to read" in told:
-        return BadModelFile(f"{path.name} is cut short: some of its weights are missing.", "Download it again.")
-    if "unknown model architecture" in told:
-        return BadModelFile(f"{path.name} has an architecture that this version of llama.cpp does not know.", "Update llama-cpp-python.")
-    if MEMORY.search(told):
-        return DoesNotFit(f"Not enough memory to load {path.name}.", "Choose a smaller model, or one with a stronger quantization.")
-    try:
-        gguf.read(path)
-    except BadModelFile as exc:
-        return exc
-    reason = next((line.rpartition(": ")[2] for line in _recent if "error loading model" in line), "it does not say why")
-    return BadModelFile(f"llama.cpp cannot load {path.name}: {reason.rstrip('.')}.", "Choose another file of this model, or update llama-cpp-python.")
 
 
 # ---- the context

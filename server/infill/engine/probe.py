@@ -16,8 +16,9 @@ import llama_cpp
 import msgspec
 from llama_cpp import _ggml
 
-from infill.engine.llama import capture_log, check_header, recent_complaints
-from infill.errors import BadModelFile, InfillError
+from infill.engine.llama import capture_log, recent_complaints
+from infill.engine.load_errors import check_header, load_error
+from infill.errors import InfillError
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +115,7 @@ def facts(path: Path) -> Facts:
     params.load_mode = llama_cpp.LLAMA_LOAD_MODE_NONE
     model = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
     if not model:
-        raise BadModelFile(f"{path.name} is damaged or of a kind that this llama.cpp does not know: {'; '.join(recent_complaints()[-2:])}")
+        raise load_error(path, recent_complaints())
     vocab: Any = llama_cpp.llama_model_get_vocab(model)
     heads = llama_cpp.llama_model_n_head(model)
     architecture = _text(model, "general.architecture")
