@@ -33,6 +33,7 @@ from typing import Any, TextIO
 if not __package__:  # started by its path: the folder of this file is on the path, its parent is needed
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from infill import environment as variables
 from infill import llama_package
 from infill.llama_package import PACKAGE, STEP, VERSION
 
@@ -145,7 +146,7 @@ class Installation:
         self._log.write(f"{shlex.join(command)}\n")
         kept: list[str] = []
         until = time.monotonic() + seconds if seconds else float("inf")
-        with _running(command, {**os.environ, **(more or {})}) as (process, lines):
+        with _running(command, {**variables.inherited(), **(more or {})}) as (process, lines):
             while time.monotonic() < until:
                 try:
                     line = lines.get(timeout=POLL_SECONDS)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from infill import paths
+from infill import environment, paths
 from infill.settings import Settings, resolve
 
 if sys.version_info >= (3, 11):
@@ -38,4 +38,5 @@ def load() -> tuple[Settings, list[str]]:
     """The user's settings, and a sentence for each thing that is wrong with them."""
     options, problems = read()
     settings, more = resolve(options)
+    environment.withhold(endpoint.key_variable for endpoint in settings.providers.remote.values())
     return settings, problems + more

@@ -58,6 +58,14 @@ def test_choosing_one_of_them_is_getting_it(user: Path) -> None:
     assert manifest.source == "ollama"
 
 
+def test_ollamas_latest_tag_may_be_left_out(user: Path) -> None:
+    put_ollama(user, "smol", "latest")
+    found = importing.find("ollama:smol:latest")
+    assert found is not None
+    assert importing.find("ollama:smol") == found
+    assert importing.find("ollama:smo") is None
+
+
 def test_ollamas_own_folder_setting_counts(user: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     put_ollama(user)
     (user / ".ollama").rename(tmp_path / "elsewhere")

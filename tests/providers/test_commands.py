@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from api_peers import LlamaServer, Ollama, OpenAi
 from asking import gather, prompt, settings_for
-from http_peer import Peer
+from http_peer import Answer, Peer, Request
 
-from infill.providers import check, setup
+from infill.errors import UnknownModel
+from infill.providers import check, named, setup
 from infill.providers.fake import Fake
 
 KEY = "sk-command-line-0123456789"
@@ -138,3 +139,51 @@ async def test_the_doctor_tries_the_remote_providers_of_the_order(tmp_path: Path
     assert findings["llamacpp:lab"]["verdict"] == "ok"
     assert "not reachable" in findings["llamacpp:gone"]["detail"]
     assert code == 1
+
+
+async def test_a_remote_model_is_chosen_only_where_it_exists(tmp_path: Path) -> None:
+    code, out, err = await run("models", "use", "ollama:nosuch/x")
+    assert (code, out) == (1, "")
+    assert "ollama:nosuch/x names no provider that is set up" in err
+    async with Peer(Ollama()) as peer:
+        write_settings(
+            tmp_path / "home",
+            f'[providers.remote.o]\nkind = "ollama"\nurl = "{peer.url}"\n[providers.remote.gone]\nkind = "openai"\nurl = "http://127.0.0.1:9"\n',
+        )
+        code, out, err = await run("models", "use", "ollama:nosuch/x")
+        assert (code, out) == (1, "")
+        assert "ollama:o has no model 'nosuch/x'" in err
+        assert "qwen2.5-coder:1.5b-base" in err
+        code, out, err = await run("models", "use", "ollama:o/qwen2.5-coder:1.5b-base", "--role", "generate")
+        assert code == 0
+        assert "is chosen" in out
+        code, out, err = await run("models", "use", "openai:gone/m", "--role", "generate")
+    assert code == 0
+    assert "could not be checked" in err
+    assert "not reachable" in err
+
+
+@pytest.mark.parametrize(("asked", "is_there"), [("smol", True), ("smol:latest", True), ("other:1b", True), ("other", False), ("smo", False)])
+async def test_ollamas_latest_tag_may_be_left_out(asked: str, is_there: bool) -> None:
+    async def handler(request: Request, answer: Answer) -> None:
+        await answer.whole({"models": [{"name": "smol:latest"}, {"name": "other:1b"}]})
+
+    async with Peer(handler) as peer:
+        settings = settings_for(["ollama:o"], {"o": {"kind": "ollama", "url": peer.url}})
+        if is_there:
+            assert await named.check(f"ollama:{asked}", settings) == ""
+        else:
+            with pytest.raises(UnknownModel, match=r"It has: .*other:1b|It has: smol:latest"):
+                await named.check(f"ollama:{asked}", settings)
+
+
+def test_an_id_that_several_providers_could_mean_is_not_guessed() -> None:
+    settings = settings_for(["local"], {"a": {"kind": "ollama"}, "b": {"kind": "ollama"}})
+    with pytest.raises(UnknownModel, match="ollama:a/MODEL or ollama:b/MODEL"):
+        named.provider("ollama:smol", settings)
+
+
+async def test_a_generation_names_a_provider_that_is_not_set_up() -> None:
+    code, _, err = await run("generate", "add two numbers", "--model", "ollama:nosuch/x")
+    assert code == 1
+    assert "names no provider that is set up" in err

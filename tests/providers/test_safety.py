@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import pickle
 import shutil
 import ssl
@@ -20,8 +21,10 @@ from api_peers import LlamaServer, OpenAi
 from asking import chain_of, gather, prompt, settings_for
 from http_peer import Answer, Peer, Request
 
+from infill import environment, settings_file
 from infill.ask import Snippet
 from infill.errors import InfillError, ProviderRefused, ProviderUnavailable
+from infill.models import child
 from infill.providers import keys, setup
 from infill.providers.keys import Secret
 from infill.settings import Endpoint
@@ -326,3 +329,20 @@ def test_the_list_of_logins_is_for_its_owner_alone(ring: Ring) -> None:
     file = keys._file()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert KEY not in file.read_text()
+
+
+async def test_keys_reach_no_process_that_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine, the build and the probes ask no remote provider; the process that downloads is given the hub's token."""
+    monkeypatch.setenv("INFILL_KEY_LAB", KEY)
+    monkeypatch.setenv("MY_COMPANY_VARIABLE", KEY)
+    monkeypatch.setenv("HF_TOKEN", KEY)
+    file = tmp_path / "home" / "config" / "settings.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text('[providers.remote.work]\nkind = "openai"\nkeyVariable = "MY_COMPANY_VARIABLE"\n')
+    assert not settings_file.load()[1]
+    found = child.environment()
+    assert not [name for name, value in found.items() if KEY in value]
+    assert found["PATH"] == os.environ["PATH"]
+    with child.running(child.python("-c", "import os; print(sorted(os.environ.values()))")) as process:
+        assert KEY.encode() not in (process.line(30) or b"")
+    assert child.environment(environment.hub_tokens())["HF_TOKEN"] == KEY

@@ -44,6 +44,10 @@ def generate(
 
 
 def _request(instruction: str, file: str, language: str, settings: Settings, model: str) -> GenerationRequest:
+    if ":" in model and not model.startswith("local:"):
+        from infill.providers import named
+
+        named.provider(model, settings)
     wanted, follows = (model, follows_instructions(model)) if model else chosen(settings, str(Path.cwd()))
     if not file:
         return GenerationRequest(

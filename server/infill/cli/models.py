@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import typer
 from infill import settings_file
 from infill.cli import output
 from infill.cli.bar import bar
-from infill.errors import InfillError, ModelError
+from infill.errors import InfillError, ModelError, UnknownModel
 from infill.models import catalog, download, importing, listing, quantize, recommend, store
 from infill.models.download import Progress
 from infill.models.fit import amount
@@ -114,9 +115,13 @@ def remove(
 
 @app.command(help="Choose a model: for you, or for the folder that you are in. Nothing is loaded before it is needed.")
 def use(model: str = MODEL, role: str = ROLE, here: bool = typer.Option(False, "--here", help="For this folder only.")) -> None:
-    chosen = listing.use(model, _role(role), str(Path.cwd()) if here else None)
-    output.say(f"{chosen} is chosen {_purpose(_role(role))}{' in this folder' if here else ''}.")
-    models = _settings().models
+    settings, wanted = _settings(), _role(role)
+    unchecked = _remote(model, settings)
+    chosen = listing.use(model, wanted, str(Path.cwd()) if here else None)
+    output.say(f"{chosen} is chosen {_purpose(wanted)}{' in this folder' if here else ''}.")
+    if unchecked:
+        output.note(f"It could not be checked whether the model exists. {unchecked}")
+    models = settings.models
     if set_by := models.complete if role == "complete" else models.generate:
         output.note(f"But the setting models.{role} names {set_by}, and settings win.")
 
@@ -230,6 +235,23 @@ def _settings() -> Settings:
 
 def _listing() -> Listing:
     return listing.listing(_settings(), str(Path.cwd()))
+
+
+def _remote(model: str, settings: Settings) -> str:
+    """A sentence where it cannot be known whether a remote model exists. Raises UnknownModel where it does not."""
+    if model.startswith(catalog.PREFIX) or ":" not in model:
+        return ""
+    from infill.providers import named
+
+    try:
+        return asyncio.run(named.check(model, settings))
+    except UnknownModel as exc:
+        there = importing.find(model)
+        if there is None:
+            raise
+        raise UnknownModel(
+            exc.message, f"{there.source} on this machine has it: `infill models import {there.source}:{there.title}` uses its file."
+        ) from exc
 
 
 def _role(name: str) -> Role:

@@ -23,6 +23,7 @@ from typing import Any, Literal
 import msgspec
 
 from infill import llama_package, paths
+from infill.environment import inherited
 from infill.errors import InfillError
 from infill.llama_package import PACKAGE, STEP, VERSION
 from infill.models import child, library, store
@@ -251,7 +252,7 @@ def _hip_targets(enumerator: str) -> tuple[str, ...]:
     if not enumerator:
         return ()
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run([enumerator], capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run([enumerator], env=inherited(), capture_output=True, text=True, timeout=20, check=False)
         return tuple(sorted({line for line in done.stdout.split() if line.startswith("gfx") and line != "gfx000"}))
     return ()
 

@@ -18,7 +18,7 @@ from lsprotocol import types
 from pygls.capabilities import get_capability
 from pygls.exceptions import JsonRpcException
 
-from infill import log, settings_file
+from infill import environment, log, settings_file
 from infill.lsp.background import Background
 from infill.lsp.messages import Messages
 from infill.privacy import trust
@@ -144,6 +144,7 @@ class Configuration:
         if settings == self.settings:
             return
         self.settings = settings
+        environment.withhold(endpoint.key_variable for endpoint in settings.providers.remote.values())
         log.set_level(settings.log_level)
         for follower in self._followers:
             follower(settings)

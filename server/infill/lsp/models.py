@@ -102,6 +102,10 @@ class ModelCommands:
         """Choose a model. A local one is loaded at once where one is in memory already; until it has answered the old one does."""
         model = argument.model if ":" in argument.model else f"{argument.provider or LOCAL}:{argument.model}"
         workspace = self._workspace_for(argument.scope)
+        if not model.startswith(f"{LOCAL}:"):
+            from infill.providers import named
+
+            await named.check(model, self._configuration.settings)
         async with self._choosing:
             before = self._provision.model()
             if argument.role == "complete":

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from infill import errors
+from infill import environment, errors
 from infill.errors import BadModelFile, DownloadFailed, InfillError, ModelError
 from infill.models import catalog, child, gguf, importing, store
 from infill.models.child import Child
@@ -132,7 +132,7 @@ def _transfer(entry: catalog.Entry, progress: Callable[[Progress], None], cancel
     found, meter = None, _Meter()
     command = child.python("-m", "infill.models.transfer")
     # the hub's library would else tell the hub which programs it finds here
-    with child.running(command, more={"HF_HUB_DISABLE_TELEMETRY": "1"}) as transfer:
+    with child.running(command, more={"HF_HUB_DISABLE_TELEMETRY": "1", **environment.hub_tokens()}) as transfer:
         transfer.say(msgspec.json.encode(job))
         for event in _events(transfer, cancelled):
             if isinstance(event, Found):

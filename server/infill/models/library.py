@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from infill import paths, state
+from infill.environment import inherited
 from infill.errors import InfillError
 
 BACKENDS = {"cuda": "CUDA", "metal": "Metal", "vulkan": "Vulkan", "hip": "ROCm", "sycl": "SYCL", "musa": "MUSA", "cann": "CANN", "opencl": "OpenCL"}
@@ -55,9 +56,9 @@ def environment(built: Built | None = None) -> dict[str, str]:
     """The environment of a process that shall use that build, by default the current one."""
     chosen = built or current()
     if chosen is None:
-        return dict(os.environ)
+        return inherited()
     behind = os.environ.get("PYTHONPATH", "")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in (chosen.directory, behind) if part)}
+    return {**inherited(), "PYTHONPATH": os.pathsep.join(part for part in (chosen.directory, behind) if part)}
 
 
 def version() -> str:
