@@ -11,6 +11,7 @@ from http_peer import Answer, Peer, Request
 
 from infill.ask import Instruction, Message, Snippet, Stop
 from infill.errors import ProviderError, ProviderRefused, ProviderUnavailable
+from infill.providers import continued
 
 QUESTION = Instruction(slot="g", messages=(Message("user", "add two numbers"),), stop=Stop(max_tokens=20, deadline_ms=4000))
 ALL = [
@@ -119,17 +120,45 @@ async def test_the_family_follows_from_the_servers_tokenizer() -> None:
     assert len([request for request in peer.requests if request.path == "/v1/models"]) == 1
 
 
-async def test_an_unknown_family_is_refused_and_not_guessed_from_the_models_name() -> None:
+async def test_a_model_of_an_unknown_family_continues_after_one_warning() -> None:
+    """The family is not guessed from the model's name: tokens that it does not know would be text to it."""
+    told: list[Exception] = []
     async with Peer(OpenAi(tokens=None)) as peer:
-        chain = chain_of("openai", peer.url, model="Qwen/Qwen2.5-Coder-7B")
-        with pytest.raises(ProviderRefused, match=r"does not say how Qwen/Qwen2\.5-Coder-7B fills in the middle"):
-            await gather(chain.complete(prompt()))
-        count = len(peer.requests)
-        with pytest.raises(ProviderRefused):
-            await gather(chain.complete(prompt()))
+        chain = chain_of("openai", peer.url, told.append, model="Qwen/Qwen2.5-Coder-7B")
+        asked = prompt(suffix="\n\ndef subtract(a, b):\n", snippets=(Snippet("lib/other.py", "x = 1\ny = 2"),))
+        for _ in range(2):
+            text, _, report = await gather(chain.complete(asked))
         await chain.aclose()
-    assert len(peer.requests) == count
-    assert all(request.path != "/v1/completions" for request in peer.requests)
+    body = peer.requests[-1].json
+    assert text == "a + b"
+    assert body["prompt"] == "# lib/other.py\n# x = 1\n# y = 2\n# add.py\ndef add(a, b):\n    return "
+    assert body["stop"] == ["\ndef subtract(a, b):"]
+    assert "suffix" not in body
+    assert "continues only: the code behind the cursor is not seen" in report.notes
+    assert [str(one).count("continues the code before the cursor") for one in told] == [1]
+    assert "providers.remote.lab.family" in str(told[0])
+
+
+@pytest.mark.parametrize(
+    ("path", "suffix", "said", "expected"),
+    [
+        ("a.go", "\n\nfunc next() {", ("x\n", "\nfunc ne", "xt() {\n\treturn"), "x\n"),
+        ("a.html", "\n}", ("<b>\n}\n", "more"), "<b>\n}\nmore"),
+        ("a.unknown", " + rest\n", ("left", "\nbeyond"), "left"),
+        ("a.py", ")\n", ("a, b", ")\nc"), "a, b)\nc"),
+    ],
+)
+async def test_what_stands_behind_the_cursor_ends_a_continuation(path: str, suffix: str, said: tuple[str, ...], expected: str) -> None:
+    async with Peer(OpenAi(tokens=None, pieces=said)) as peer:
+        chain = chain_of("openai", peer.url, model="m")
+        text, _, _ = await gather(chain.complete(prompt(path=path, suffix=suffix)))
+        await chain.aclose()
+    assert text == expected
+
+
+def test_a_comment_of_another_file_cannot_be_closed_by_its_text() -> None:
+    rendered = continued.render(prompt(path="a.css", prefix="b {", snippets=(Snippet("c.css", "x */ y"),)))
+    assert rendered == "/* c.css */\n/* x * / y */\n/* a.css */\nb {"
 
 
 async def test_stop_words_beyond_the_fourth_are_cut_on_our_side() -> None:

@@ -91,6 +91,8 @@ async def try_remote(remote: Remote) -> Check:
     except InfillError as exc:
         return msgspec.structs.replace(check, reach="no", fim="", message=str(exc))
     message = f"It answers in {milliseconds:.0f} ms."
+    if facts.warning is not None:
+        message += f" {facts.warning}"
     if urlsplit(remote.line.url).scheme == "http" and not remote.line.is_loopback:
         message += " The connection is not encrypted: whoever is on the way can read your code and your key."
     return msgspec.structs.replace(check, ok=True, reach="yes", model=report.model or check.model, ms=milliseconds, message=message)
@@ -112,7 +114,9 @@ async def _answer(provider: Provider) -> tuple[Report, float]:
 def _way(facts: Facts) -> str:
     if facts.family is not None:
         return f"in the tokens of {facts.family.title}"
-    return {"suffix": "the server does it", "chat": "a chat model is asked"}.get(facts.mode, "the server does it")
+    return {"suffix": "the server does it", "chat": "a chat model is asked", "continued": "no: it continues only"}.get(
+        facts.mode, "the server does it"
+    )
 
 
 def last_request(provider: Provider) -> dict[str, Any]:

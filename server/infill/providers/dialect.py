@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from infill.ask import Instruction, Prompt
+from infill.errors import InfillError
 from infill.providers.base import Limits
 from infill.providers.families import Family
 from infill.providers.http import Connection, Deadline
@@ -23,8 +24,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Where a prompt has to be rendered for it; None: the server does that."""
     mode: str = ""
     """A dialect's own word for the way it is asked."""
-    context: int = 0
-    """Tokens; 0: unknown."""
+    warning: InfillError | None = None
+    """What a user has to know of the way it is asked: told once."""
+    note: str = ""
+    """The same, for the notes of each answer."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 Its `/v1/completions` knows no fill-in-the-middle but the field `suffix`, which most servers ignore or refuse. So the prompt is rendered for the
 model's family: as `family` in the settings says, else as the server's own tokenizer shows (`/tokenize` of vLLM and llama.cpp, `/extras/tokenize` of
 llama-cpp-python). Two more words may stand in the setting: `suffix` (the API does it itself) and `chat` (a chat model is asked, the last resort).
-Nothing is guessed.
+Nothing is guessed: a model of an unknown family continues the code before the cursor, after one sentence of warning.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from msgspec.structs import replace
 
 from infill.answers.code import CURSOR
 from infill.ask import Instruction, Message, Prompt, Sampling, Stop
-from infill.errors import ProviderRefused, ProviderUnavailable
+from infill.errors import InfillError, ProviderRefused, ProviderUnavailable
 from infill.privacy.text import clean
-from infill.providers import families
+from infill.providers import continued, families
 from infill.providers.base import Limits
 from infill.providers.dialect import Call, Facts, Piece, RemoteModel
 from infill.providers.http import Connection, Deadline
-from infill.providers.trouble import CannotFill
 
 FILL = (
     "You complete code at the cursor of an editor. The user sends a file with the text <CURSOR> at one place. Answer with nothing but the code that "
@@ -46,11 +45,9 @@ class OpenAi:
             return Facts(model=model, mode=wanted)
         family = families.named(wanted, line.name) if wanted else await self._by_tokenizer(line, model, deadline)
         if family is None:
-            entry = line.name.partition(":")[2]
-            raise CannotFill(
-                f"{line.name} does not say how {model or 'its model'} fills in the middle.",
-                f"Set providers.remote.{entry}.family: {', '.join(families.table())}, or `suffix` where the API takes a suffix, or `chat`.",
-            )
+            warning = continued.WARNING.format(name=line.name, model=model or "its model")
+            hint = continued.HINT.format(entry=line.name.partition(":")[2])
+            return Facts(model=model, mode="continued", warning=InfillError(warning, hint), note=continued.NOTE)
         return Facts(model=model, family=family, mode="rendered")
 
     async def _by_tokenizer(self, line: Connection, model: str, deadline: Deadline) -> families.Family | None:
@@ -72,6 +69,11 @@ class OpenAi:
             call = chat(_question(prompt), facts.model, prompt.sampling, prompt.stop)
             return replace(call, chat=True, converses=False, prefix=prompt.prefix, language=prompt.path.rpartition(".")[2])
         body: dict[str, Any] = {"model": facts.model, "max_tokens": prompt.stop.max_tokens, "stream": True, **_sampling(prompt.sampling)}
+        if facts.mode == "continued":
+            words = (*continued.ends(prompt), *(("\n",) if continued.is_one_line(prompt) else ()))
+            return Call(
+                path="/v1/completions", body=body | {"prompt": continued.render(prompt)} | ({"stop": list(words)} if words else {}), words=words
+            )
         if facts.family is None:
             return Call(path="/v1/completions", body=body | {"prompt": prompt.prefix, "suffix": prompt.suffix})
         ends = facts.family.ends

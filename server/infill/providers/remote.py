@@ -19,7 +19,7 @@ import msgspec
 from infill.answers.reasoning import Joined
 from infill.answers.stream import Completion
 from infill.ask import Delta, Event, Finish, Instruction, Prompt, Report, Stop, Timings
-from infill.errors import ProviderUnavailable
+from infill.errors import InfillError, ProviderUnavailable
 from infill.providers import outgoing, parameters
 from infill.providers.base import Limits
 from infill.providers.breaker import REFUSED_PAUSE
@@ -35,15 +35,20 @@ LINGER = 0.02
 LAST_WORDS_SECONDS = 30.0
 """Longest wait, when a provider is given up, for what it is answering."""
 
+Tell = Callable[[InfillError], None]
+
 
 class Remote:
     """One server that completes and generates."""
 
-    def __init__(self, name: str, line: Connection, dialect: Dialect, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, name: str, line: Connection, dialect: Dialect, clock: Callable[[], float] = time.monotonic, tell: Tell = lambda error: None
+    ) -> None:
         self.name = name
         self.line = line
         self.dialect = dialect
         self._clock = clock
+        self._tell = tell
         self._parameters = parameters.Parameters(line.host)
         self._facts: Facts | None = None
         self._cannot: tuple[CannotFill, float] | None = None
@@ -92,7 +97,7 @@ class Remote:
         async with self._my_turn(deadline):
             masked, found = await asyncio.to_thread(outgoing.presentable, prompt, self.dialect.limits)
             facts = await self.look(deadline)
-            notes = outgoing.note(found)
+            notes = (*outgoing.note(found), *filter(None, [facts.note]))
             calls = [self.dialect.completion(candidate, facts) for candidate in outgoing.candidates(masked)]
             answer = self._answer(calls[0], masked.stop, facts.model, deadline, notes)
             if len(calls) > 1:
@@ -122,8 +127,11 @@ class Remote:
         """What is known of the model over there; asked once, also when the answer is that it cannot fill in the middle."""
         if self._cannot is not None and self._clock() < self._cannot[1]:
             raise self._cannot[0]
-        with self._remembering():
-            self._facts = self._facts or await self.dialect.look(self.line, deadline)
+        if self._facts is None:
+            with self._remembering():
+                self._facts = await self.dialect.look(self.line, deadline)
+            if self._facts.warning is not None:
+                self._tell(self._facts.warning)
         return self._facts
 
     @contextlib.contextmanager

@@ -52,7 +52,7 @@ def chain(
         elif problem := unknown(name, settings):
             tell(problem)
         else:
-            asked = remote(name, settings, remote_model(model, name) if provider_of(model, settings) == name else "", clock)
+            asked = remote(name, settings, remote_model(model, name) if provider_of(model, settings) == name else "", clock, tell)
             members.append(Member(asked, asked.line.endpoint.timeout_ms, clock))
     return Chain(members, tell=tell, hedge_ms=settings.providers.hedge_ms, clock=clock)
 
@@ -115,7 +115,13 @@ def _dialect(endpoint: Endpoint, settings: Settings) -> Dialect:
     return KINDS[endpoint.kind]()
 
 
-def remote(name: str, settings: Settings, model: str = "", clock: Callable[[], float] = time.monotonic) -> Remote:
+def remote(
+    name: str,
+    settings: Settings,
+    model: str = "",
+    clock: Callable[[], float] = time.monotonic,
+    tell: Callable[[InfillError], None] = lambda error: None,
+) -> Remote:
     """One remote provider by its name `kind:entry`. Raises SettingsError where there is none."""
     if problem := unknown(name, settings):
         raise problem
@@ -125,4 +131,4 @@ def remote(name: str, settings: Settings, model: str = "", clock: Callable[[], f
         endpoint = msgspec.structs.replace(endpoint, model=model)
     dialect = _dialect(endpoint, settings)
     line = Connection(name, endpoint, dialect.default_url, settings.privacy.offline, lambda: keys.find(name, endpoint))
-    return Remote(name, line, dialect, clock)
+    return Remote(name, line, dialect, clock, tell)
