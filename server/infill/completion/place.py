@@ -49,7 +49,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def style(self) -> Style:
         """How lines are indented here."""
-        white = self.line_before[: len(self.line_before) - len(self.line_before.lstrip(" \t"))]
+        text = self.line_before.lstrip(" \t")
+        white = self.line_before[: len(self.line_before) - len(text)] + text[:1]
         if self.region.start:
             return style_of(self.above[self.region.start :], white, "", self.region.language, Indentation(), string=self.region.string)
         return style_of(self.above, white, self.below, self.language, self.indentation)

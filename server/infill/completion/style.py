@@ -85,10 +85,13 @@ def _fenced(prefix: str, language: str) -> Region:
 
 
 @functools.lru_cache(64)
-def style_of(above: str, white: str, below: str, language: str, declared: Indentation, *, string: bool = False) -> Style:
-    """The style of lines between `above` and `below`, text of one part of the document, where the cursor's line is indented by `white`."""
-    above, below = f"\n{above}", below.partition("\n")[1] + below.partition("\n")[2]
-    tabs = _tabs(above + white, below, language, declared)
+def style_of(above: str, line: str, below: str, language: str, declared: Indentation, *, string: bool = False) -> Style:
+    """The style of lines between `above` and `below`, text of one part of the document.
+
+    `line` is the cursor's line up to its first visible character: while it has none, its indentation may still grow and tells no step.
+    """
+    above, below = f"\n{above}{line}", below.partition("\n")[1] + below.partition("\n")[2]
+    tabs = _tabs(above, below, language, declared)
     if tabs is None and not string:
         tabs = False
     return Style(tabs, _step(above + below) or declared.step or USUAL_STEP, declared.tab or (USUAL_TAB if _WIDE.search(above + below) else 0))

@@ -32,7 +32,7 @@ def cases(file: str) -> list[Any]:
     return [pytest.param(case, id=case["name"].replace(" ", "-")) for case in found]
 
 
-@pytest.mark.parametrize("case", cases("postprocess.toml"))
+@pytest.mark.parametrize("case", [*cases("postprocess.toml"), *cases("foreign.toml"), *cases("columns.toml")])
 def test_offered(case: dict[str, Any]) -> None:
     spaces = case.get("spaces")
     declared = Indentation(tabs=None if spaces is None else not spaces, step=case.get("step", 0), tab=case.get("tab_size", 0))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from infill.completion.place import Place
-from infill.completion.postprocess import block, closers, indentation, overlap, repetition
+from infill.completion.postprocess import block, closers, foreign, indentation, overlap, repetition
 
 Step = Callable[[str, Place], str]
 
@@ -25,7 +25,7 @@ OPENING: tuple[Step, ...] = (
 """How an answer begins: these hold for an answer of which only some characters are known, but for white space at its end."""
 
 CACHEABLE: tuple[Step, ...] = (
-    repetition.foreign_text_cut,
+    foreign.foreign_text_cut,
     *OPENING,
     repetition.loop_in_a_line_cut,
     repetition.repeated_lines_cut,

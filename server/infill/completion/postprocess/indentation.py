@@ -61,7 +61,8 @@ def _one_too_many(width: int, place: Place) -> bool:
         return typed != 1
     if style.tabs or place.region.language in _PROSE:
         level = place.line_before.count("\t")
-        return bool(level) and (width - 1) % level == 0 and (width - 1) // level in retab.WIDTHS and width % level != 0
+        written = {level * columns for columns in retab.WIDTHS}
+        return width - 1 in written and width not in written
     if typed:
         return width == typed + 1 and typed % style.step == 0
     above = place.columns(next((line for line in reversed(place.above.split("\n")) if line.strip()), ""))

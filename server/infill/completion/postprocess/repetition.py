@@ -1,8 +1,6 @@
-"""Small models run in circles: loops, repeated lines, the line above once more, and text that belongs to no document. Pure."""
+"""Small models run in circles: loops, repeated lines, the line above once more. Pure."""
 
 from __future__ import annotations
-
-import re
 
 from infill.completion.place import Place
 
@@ -20,25 +18,6 @@ SHORT_PERIOD, MANY_TURNS = 6, 16
 """`0, 0, 0, 0, ` is an array more often than a loop."""
 LONGEST_LOOP = 12
 """Lines of a loop of lines."""
-
-_FOREIGN = re.compile(
-    r"<\|[a-z_]+\|>|<\uff5c|</?fim_(?:prefix|suffix|middle|pad)>|<(?:PRE|SUF|MID|EOT)>|\[(?:SUFFIX|PREFIX|MIDDLE)\]|\[/?INST\]|[\x00-\x08\x0b\x0e-\x1f\ufffd]"
-)
-_FENCE = re.compile(r"(?:^|\n)[ \t]*```")
-_MAY_HAVE_FENCES = frozenset({"markdown", "mdx", "quarto", "rmd", "restructuredtext"})
-
-
-def foreign_text_cut(text: str, place: Place) -> str:
-    """Ends where control characters, a model's own tokens as text, or the fence of a chat begin."""
-    ends = [match.start() for match in (_FOREIGN.search(text),) if match]
-    if place.language not in _MAY_HAVE_FENCES and "```" in text and (fence := _FENCE.search(text)) and not _in_docstring(place):
-        ends.append(fence.start())
-    return text[: min(ends)] if ends else text
-
-
-def _in_docstring(place: Place) -> bool:
-    """Fences do occur in comments and docstrings: there where the line is, or one stands near above."""
-    return "```" in place.above or place.line_before.lstrip().startswith(("#", "//", "*", "/*", "--", ";", '"""', "'''"))
 
 
 def loop_in_a_line_cut(text: str, place: Place) -> str:

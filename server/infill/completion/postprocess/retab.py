@@ -18,7 +18,8 @@ _GOES_ON = re.compile(r"[,\\&|+*/.=-]\s*$|\b(?:and|or)\s*$")
 """The next line continues this one: where it begins is a matter of taste."""
 _RULE = re.compile(r"[^\s#=][^=]*:(?!=)")
 """The head of a rule in a makefile, whose lines begin with a tab."""
-WIDTHS = (USUAL_TAB, USUAL_STEP, LEAST_STEP, 3)
+WIDTHS = (USUAL_TAB, USUAL_STEP, LEAST_STEP)
+"""Columns that models write for a level."""
 
 
 def white_of(line: str) -> str:
@@ -72,11 +73,10 @@ def _width(columns: int, before: str, place: Place) -> int:
         level = place.line_before.count("\t")
     else:
         level = white_of(before).count("\t") + (1 if _DEEPER.search(before) else 0)
-    known = (place.style.tab,) if place.style.tab else ()
+    known = place.style.tab
     if _GOES_ON.search(before) or not level:
-        return next((width for width in (*known, *WIDTHS) if _aligned(before, width) == columns), known[0] if known else USUAL_STEP)
-    fitting = [width for width in (*known, *WIDTHS) if width * level == columns]
-    return fitting[0] if fitting else known[0] if known else USUAL_STEP
+        return known or next((width for width in WIDTHS if _aligned(before, width) == columns), USUAL_STEP)
+    return next((width for width in (known, *WIDTHS) if width * level == columns), known or USUAL_STEP)
 
 
 def _aligned(before: str, tab: int) -> int:
