@@ -12,14 +12,14 @@ import msgspec
 import pytest
 from scripted import World, serving
 
-from infill.engine import launch, protocol, transport
+from infill.engine import handshake, launch, protocol, transport
 from infill.engine import server as engine_server
-from infill.engine.protocol import Complete, Hello, Load, Welcome
+from infill.engine.protocol import Complete, Hello, Load, Prove, Welcome
 from infill.engine.transport import BadFrame, Connection
 from infill.errors import ProviderUnavailable, RequestError
 from infill.settings import Engine
 
-HELLO = Hello(version=protocol.VERSION, token="", client="raw")
+HELLO = Hello(version=protocol.VERSION, client="raw")
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ async def test_a_second_greeting_is_a_mistake(world):
 
 async def test_another_version_is_refused_with_a_sentence(world):
     made = await raw(greet=False)
-    made.frame(Hello(version=999, token="", client="future"))
+    made.frame(Hello(version=999, client="future"))
     (refusal,) = await made.answers()
     assert "version 999" in refusal["message"]
     assert "infill engine stop" in refusal["hint"]
@@ -206,10 +206,14 @@ async def test_over_tcp_only_those_who_know_the_token_come_in(home, monkeypatch)
     where = transport.place()
     status = transport.read_status(where)
     assert len(status.token) == 64
-    for token in ("", "0" * 64, status.token[:-1]):
+    for token in ("", "0" * 64, status.token[:-1], status.token.upper()):
         reader, writer = await asyncio.open_connection("127.0.0.1", status.port)
         connection = Connection(reader, writer, protocol.FromEngine)
-        connection.send(Hello(version=protocol.VERSION, token=token, client="thief"))
+        nonce = handshake.nonce()
+        connection.send(Hello(version=protocol.VERSION, client="thief", nonce=nonce))
+        challenge = await connection.receive()
+        assert handshake.proves(challenge.proof, status.token, "engine", nonce, challenge.nonce)
+        connection.send(Prove(proof=handshake.proof(token, "client", nonce, challenge.nonce)))
         refusal = await connection.receive()
         assert "token" in refusal.message
         await connection.aclose()

@@ -18,10 +18,11 @@ import msgspec
 from msgspec.structs import replace
 
 from infill import errors
-from infill.engine import protocol
+from infill.engine import handshake, protocol
 from infill.engine.protocol import (
     AskStatus,
     Cancel,
+    Challenge,
     Changed,
     Complete,
     Configure,
@@ -34,6 +35,7 @@ from infill.engine.protocol import (
     Generate,
     Hello,
     Load,
+    Prove,
     Shutdown,
     Status,
     Text,
@@ -101,10 +103,12 @@ class EngineClient:
         self.on_end: Callable[[InfillError], None] | None = None
 
     async def greet(self, name: str, token: str) -> None:
-        """The handshake. Raises ProviderUnavailable where the engine refuses, asyncio.TimeoutError where it is silent, OSError where it is none."""
-        self._connection.send(Hello(version=protocol.VERSION, token=token, client=name))
+        """The handshake, with proofs where there is a token.
+
+        Raises ProviderUnavailable where the engine refuses, asyncio.TimeoutError where it is silent, OSError where it is none.
+        """
         try:
-            answer = await asyncio.wait_for(self._connection.receive(), HANDSHAKE)
+            answer = await asyncio.wait_for(self._answer_to_hello(name, token), HANDSHAKE)
         except BadFrame as exc:
             raise ConnectionError("what answers in the engine's place does not speak its language") from exc
         if isinstance(answer, Failed):
@@ -113,6 +117,17 @@ class EngineClient:
             raise ConnectionError("the engine is just leaving")
         self.pid = answer.pid
         self._reading = self._loop.create_task(self._read())
+
+    async def _answer_to_hello(self, name: str, token: str) -> FromEngine | None:
+        nonce = handshake.nonce() if token else ""
+        self._connection.send(Hello(version=protocol.VERSION, client=name, nonce=nonce))
+        if token:
+            challenge = await self._connection.receive()
+            # nothing that an unproven peer says is believed, a refusal included
+            if not isinstance(challenge, Challenge) or not handshake.proves(challenge.proof, token, "engine", nonce, challenge.nonce):
+                raise ConnectionError("what listens on the engine's port does not know its secret")
+            self._connection.send(Prove(proof=handshake.proof(token, "client", nonce, challenge.nonce)))
+        return await self._connection.receive()
 
     async def aclose(self) -> None:
         """Leave; the engine ends what was asked here."""

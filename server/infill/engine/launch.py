@@ -137,14 +137,8 @@ async def connect(client: str, on_changed: OnChanged | None = None) -> EngineCli
 def running() -> Running | None:
     """The engine's process, if there is one; neither starts nor asks it."""
     where = transport.place()
-    lock = Lock(where.life_lock)
-    try:
-        if not where.life_lock.exists() or lock.acquire():
-            return None
-    except OSError:
+    if not transport.engine_lives(where):
         return None
-    finally:
-        lock.release()
     status = transport.read_status(where)
     return Running(pid=status.pid, started=status.started) if status is not None else None
 

@@ -59,6 +59,8 @@ def main() -> int:
             log.warning("Another engine is running.")
             return transport.ALREADY_RUNNING
         crashes.learn(where)
+        with contextlib.suppress(OSError):  # of an engine that died: its port may be anybody's
+            where.status.unlink(missing_ok=True)
         _prefer_to_die_first()
         _return_large_blocks()
         asyncio.run(_serve(where))

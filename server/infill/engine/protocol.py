@@ -1,9 +1,9 @@
 """The engine's wire: what editors' servers and the engine say to each other. Imported by both sides; knows neither llama.cpp nor LSP.
 
 A frame is a 4-byte big-endian length (at most MAX_FRAME) and one message in MessagePack, a tagged union discriminated by `type`. The first frame
-of a connection is `Hello` from the client; the engine answers `Welcome`, or `Failed` and closes. Every request carries an `id` of the client's
-choosing and gets exactly one `Done` or `Failed` (a `Complete` first any number of `Text`s), also when it was cancelled. docs/develop/protocol.md
-tells the story.
+of a connection is `Hello` from the client; the engine answers `Welcome`, or `Failed` and closes (over
+TCP a `Challenge` and a `Prove` come between). Every request carries an `id` of the client's choosing and gets exactly one `Done` or `Failed` (a `Complete` first any number of `Text`s), also when it was cancelled.
+docs/develop/protocol.md has the details.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from infill.ask import Finish, Message, Priority, Sampling, Snippet, Stop, Timings
 
-VERSION = 3
+VERSION = 4
 """Raised whenever a message changes; part of the socket's name, so that versions never mix."""
 State = Literal["idle", "loading", "ready", "generating"]
 MAX_FRAME = 16 * 1024 * 1024
@@ -32,10 +32,16 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_de
 
 class Hello(Frame, tag="hello", frozen=True):
     version: int
-    token: str
-    """Proves that the caller may read the user's own files (the token file); empty on Unix sockets, whose owner is checked."""
     client: Name
     """Who asks, such as `infill lsp (pid 123)`: shown in `infill engine status`."""
+    nonce: str = ""
+    """For the proofs of `engine.handshake`; empty on Unix sockets, where the system says whose process is at the other end."""
+
+
+class Prove(Frame, tag="prove", frozen=True):
+    """The answer to a `Challenge`: the client knows the engine's token."""
+
+    proof: str
 
 
 class Complete(Frame, tag="complete", frozen=True):
@@ -133,6 +139,13 @@ class Shutdown(Frame, tag="shutdown", frozen=True):
 # ---- from the engine
 
 
+class Challenge(Frame, tag="challenge", frozen=True):
+    """Over TCP the answer to `Hello`: the engine knows the token of its status file, and wants to know whether the client does."""
+
+    nonce: str
+    proof: str
+
+
 class Welcome(Frame, tag="welcome", frozen=True):
     version: int
     pid: int
@@ -227,5 +240,5 @@ class Farewell(Frame, tag="farewell", frozen=True):
     reason: str
 
 
-FromClient = Hello | Complete | Warm | Generate | Cancel | Forget | Load | Unload | AskStatus | Configure | Shutdown
-FromEngine = Welcome | Text | Done | Failed | Status | Changed | Farewell
+FromClient = Hello | Prove | Complete | Warm | Generate | Cancel | Forget | Load | Unload | AskStatus | Configure | Shutdown
+FromEngine = Challenge | Welcome | Text | Done | Failed | Status | Changed | Farewell

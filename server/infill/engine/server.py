@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import itertools
 import logging
 import os
@@ -18,10 +17,11 @@ from typing import Any
 
 from infill import settings as all_settings
 from infill.ask import Finish
-from infill.engine import protocol, transport
+from infill.engine import handshake, protocol, transport
 from infill.engine.protocol import (
     AskStatus,
     Cancel,
+    Challenge,
     Changed,
     Complete,
     Configure,
@@ -34,6 +34,7 @@ from infill.engine.protocol import (
     Generate,
     Hello,
     Load,
+    Prove,
     Shutdown,
     State,
     Status,
@@ -167,13 +168,10 @@ class Server:
             _refuse(connection, "This engine belongs to another user.")
             return None
         try:
-            hello = await asyncio.wait_for(connection.receive(), HANDSHAKE)
+            hello = await asyncio.wait_for(self._hello(connection), HANDSHAKE)
         except asyncio.TimeoutError:
             return None
         if hello is None:
-            return None
-        if not isinstance(hello, Hello) or (why := self._objection(hello)):
-            _refuse(connection, why if isinstance(hello, Hello) else "The first message has to be a greeting.")
             return None
         client = Client(next(self._keys), hello.client, connection)
         self._clients[client.key] = client
@@ -182,13 +180,28 @@ class Server:
         client.send(Changed(state=self._state, model=self._about()))
         return client
 
-    def _objection(self, hello: Hello) -> str:
-        """Why somebody may not come in; empty: come in."""
-        if hello.version != protocol.VERSION:
-            return f"The engine speaks version {protocol.VERSION} of its protocol, the editor's server version {hello.version}."
-        if not hmac.compare_digest(hello.token.encode(), self._token.encode()):
-            return "The engine was not shown its secret token."
-        return ""
+    async def _hello(self, connection: Connection[FromClient]) -> Hello | None:
+        """The greeting of a client that may come in; None where there is none, or it was refused."""
+        hello = await connection.receive()
+        if hello is None:
+            return None
+        why = ""
+        if not isinstance(hello, Hello):
+            why = "The first message has to be a greeting."
+        elif hello.version != protocol.VERSION:
+            why = f"The engine speaks version {protocol.VERSION} of its protocol, the editor's server version {hello.version}."
+        elif self._token and not await self._proven(connection, hello):
+            why = "The client did not prove that it knows the engine's secret token."
+        if why:
+            _refuse(connection, why)
+        return hello if isinstance(hello, Hello) and not why else None
+
+    async def _proven(self, connection: Connection[FromClient], hello: Hello) -> bool:
+        """Prove that this is the engine, and have the client prove that it may read the user's own files."""
+        nonce = handshake.nonce()
+        connection.send(Challenge(nonce=nonce, proof=handshake.proof(self._token, "engine", hello.nonce, nonce)))
+        answer = await connection.receive()
+        return isinstance(answer, Prove) and handshake.proves(answer.proof, self._token, "client", hello.nonce, nonce)
 
     def _gone(self, client: Client) -> None:
         """A client has left: its work ends now, its slots may go after a while."""

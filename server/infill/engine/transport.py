@@ -1,8 +1,8 @@
 """Frames over a socket, and where the socket lies: what both sides of the engine's wire need to find each other and to be understood.
 
 A Unix socket in the user's private runtime directory; on Windows (or with `INFILL_TRANSPORT=tcp`) a loopback port and a secret token, both told by
-the status file, which only its owner can read. Nothing here knows what a message means. A frame that is too long or makes no sense ends the
-connection that it came through, and nothing else.
+the status file, which only its owner can read, and which is believed only while the engine that wrote it lives. Nothing in this module knows what a
+message means. A frame that is too long or makes no sense ends the connection that it came through, and nothing else.
 """
 
 from __future__ import annotations
@@ -159,6 +159,17 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
+def engine_lives(where: Place) -> bool:
+    """Whether an engine holds the life lock. A status file without one is of an engine that died, and its port may be anybody's."""
+    lock = Lock(where.life_lock)
+    try:
+        return where.life_lock.exists() and not lock.acquire()
+    except OSError:
+        return False
+    finally:
+        lock.release()
+
+
 class Connection(Generic[Expected]):
     """Messages both ways over one stream."""
 
@@ -232,12 +243,12 @@ def _peer_user_of_bsd(sock: Any) -> int | None:
 
 
 async def connect(where: Place) -> tuple[Connection[protocol.FromEngine], str]:
-    """Reach an engine; returns the connection and the token to show. Raises OSError where none listens."""
+    """Reach an engine; returns the connection, and the token of `engine.handshake` (empty on a Unix socket). Raises OSError where none listens."""
     if where.kind == "unix":
         reader, writer = await asyncio.open_unix_connection(str(where.socket))
         return Connection(reader, writer, protocol.FromEngine), ""
     status = read_status(where)
-    if status is None or not status.port:
+    if status is None or not status.port or not status.token or not engine_lives(where):
         raise FileNotFoundError(where.status)
     reader, writer = await asyncio.open_connection(LOOPBACK, status.port)
     return Connection(reader, writer, protocol.FromEngine), status.token
