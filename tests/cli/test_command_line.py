@@ -98,7 +98,8 @@ def test_who_stops_reading_gets_no_traceback(fresh: Shell) -> None:
 def test_control_c_ends_it_quietly(fresh: Shell) -> None:
     with fresh.start("lsp", "--tcp", "127.0.0.1:0") as process:
         assert process.stderr
-        assert b"infill waits on 127.0.0.1:" in process.stderr.readline()
+        assert b"Listening on 127.0.0.1:" in process.stderr.readline()
+        assert process.stderr.readline().startswith(b"Secret: ")
         process.send_signal(signal.SIGINT)
         assert process.wait(LONGEST) == 130
         assert process.stderr.read() == b""

@@ -32,9 +32,9 @@ def _receive(stream: BinaryIO) -> dict[str, Any]:
     return message
 
 
-def _session(reading: BinaryIO, writing: BinaryIO) -> None:
+def _session(reading: BinaryIO, writing: BinaryIO, secret: str = "") -> None:
     """A whole life: initialize, shutdown, exit."""
-    _send(writing, REQUEST)
+    _send(writing, {**REQUEST, "params": {**REQUEST["params"], "initializationOptions": {"secret": secret} if secret else None}})
     assert _receive(reading)["result"]["serverInfo"]["name"] == "infill"
     _send(writing, {"jsonrpc": "2.0", "id": 2, "method": "shutdown"})
     assert _receive(reading)["id"] == 2
@@ -62,9 +62,9 @@ def test_it_leaves_when_the_editor_is_gone(fresh: Shell) -> None:
 def test_it_waits_for_one_editor_on_a_tcp_port(fresh: Shell) -> None:
     with fresh.start("lsp", "--tcp", "127.0.0.1:0") as process:
         assert process.stderr
-        port = int(process.stderr.readline().rpartition(b":")[2])
+        port, secret = int(process.stderr.readline().rpartition(b":")[2]), process.stderr.readline().decode().split()[1]
         with socket.create_connection(("127.0.0.1", port), timeout=LONGEST) as connection:
-            _session(connection.makefile("rb"), connection.makefile("wb"))
+            _session(connection.makefile("rb"), connection.makefile("wb"), secret)
         assert process.wait(LONGEST) == 0
 
 
@@ -72,7 +72,7 @@ def test_it_waits_for_one_editor_on_a_unix_socket_that_is_its_owners_alone(shell
     path = shell.folder / "lsp.sock"
     with shell.start("lsp", "--socket", str(path)) as process:
         assert process.stderr
-        assert process.stderr.readline().decode().strip() == f"infill waits at {path}"
+        assert process.stderr.readline().decode().strip() == f"Listening on {path}"
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(path))

@@ -197,9 +197,10 @@ async def test_tcp_is_for_this_machine_unless_told_otherwise(home: Path) -> None
     try:
         assert server.stderr
         assert str(port).encode() in await asyncio.wait_for(server.stderr.readline(), PATIENCE)
+        secret = (await asyncio.wait_for(server.stderr.readline(), PATIENCE)).decode().split()[1]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         raw = Raw(reader, writer)
-        raw.send(INITIALIZE)
+        raw.send({**INITIALIZE, "params": {**INITIALIZE["params"], "initializationOptions": {"secret": secret}}})
         assert "result" in await raw.reply(1)
         raw.send({"jsonrpc": "2.0", "id": 2, "method": "shutdown"})
         await raw.reply(2)

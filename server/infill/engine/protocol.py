@@ -1,9 +1,9 @@
 """The engine's wire: what editors' servers and the engine say to each other. Imported by both sides; knows neither llama.cpp nor LSP.
 
 A frame is a 4-byte big-endian length (at most MAX_FRAME) and one message in MessagePack, a tagged union discriminated by `type`. The first frame
-of a connection is `Hello` from the client; the engine answers `Welcome`, or `Failed` and closes (over
-TCP a `Challenge` and a `Prove` come between). Every request carries an `id` of the client's choosing and gets exactly one `Done` or `Failed` (a `Complete` first any number of `Text`s), also when it was cancelled.
-docs/develop/protocol.md has the details.
+of a connection is `Hello` from the client; the engine answers `Welcome`, or `Failed` and closes (over TCP a `Challenge` and a `Prove` come between).
+Every request carries an `id` of the client's choosing and gets exactly one `Done` or `Failed` (a `Complete` first any number of `Text`s), also when
+it was cancelled. docs/develop/protocol.md has the details.
 """
 
 from __future__ import annotations

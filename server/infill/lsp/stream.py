@@ -28,10 +28,10 @@ CLOSING_SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
 
-def frames(stream: BinaryIO) -> Iterator[bytes]:
-    """The bodies of the messages in `stream`, until it ends; b"" stands for a header that makes no sense."""
+def frames(stream: BinaryIO, largest: int = LARGEST_MESSAGE) -> Iterator[bytes]:
+    """The bodies of the messages in `stream`, until it ends; b"" stands for a header that makes no sense, or more than `largest` bytes."""
     while (header := _header(stream)) is not None:
-        length = _length(header)
+        length = _length(header, largest)
         body = stream.read(length)
         if len(body) < length:
             return
@@ -53,12 +53,12 @@ def _header(stream: BinaryIO) -> dict[str, str] | None:
     return {}
 
 
-def _length(header: dict[str, str]) -> int:
+def _length(header: dict[str, str], largest: int) -> int:
     """Bytes of the body; 0 for a length that makes no sense."""
     text = header.get("content-length", "")
     # int() refuses thousands of digits with an exception of its own
     length = int(text) if text.isdecimal() and len(text) < 20 else 0
-    return length if length <= LARGEST_MESSAGE else 0
+    return length if length <= largest else 0
 
 
 def read_in_thread(stream: BinaryIO, deliver: Callable[[bytes], object], ended: Callable[[], object]) -> None:

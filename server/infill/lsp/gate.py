@@ -1,0 +1,176 @@
+"""Which connection to a listening socket becomes the one editor that is served. Everything before that is untrusted.
+
+A web page can send a POST to a port of this machine, another user can connect to it, a port scan opens it and hangs up. So a connection counts only
+if its first message is LSP's `initialize`, which over TCP has to hold a one-time secret in `initializationOptions.secret`. Every other connection is
+closed with a reason, and listening goes on. Each is looked at in a thread of its own for a bounded time, so that one that is slow keeps out no other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import io
+import json
+import logging
+import os
+import queue
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from infill.engine import transport
+from infill.lsp import stream
+
+FIRST_SECONDS = 10.0
+"""How long a connection may take for its first message."""
+LARGEST_FIRST = 4 * 1024 * 1024
+"""Bytes of `initialize`."""
+MOST_AT_ONCE = 32
+"""Connections that are looked at at the same time."""
+LSP = b"content-"
+"""How LSP's first header begins, without regard to case: `Content-Length` or `Content-Type`."""
+INVALID_REQUEST = -32600
+
+logger = logging.getLogger(__name__)
+
+
+class Refused(Exception):
+    """Why a connection is none of an editor, as a sentence."""
+
+
+class Gate:
+    """Accepts connections until one of them is an editor's."""
+
+    def __init__(self, listener: socket.socket, secret: str = "") -> None:
+        """`secret` is what `initialize` has to hold; empty: nothing, where the system says whose process connects."""
+        self._listener = listener
+        self._secret = secret
+        self._free = threading.Semaphore(MOST_AT_ONCE)
+        self._one = threading.Lock()
+        """Held for good by the thread whose connection is the editor's."""
+        self._found: queue.SimpleQueue[tuple[socket.socket, BinaryIO] | OSError] = queue.SimpleQueue()
+
+    def editor(self) -> tuple[socket.socket, BinaryIO]:
+        """The connection of the first editor, and its stream to read from, the first message included. Raises OSError when the listener fails."""
+        threading.Thread(target=self._accept, name="lsp-accept", daemon=True).start()
+        found = self._found.get()
+        if isinstance(found, OSError):
+            raise found
+        hang_up(self._listener)
+        return found
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError as exc:
+                self._found.put(exc)
+                return
+            if self._free.acquire(blocking=False):
+                threading.Thread(target=self._look, args=(connection,), name="lsp-gate", daemon=True).start()
+            else:
+                connection.close()
+
+    def _look(self, connection: socket.socket) -> None:
+        alarm = threading.Timer(FIRST_SECONDS, hang_up, (connection,))
+        alarm.daemon = True
+        alarm.start()
+        try:
+            first, rest = self._first(connection)
+            if not self._one.acquire(blocking=False):
+                raise Refused("Another editor is connected already.")
+            alarm.cancel()
+            self._found.put((connection, _after(first, rest)))
+        except (Refused, OSError, ValueError, RecursionError) as exc:
+            logger.warning("a connection was refused: %s", exc if isinstance(exc, Refused) else type(exc).__name__)
+            _refuse(connection, str(exc) if isinstance(exc, Refused) else "The first message is not LSP's initialize.")
+            hang_up(connection)
+            connection.close()
+        finally:
+            alarm.cancel()
+            self._free.release()
+
+    def _first(self, connection: socket.socket) -> tuple[bytes, BinaryIO]:
+        """The first message, without the secret, and the stream behind it. Raises Refused, OSError, ValueError, RecursionError."""
+        user = peer_user(connection)
+        if user is not None and user != os.getuid():
+            raise Refused("The connection belongs to another user.")
+        reading: BinaryIO = connection.makefile("rb")
+        for expected in LSP:  # one by one: what is no LSP is refused at its first wrong byte
+            if reading.read(1).lower() != bytes([expected]):
+                raise Refused("The connection does not speak LSP.")
+        whole = _after(LSP, reading)
+        body = next(stream.frames(whole, LARGEST_FIRST), b"")
+        return _framed(self._checked(json.loads(body))), whole
+
+    def _checked(self, message: Any) -> Any:
+        if not isinstance(message, dict) or message.get("method") != "initialize":
+            raise Refused("The first message is not LSP's initialize.")
+        params = message.get("params")
+        options = params.get("initializationOptions") if isinstance(params, dict) else None
+        said = options.pop("secret", "") if isinstance(options, dict) else ""
+        if self._secret and not (isinstance(said, str) and hmac.compare_digest(said.encode("utf-8", "replace"), self._secret.encode())):
+            raise Refused("initializationOptions.secret is not the secret that `infill lsp` printed when it started.")
+        return message
+
+
+def peer_user(connection: socket.socket) -> int | None:
+    """The user id at the other end: of a Unix socket, and on Linux of a TCP connection of this machine; None where the system does not tell."""
+    if (user := transport.peer_user(connection)) is not None:
+        return user
+    if not sys.platform.startswith("linux") or connection.family not in {socket.AF_INET, socket.AF_INET6}:
+        return None
+    ours, theirs = connection.getsockname()[1], connection.getpeername()[1]
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+            for line in table.read_text().splitlines()[1:]:
+                fields = line.split()
+                # local address, remote address, ..., user: the row of the other end's socket has our port as its remote one
+                if int(fields[1].rpartition(":")[2], 16) == theirs and int(fields[2].rpartition(":")[2], 16) == ours:
+                    return int(fields[7])
+    return None
+
+
+def hang_up(connection: socket.socket) -> None:
+    """End a connection in both directions, also for a thread that reads from it."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _refuse(connection: socket.socket, why: str) -> None:
+    with contextlib.suppress(OSError):
+        connection.settimeout(1)
+        connection.sendall(_framed({"jsonrpc": "2.0", "id": None, "error": {"code": INVALID_REQUEST, "message": why}}))
+
+
+def _framed(message: Any) -> bytes:
+    body = json.dumps(message).encode()
+    return b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+class _After(io.RawIOBase):
+    """Bytes that were read already, then a stream."""
+
+    def __init__(self, first: bytes, rest: Any) -> None:
+        self._first = first
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._first:
+            return int(self._rest.readinto1(buffer))
+        taken, self._first = self._first[: len(buffer)], self._first[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
+
+
+def _after(first: bytes, rest: BinaryIO) -> BinaryIO:
+    return io.BufferedReader(_After(first, rest))
