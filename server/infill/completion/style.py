@@ -28,9 +28,9 @@ _MARKDOWN = frozenset({"markdown", "mdx", "quarto", "rmd"})
 _BACKTICKS = frozenset({"go", "javascript", "typescript", "javascriptreact", "typescriptreact"})
 """Where strings in backticks have lines."""
 _TRIPLE_QUOTES = frozenset({"python", "java", "kotlin", "scala", "swift", "csharp"})
-_FENCE = re.compile(r"^[ \t>]*(?:`{3,}|~{3,})[ \t]*\{?[ \t]*([\w+-]*)", re.MULTILINE)
-_FENCES_WITHIN = 4096
-"""Characters above the cursor in which the beginning of a fenced block is looked for."""
+_FENCE = re.compile(r"[ \t>]*(?:`{3,}|~{3,})[ \t]*\{?[ \t]*([\w+-]*)")
+_WITHIN = 4096
+"""Characters left of the cursor in which the beginning of a fenced block, or of a string in three quotes, is looked for."""
 _SPACES = re.compile(r"^( {2,})(?=[^\s*])", re.MULTILINE)
 _WIDE = re.compile(r"^\t+ {4,7}\S", re.MULTILINE)
 """Alignment that a tab of four columns would have done."""
@@ -67,21 +67,21 @@ def region_of(prefix: str, language: str) -> Region:
     if language in _MARKDOWN:
         return _fenced(prefix, language)
     quote = "`" if language in _BACKTICKS else '"""' if language in _TRIPLE_QUOTES else ""
-    if not quote or prefix.count(quote) % 2 == 0:
+    near = 0 if quote == "`" else max(0, len(prefix) - _WITHIN)  # counting three characters takes long, and only a near one matters
+    start = prefix.rfind(quote, near) if quote else -1
+    if start < 0 or prefix.count(quote) % 2 == 0:
         return Region(language)
-    start = prefix.rfind(quote)
     docstring = quote == '"""' and not prefix[prefix.rfind("\n", 0, start) + 1 : start].strip()
     return Region(language) if docstring else Region("", start + len(quote), string=True)
 
 
 def _fenced(prefix: str, language: str) -> Region:
-    near = max(0, len(prefix) - _FENCES_WITHIN)
-    last = None
-    for last in _FENCE.finditer(prefix, near):  # noqa: B007 - the last one is wanted
-        pass
-    if last is None or not last[1]:  # a fence without a language ends a block more often than it begins one
-        return Region(language)
-    return Region(last[1].lower(), prefix.find("\n", last.end()) + 1 or len(prefix))
+    near, end = max(0, len(prefix) - _WITHIN), len(prefix)
+    while (end := max(prefix.rfind("```", near, end), prefix.rfind("~~~", near, end))) >= 0:
+        if fence := _FENCE.match(prefix, prefix.rfind("\n", 0, end) + 1):
+            # a fence without a language ends a block more often than it begins one
+            return Region(fence[1].lower(), prefix.find("\n", fence.end()) + 1 or len(prefix)) if fence[1] else Region(language)
+    return Region(language)
 
 
 @functools.lru_cache(64)
