@@ -2,7 +2,8 @@
 ---@type vim.lsp.Config
 return {
   cmd = function(dispatchers)
-    return vim.lsp.rpc.start(require('infill.config').get().cmd, dispatchers)
+    -- not the editor's folder: a cloned repository must not decide what is found there
+    return vim.lsp.rpc.start(assert(require('infill.server').command()), dispatchers, { cwd = vim.uv.os_homedir() })
   end,
   -- only asked whether to start at all: the markers below say where the workspace is
   root_dir = function(_, start)

@@ -1,5 +1,6 @@
 /** The language client: one running server, its settings, and the single way to ask it something. */
 
+import * as os from 'node:os';
 import * as vscode from 'vscode';
 import { LanguageClient, LSPErrorCodes, ResponseError, State, WorkDoneProgressCancelNotification, type LanguageClientOptions } from 'vscode-languageclient/node';
 import { Cursor, type Indentation } from './cursor';
@@ -108,7 +109,7 @@ export class Server implements vscode.Disposable {
     this.log.info(`infill ${found.version}: ${found.command.join(' ')}`);
     const env = { ...process.env, ...environment };
     const trusted = vscode.workspace.isTrusted ? ['--trust-workspace'] : [];
-    const client = new LanguageClient('infill', 'infill', { command, args: [...args, 'lsp', ...trusted], options: { env } }, options(this.log, this.trace, { bars: this.bars, shown: (item) => { this.tellShown(item); } }));
+    const client = new LanguageClient('infill', 'infill', { command, args: [...args, 'lsp', ...trusted], options: { env, cwd: os.homedir() } }, options(this.log, this.trace, { bars: this.bars, shown: (item) => { this.tellShown(item); } }));
     client.onNotification('infill/status', (status: Status) => { this.update(status); });
     client.onNotification('infill/generation', (generation: Generation) => { this.generated.fire(generation); });
     client.onNotification('infill/modelsChanged', () => { this.modelsChanged.fire(undefined); });

@@ -5,6 +5,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { promisify } from 'node:util';
 import * as vscode from 'vscode';
+import { locate } from './programs';
 import { isAtLeast, versionIn } from './words';
 
 const run = promisify(execFile);
@@ -46,12 +47,18 @@ async function candidates(context: vscode.ExtensionContext): Promise<string[][]>
   ];
 }
 
+/** The absolute path of a program; undefined where there is none outside of a workspace that is not trusted. */
+export function program(name: string): string | undefined {
+  const untrusted = vscode.workspace.isTrusted ? [] : (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath);
+  return locate(name, { path: process.env.PATH ?? '', windows: process.platform === 'win32', untrusted });
+}
+
 /** Ask a program for its version; undefined where it isn't there, fails, or takes over ten seconds. The log says which. */
 export async function versionOf(command: string[], log: vscode.LogOutputChannel): Promise<string | undefined> {
-  const [program, ...args] = command;
-  if (program === undefined) return undefined;
+  const [file, ...args] = command;
+  if (file === undefined) return undefined;
   try {
-    const { stdout } = await run(program, [...args, '--version'], { timeout: 10_000 });
+    const { stdout } = await run(file, [...args, '--version'], { timeout: 10_000, cwd: os.homedir() });
     const version = versionIn(stdout);
     log.info(`${command.join(' ')}: ${version ? version.join('.') : 'says no version'}`);
     return version && isAtLeast(version, OLDEST) ? version.join('.') : undefined;
@@ -62,7 +69,13 @@ export async function versionOf(command: string[], log: vscode.LogOutputChannel)
 }
 
 export async function findServer(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<Found | undefined> {
-  for (const command of await candidates(context)) {
+  for (const [name = '', ...args] of await candidates(context)) {
+    const file = program(name);
+    if (file === undefined) {
+      log.info(`${name}: not found, or part of a workspace that is not trusted`);
+      continue;
+    }
+    const command = [file, ...args];
     const version = await versionOf(command, log);
     if (version !== undefined) return { command, version };
   }

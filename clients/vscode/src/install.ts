@@ -6,7 +6,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import * as readline from 'node:readline';
 import * as vscode from 'vscode';
-import { privateEnvironment, scriptIn, type Found } from './find';
+import { privateEnvironment, program, scriptIn, type Found } from './find';
 import { isOlder } from './words';
 
 const MODULE = 'import sys; sys.path.insert(0, sys.argv[1]); from infill.install import main; sys.exit(main(sys.argv[2:]))';
@@ -96,14 +96,15 @@ function parsed(text: string): Line | undefined {
 
 async function python(): Promise<string> {
   for (const name of process.platform === 'win32' ? ['py', 'python'] : ['python3', 'python']) {
-    if (await isNewEnough(name)) return name;
+    const file = program(name);
+    if (file !== undefined && await isNewEnough(file)) return file;
   }
   throw new Error(vscode.l10n.t('Python 3.10 or newer was not found: install it from python.org, then try again.'));
 }
 
 function isNewEnough(name: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const child = spawn(name, ['-c', 'import sys, venv; sys.exit(sys.version_info < (3, 10))'], { stdio: 'ignore' });
+    const child = spawn(name, ['-c', 'import sys, venv; sys.exit(sys.version_info < (3, 10))'], { stdio: 'ignore', cwd: os.homedir() });
     child.on('error', () => { resolve(false); });
     child.on('close', (code) => { resolve(code === 0); });
   });

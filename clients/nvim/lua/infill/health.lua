@@ -14,7 +14,7 @@ end
 ---@param program string
 ---@return string[]?
 local function facts_of(program)
-  local result = vim.system({ program, 'doctor', '--json' }, { text = true }):wait(30000)
+  local result = vim.system({ program, 'doctor', '--json' }, { text = true, cwd = vim.uv.os_homedir() }):wait(30000)
   local ok, facts = pcall(vim.json.decode, result.stdout or '')
   return ok and facts or nil
 end
@@ -48,14 +48,16 @@ function M.check()
   vim.health.start('infill')
   check_options()
   local program = require('infill.config').get().cmd[1]
-  if vim.fn.executable(program) == 0 then
+  local command = require('infill.server').command()
+  if not command then
     vim.health.error(('The program %q was not found.'):format(program), {
       ('Install it: `uv tool install %s` or `pipx install %s`.'):format(clone(), clone()),
       'Or name it: vim.g.infill = { cmd = { "/path/to/infill", "lsp" } }',
     })
     return
   end
-  vim.health.ok(('The server is %s.'):format(vim.fn.exepath(program)))
+  program = command[1]
+  vim.health.ok(('The server is %s.'):format(program))
   if vim.lsp.is_enabled('infill') then
     vim.health.ok('The server is enabled.')
   else

@@ -3,11 +3,28 @@ local M = {}
 
 local told = false
 
+--- The command that starts the server, its program by absolute path; nil where there is none that may be started.
+--- A name without a folder is never a file of the current folder, which may be a cloned repository: on Windows the system looks there first.
+---@return string[]?
+function M.command()
+  local cmd = vim.deepcopy(require('infill.config').get().cmd)
+  local file = vim.fn.exepath(cmd[1])
+  if file == '' then
+    return nil
+  end
+  local here = vim.fs.normalize(vim.fn.getcwd())
+  if not cmd[1]:find('[/\\]') and vim.fs.dirname(vim.fs.normalize(vim.fn.fnamemodify(file, ':p'))) == here then
+    return nil
+  end
+  cmd[1] = vim.fn.fnamemodify(file, ':p')
+  return cmd
+end
+
 --- Whether the program is there to be started. Tells once, and not in every buffer, where it isn't.
 ---@return boolean
 function M.is_installed()
   local program = require('infill.config').get().cmd[1]
-  if vim.fn.executable(program) == 1 then
+  if M.command() then
     return true
   end
   if not told then
