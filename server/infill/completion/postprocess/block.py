@@ -7,8 +7,13 @@ import re
 from infill.completion.cursor import is_in_string
 from infill.completion.place import Place
 
-_CONTINUES = re.compile(r"[)\]}]|</|(?:el(?:se|if|sif)|except|finally|catch|case|default|end|then|fi|done|esac|while|until|and|or)\b|[.?:&|+]")
-_OPENS_BLOCK = re.compile(r"(?:[:{]|\b(?:then|do|else|begin|function\b[^()]*\([^)]*\)))\s*$")
+_CONTINUES = re.compile(r"[)\]}]|</|(?:el(?:se|if|sif)|except|finally|catch|case|default|end|then|fi|done|esac|while|until|and|or)\b")
+_CHAINS = re.compile(r"[.?:&|+]")
+"""Goes on with the line above, where no blank line is between."""
+_OPENS_BLOCK = re.compile(
+    r"(?:[:{]|\b(?:then|do|else|begin|function\b[^()]*\([^)]*\))|\bdo\s*\|[^|]*\|)\s*$"
+    r"|^\s*(?:def|class|module|if|unless|case|while|until|for)\b[^{;:]*$"
+)
 MIN_CHARACTERS = 2
 """Visible characters below which an answer is not worth a look."""
 
@@ -25,10 +30,16 @@ def kept(text: str, place: Place) -> str:
                 return "\n".join(lines[: number - 1])
             continue
         width = place.columns(line)
-        if width < base or (opens and deeper and width == base and not _CONTINUES.match(line.lstrip())):
+        if width < base or (opens and deeper and width == base and not _goes_on(lines, number)):
             return "\n".join(lines[:number])
         deeper = deeper or width > base
     return text
+
+
+def _goes_on(lines: list[str], number: int) -> bool:
+    """Whether a line belongs to what stands above it at the same indentation."""
+    bare = lines[number].lstrip()
+    return _CONTINUES.match(bare) is not None or (_CHAINS.match(bare) is not None and bool(lines[number - 1].strip()))
 
 
 def white_space_trimmed(text: str, place: Place) -> str:
