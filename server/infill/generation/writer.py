@@ -14,6 +14,7 @@ import msgspec
 
 from infill.answers.code import is_reasoning
 from infill.ask import Delta, Event, Finish, Instruction, Prompt, Report, Sampling, Stop, Timings
+from infill.completion.style import Style, stop_columns
 from infill.errors import NotAChatModel
 from infill.generation import answer, place, prompt
 from infill.generation.place import Place
@@ -176,7 +177,8 @@ class Writer:
     def _by_fim(self, request: GenerationRequest, where: Place, around: prompt.Surroundings) -> AsyncGenerator[Event, None]:
         selected = request.text[where.start : where.end]
         prefix, suffix = prompt.fim_parts(around, where, selected, request.language)
-        stop = Stop(max_tokens=self.settings.max_tokens, indent=len(where.indent.expandtabs(8)) or None, deadline_ms=self.settings.deadline_ms)
+        indent, tab = stop_columns(where.indent, Style(tabs=request.unit == "\t", step=len(request.unit)))
+        stop = Stop(max_tokens=self.settings.max_tokens, indent=indent or None, tab=tab, deadline_ms=self.settings.deadline_ms)
         return self.answerer.complete(
             Prompt(
                 slot=request.slot,

@@ -17,6 +17,7 @@ import msgspec
 from lsprotocol import types
 
 from infill.ask import Timings
+from infill.completion.style import style_of
 from infill.errors import RequestError
 from infill.generation.rebase import rebased
 from infill.generation.writer import Answerer, GenerationRequest, Progress, Writer
@@ -26,7 +27,9 @@ from infill.lsp.documents import Document, Documents
 from infill.lsp.progress import Bar
 from infill.lsp.progress import Progress as Bars
 from infill.lsp.rules import Rules
+from infill.lsp.snapshot import declared
 from infill.lsp.status import Status
+from infill.lsp.text import PREFIX_CHARACTERS, SUFFIX_CHARACTERS
 
 NOTIFY_EVERY = 0.03
 """Seconds between two notifications: faster than the eye, slower than the wire. The first is sent at once."""
@@ -143,7 +146,9 @@ class Generate:
     def _request(self, document: Document, argument: GenerateArgument, text: str, model: str, follows: bool) -> GenerationRequest:
         where = argument.range or Span(*2 * (cast("Point", argument.position),))
         start, end = sorted((_offset(document, where.start), _offset(document, where.end)))
-        tabs = sum(line.startswith("\t") for line in document.text.lines) > sum(line.startswith("  ") for line in document.text.lines)
+        verdict = self._rules.known(document)
+        before, after = text[:start][-PREFIX_CHARACTERS:], text[end:][:SUFFIX_CHARACTERS]
+        style = style_of(before, "", after, document.language, declared(document, verdict))
         return GenerationRequest(
             slot=f"generate:{document.identity}",
             text=text,
@@ -154,8 +159,8 @@ class Generate:
             instruction=argument.instruction,
             model=model,
             follows_instructions=follows,
-            unit="\t" if tabs else " " * _step(document),
-            remote_allowed=not self._rules.known(document).refused,
+            unit="\t" if style.tabs else " " * style.step,
+            remote_allowed=not verdict.refused,
         )
 
     def _edit(self, document: Document, old: str, last: Progress) -> types.WorkspaceEdit:
@@ -194,12 +199,6 @@ def _timings(timings: Timings) -> dict[str, float]:
 
 def _stop(task: asyncio.Task[Any]) -> None:
     task.cancel()
-
-
-def _step(document: Document) -> int:
-    """Columns of one level of indentation: the smallest that is in use, else 4."""
-    used = {len(line) - len(line.lstrip(" ")) for line in document.text.lines if line.startswith("  ") and line.strip()}
-    return min(used, default=4) if min(used, default=4) in {2, 3, 4, 8} else 4
 
 
 def _newline(document: Document) -> str:

@@ -50,7 +50,7 @@ class Snapshots:
             suffix=self._suffix(document, *(until or at)),
             automatic=automatic,
             selected=selected,
-            indentation=_told(document.indentation, verdict.indentation),
+            indentation=declared(document, verdict),
             disabled=self._rules.disabled(document, verdict),
             remote_allowed=not verdict.refused,
             neighbours=self._neighbours(document),
@@ -101,8 +101,9 @@ class Snapshots:
         return known[1]
 
 
-def _told(by_editor: Indentation, by_file: Indentation) -> Indentation:
-    """What the editor says of a document; what it leaves out, `.editorconfig` says."""
+def declared(document: Document, verdict: Verdict) -> Indentation:
+    """What the editor says of a document's indentation; what it leaves out, `.editorconfig` says."""
+    by_editor, by_file = document.indentation, verdict.indentation
     return Indentation(
         tabs=by_file.tabs if by_editor.tabs is None else by_editor.tabs,
         step=by_editor.step or by_file.step,
