@@ -106,6 +106,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     timings: Timings = Timings()
     notes: tuple[str, ...] = ()
+    interrupted: str = ""
+    """What broke the answer off; empty: it ended as it should."""
 
 
 Event = Delta | Finish | Report

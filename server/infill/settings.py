@@ -127,6 +127,10 @@ class Generate(Section, frozen=True):
     max_tokens: Annotated[int, Meta(ge=1, le=32_768, description="Longest generated code, in tokens.")] = 1024
     temperature: Annotated[float, Meta(ge=0, le=2, description="0 takes the likeliest token each time.")] = 0.0
     deadline_ms: Annotated[int, Meta(ge=1000, le=3_600_000, description="A generation that takes longer than this is ended where it is.")] = 300_000
+    thinking: Annotated[
+        bool,
+        Meta(description="Let models that can reason do so before they write; slower, and `maxTokens` includes the reasoning."),
+    ] = False
 
 
 class Settings(Section, frozen=True):

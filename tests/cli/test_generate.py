@@ -47,10 +47,22 @@ def test_it_is_written_to_the_file_that_is_named_and_to_no_other(shell: Shell) -
     assert (shell.folder / "account.py").read_text() == SOURCE
 
 
-def test_an_instruction_needs_no_file(shell: Shell) -> None:
-    done = shell.run("generate", "a function that adds two numbers")
-    assert done.code in {0, 1}
-    assert done.out.strip() or "wrote nothing" in done.err
+@pytest.mark.parametrize("words", [["hello"], ["a function", "--file", PLACE], ["a function", "--model", "bundled"]])
+def test_the_bundled_model_refuses_instructions_instead_of_reciting_what_it_knows(shell: Shell, words: list[str]) -> None:
+    done = shell.run("generate", *words)
+    assert (done.code, done.out) == (1, "")
+    assert "does not follow instructions" in done.err
+    assert "infill models recommend --role generate" in done.err
+
+
+@pytest.mark.parametrize("model", ["nosuch", "local:bundle", "openai:nowhere/x", "ollama:x"])
+def test_a_model_that_is_not_there_never_lets_another_one_answer(shell: Shell, model: str) -> None:
+    for words in (["generate", "add", "--model", model], ["generate", "--file", PLACE, "--model", model], ["models", "use", model]):
+        done = shell.run(*words)
+        assert (done.code, done.out) == (1, "")
+        assert model.partition(":")[0] in done.err
+    if model == "local:bundle":
+        assert "Did you mean local:bundled?" in done.err
 
 
 @pytest.mark.parametrize(
@@ -58,7 +70,6 @@ def test_an_instruction_needs_no_file(shell: Shell) -> None:
     [
         pytest.param([], 2, "Say what to write", id="nothing was said"),
         pytest.param(["--file", "gone.py:1:1"], 1, "gone.py", id="a file that is not there"),
-        pytest.param(["--file", "account.py:4:1", "x" * 20_001], 1, "20,000 are the most", id="an instruction that is a document"),
         pytest.param(["do it", "--model", "local:nonsense"], 1, "nonsense", id="a model that is not there"),
         pytest.param(["--file", PLACE, "--out", "no/such/folder.py"], 1, "cannot be written", id="a place that cannot be written to"),
     ],

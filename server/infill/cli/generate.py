@@ -10,12 +10,12 @@ import typer
 
 from infill import settings_file
 from infill.cli import cursor, output
-from infill.errors import InfillError, RequestError
+from infill.errors import InfillError, ModelError, RequestError
 from infill.generation.choice import chosen, follows_instructions
-from infill.generation.writer import GenerationRequest, Progress, Writer
+from infill.generation.writer import NO_CODE, GenerationRequest, Progress, Writer
 from infill.privacy.files import Guard
 from infill.settings import Settings
-from infill.state import write_atomically
+from infill.state import BUNDLED, write_atomically
 
 app = typer.Typer()
 
@@ -35,20 +35,22 @@ def generate(
         output.note(sentence)
     done = asyncio.run(_write(_request(instruction, file, language, settings, model), settings, to_file=out is not None))
     text = done.text.strip("\n") + "\n"
-    if out is not None:
+    if out is not None and not done.interrupted:
         _save(out, text)
     for note in done.notes:
         output.note(note)
+    if done.interrupted:
+        if out is not None:
+            output.text(text)
+            output.note(f"{out} was not written.")
+        raise typer.Exit(1)
     rate = f", {done.tokens_per_second:.0f} tokens/s" if done.tokens_per_second else ""
     output.note(f"{done.model}: {done.tokens} tokens{rate}")
 
 
 def _request(instruction: str, file: str, language: str, settings: Settings, model: str) -> GenerationRequest:
-    if ":" in model and not model.startswith("local:"):
-        from infill.providers import named
-
-        named.provider(model, settings)
-    wanted, follows = (model, follows_instructions(model)) if model else chosen(settings, str(Path.cwd()))
+    wanted = _model(model or chosen(settings, str(Path.cwd()))[0], instruction, settings)
+    follows = follows_instructions(wanted)
     if not file:
         return GenerationRequest(
             slot="generate", text="", start=0, end=0, language=language, instruction=instruction, model=wanted, follows_instructions=follows
@@ -69,6 +71,17 @@ def _request(instruction: str, file: str, language: str, settings: Settings, mod
     )
 
 
+def _model(wanted: str, instruction: str, settings: Settings) -> str:
+    """The full id. Raises UnknownModel or ModelMissing, and ModelError where the bundled model is to follow an instruction."""
+    from infill.providers import named
+
+    full_id = named.full_id(wanted, settings) if wanted else ""
+    if full_id == BUNDLED and instruction:
+        message = "The bundled model does not follow instructions: it only continues code."
+        raise ModelError(message, "Download a model that does: `infill models recommend --role generate --get`.")
+    return full_id
+
+
 async def _write(request: GenerationRequest, settings: Settings, *, to_file: bool) -> Progress:
     from infill.providers import setup
     from infill.providers.local import LocalProvider
@@ -81,11 +94,12 @@ async def _write(request: GenerationRequest, settings: Settings, *, to_file: boo
             with output.live() as live:
                 async for last in progress:
                     if not to_file or output.on_terminal():
-                        live(last.text, f"{last.tokens} tokens, {last.tokens_per_second:.0f}/s")
+                        live(last.text, f"{last.activity}{last.tokens} tokens, {last.tokens_per_second:.0f}/s")
     finally:
         await chain.aclose()
     if last is None or not last.text.strip():
-        raise InfillError("The model wrote nothing here.", "Say more, or choose another model: `infill models list`.")
+        said = next((note for note in last.notes if note == NO_CODE), "The model wrote nothing.") if last else "The model wrote nothing."
+        raise InfillError(said, "Say more, or choose another model: `infill models list`.")
     if not to_file:
         output.text(last.text.strip("\n") + "\n")
     return last

@@ -19,6 +19,7 @@ from infill.models.fit import amount
 from infill.models.listing import Choice, Listing
 from infill.models.store import Manifest
 from infill.privacy import network
+from infill.providers import named
 from infill.settings import Settings
 from infill.state import Role
 
@@ -117,7 +118,7 @@ def remove(
 def use(model: str = MODEL, role: str = ROLE, here: bool = typer.Option(False, "--here", help="For this folder only.")) -> None:
     settings, wanted = _settings(), _role(role)
     unchecked = _remote(model, settings)
-    chosen = listing.use(model, wanted, str(Path.cwd()) if here else None)
+    chosen = listing.use(named.full_id(model, settings), wanted, str(Path.cwd()) if here else None)
     output.say(f"{chosen} is chosen {_purpose(wanted)}{' in this folder' if here else ''}.")
     if unchecked:
         output.note(f"It could not be checked whether the model exists. {unchecked}")
@@ -241,8 +242,6 @@ def _remote(model: str, settings: Settings) -> str:
     """A sentence where it cannot be known whether a remote model exists. Raises UnknownModel where it does not."""
     if model.startswith(catalog.PREFIX) or ":" not in model:
         return ""
-    from infill.providers import named
-
     try:
         return asyncio.run(named.check(model, settings))
     except UnknownModel as exc:

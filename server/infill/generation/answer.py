@@ -92,9 +92,10 @@ def without_circles(code: str) -> str:
     lines = code.split("\n")
     if len(lines[-1]) > ENDLESS:
         lines[-1] = once(lines[-1])
-    for end in range(2, len(lines) + 1):
+    padded = [*lines, "", "", ""]  # blank lines at the end were stripped, and may be part of the block
+    for end in range(2, len(padded) + 1):
         for period in range(1, min(LONGEST_PERIOD, end // 2) + 1):
-            if turns := _turns(lines, end, period):
+            if turns := _turns(padded, end, period):
                 return "\n".join(lines[: end - (turns - 1) * period])
     return "\n".join(lines)
 

@@ -78,11 +78,18 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_second: float = 0.0
     provider: str = ""
     model: str = ""
+    interrupted: str = ""
+    """What broke the answer off, whose beginning this is; empty: it is whole."""
     notes: tuple[str, ...] = ()
     """What a person should know: what was cut, and why it ended where it does."""
     details: tuple[str, ...] = ()
     """What the provider says of its work, for `explain`."""
     timings: Timings = Timings()
+
+    @property
+    def activity(self) -> str:
+        """What the model does, to be shown before its speed; empty while it writes."""
+        return "thinking, " if self.thinking else ""
 
 
 class Writer:
@@ -136,14 +143,14 @@ class Writer:
                     report = event
         last = self._so_far(raw, shown(done=True), where, self._clock() - started)
         remarks = self._remarks(report, why, by_fim=by_fim) + ((NO_CODE,) if raw.strip() and not last.text and not by_fim else ())
-        yield self._finished(report, last, around.notes + remarks)
+        yield self._finished(report, last, around.notes + remarks, request.model)
 
     def _so_far(self, raw: str, text: str, where: Place, seconds: float, *, thinking: bool = False) -> Progress:
         # what arrives are pieces of text: until the report comes, tokens are told from their usual length
         tokens = round(len(raw) / self.answerer.limits.chars_per_token)
         return Progress(text=text, place=where, thinking=thinking, tokens=tokens, tokens_per_second=tokens / max(seconds, 1e-6))
 
-    def _finished(self, report: Report, last: Progress, notes: tuple[str, ...]) -> Progress:
+    def _finished(self, report: Report, last: Progress, notes: tuple[str, ...], asked: str) -> Progress:
         timings = report.timings
         measured = timings.tokens_generated and timings.generate_ms
         return msgspec.structs.replace(
@@ -152,7 +159,8 @@ class Writer:
             tokens=timings.tokens_generated or last.tokens,
             tokens_per_second=1000 * timings.tokens_generated / timings.generate_ms if measured else last.tokens_per_second,
             provider=report.provider,
-            model=report.model,
+            model=report.model or asked,
+            interrupted=report.interrupted,
             notes=notes,
             details=report.notes,
             timings=timings,
@@ -162,6 +170,8 @@ class Writer:
         remarks: tuple[str, ...] = (NO_INSTRUCTIONS.format(model=report.model),) if by_fim else ()
         if why in LIMITS:
             remarks += (f"Ended at {self.settings.max_tokens} tokens or the deadline, after the last whole statement.",)
+        if report.interrupted:
+            remarks += (f"The answer is incomplete: {report.interrupted}",)
         if why == "circles":
             remarks += ("Stopped early: the output was repeating.",)
         return remarks
@@ -197,5 +207,12 @@ class Writer:
         selected = request.text[where.start : where.end]
         messages = prompt.conversation(around, where, selected, request.language, request.path)
         stop = Stop(max_tokens=self.settings.max_tokens, deadline_ms=self.settings.deadline_ms)
-        instruction = Instruction(slot=request.slot, messages=messages, sampling=self._sampling(), stop=stop, remote_allowed=request.remote_allowed)
+        instruction = Instruction(
+            slot=request.slot,
+            messages=messages,
+            sampling=self._sampling(),
+            stop=stop,
+            remote_allowed=request.remote_allowed,
+            thinking=self.settings.thinking,
+        )
         return self.answerer.generate(instruction, request.model)

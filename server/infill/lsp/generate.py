@@ -141,7 +141,7 @@ class Generate:
     def _tell(self, number: str, step: Progress, bar: Bar) -> None:
         rate = round(step.tokens_per_second, 1)
         self._notify("infill/generation", {"id": number, "text": step.text, "done": step.done, "tokens": step.tokens, "tokensPerSecond": rate})
-        bar.report(min(1.0, step.tokens / self._configuration.settings.generate.max_tokens), f"{step.tokens} tokens, {rate:.0f}/s")
+        bar.report(min(1.0, step.tokens / self._configuration.settings.generate.max_tokens), f"{step.activity}{step.tokens} tokens, {rate:.0f}/s")
 
     def _request(self, document: Document, argument: GenerateArgument, text: str, model: str, follows: bool) -> GenerationRequest:
         where = argument.range or Span(*2 * (cast("Point", argument.position),))

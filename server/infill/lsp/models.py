@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from infill import state
-from infill.errors import ChecksumMismatch, InfillError, ModelMissing, RequestError
+from infill.errors import ChecksumMismatch, InfillError, RequestError
 from infill.lsp.background import Background
 from infill.lsp.configuration import Configuration
 from infill.lsp.messages import Messages
@@ -217,11 +217,9 @@ class ModelCommands:
 
     def _remember(self, model: str, role: state.Role, workspace: str | None) -> str:
         from infill.models import listing
-        from infill.providers import setup
+        from infill.providers import named
 
-        if not model.startswith(f"{LOCAL}:") and not setup.provider_of(model, self._configuration.settings):
-            raise ModelMissing(f"{model} names no provider that is set up.", "The setting providers.remote holds the remote ones.")
-        return listing.use(model, role, workspace)
+        return listing.use(named.full_id(model, self._configuration.settings), role, workspace)
 
     async def _leave(self, model: str) -> None:
         """Give a model's memory back once what it was asked is answered, unless another window may be using it."""

@@ -144,6 +144,10 @@ class Server(LanguageServer):
     def _writing(self, model: str = "") -> tuple[Answerer, str, bool]:
         """Who writes code, with which model (by default the chosen one), and whether that follows instructions."""
         folder = str(self.documents.folders[0]) if self.documents.folders else None
+        if model:
+            from infill.providers import named  # loads every kind of provider
+
+            model = named.full_id(model, self.configuration.settings)
         model, follows = (model, follows_instructions(model)) if model else chosen(self.configuration.settings, folder)
         return cast("Answerer", self.provision.writer(model)), model, follows
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -140,9 +141,17 @@ def find(name: str) -> Entry:
         return entries[wanted]
     if made := from_hub(name):
         return made
-    similar = [entry.full_id for entry in entries.values() if wanted and wanted in entry.id][:3]
-    hint = f"Did you mean {' or '.join(similar)}?" if similar else "`infill models available` shows the catalogue."
-    raise UnknownModel(f"No model goes by the name {name!r}.", hint)
+    raise UnknownModel(f"No model goes by the name {name!r}.", meant(name, entries) or "`infill models available` shows the catalogue.")
+
+
+def meant(name: str, ids: Iterable[str]) -> str:
+    """The question after the ids that are nearest to a name; empty where none is."""
+    import difflib
+
+    wanted, known = short(name).lower(), sorted(set(ids))
+    holding = [each for each in known if len(wanted) > 1 and wanted in each]
+    near = holding or difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(each if ':' in each else PREFIX + each for each in near[:3])}?" if near else ""
 
 
 def expected(entry: Entry) -> Facts | None:

@@ -144,7 +144,8 @@ def find(model_id: str) -> Manifest:
         if entry.path:
             return _of_own_path(entry)
         raise ModelMissing(f"{entry.title} ({entry.quantization}) is not on this machine yet.", f"Get it with `infill models download {short}`.")
-    raise UnknownModel(f"There is no model {model_id!r}.", "`infill models list` shows those that are installed.")
+    near = catalog.meant(model_id, [*(manifest.id for manifest in installed()), *catalog.load().entries])
+    raise UnknownModel(f"There is no model {model_id!r}.", f"{near} `infill models list` shows those that are installed.".strip())
 
 
 def installed_as(short: str) -> Manifest | None:

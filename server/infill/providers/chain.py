@@ -16,7 +16,7 @@ from typing import cast
 import msgspec
 
 from infill.ask import Delta, Event, Finish, Instruction, Prompt, Report, Stop
-from infill.errors import EngineCrashed, InfillError, ModelError, ProviderError, ProviderRefused, ProviderUnavailable
+from infill.errors import EngineCrashed, InfillError, ModelError, ProviderError, ProviderRefused, ProviderUnavailable, UnknownModel
 from infill.privacy.text import Cleaner
 from infill.providers.attempt import closable
 from infill.providers.base import Generator, Limits, Provider
@@ -108,8 +108,11 @@ class Chain:
                 await member.provider.aclose()
 
     def _meant(self, model: str) -> Sequence[Member]:
-        """Those whose model that is; all where it names nobody's."""
-        return [one for one in self.members if model.startswith((f"{one.name}/", f"{one.name}:")) or model == one.name] or self.members
+        """Those whose model that is; all where none is named. Raises UnknownModel where it is of a provider that is not in the order."""
+        named = [one for one in self.members if model.startswith((f"{one.name}/", f"{one.name}:")) or model == one.name]
+        if model and not named:
+            raise UnknownModel(f"No provider in use has the model {model}.", "providers.order names those in use.")
+        return named or self.members
 
     def _asked(self, ask: Ask, members: Sequence[Member], walk: Walk) -> AsyncGenerator[Event, None]:
         return self._alone(ask, members[0], walk) if len(members) == 1 else self._walk(ask, members, walk)
@@ -172,7 +175,8 @@ class Chain:
             self._judge(member, exc)
             for candidate in open_ones:
                 yield Finish(candidate, why="stopped")
-            yield Report(provider=member.name, model="", notes=(*walk.notes, f"{member.name} broke off: {exc.message}"))
+            notes = (*walk.notes, f"{member.name} broke off: {exc.message}")
+            yield Report(provider=member.name, model="", notes=notes, interrupted=exc.message)
 
     def _judge(self, member: Member, trouble: InfillError) -> None:
         """What trouble means: for the breaker, and, once, for the user."""

@@ -36,6 +36,17 @@ async def check(model: str, settings: Settings) -> str:
     raise UnknownModel(f"{name} has no model {asked!r}.", f"It has: {', '.join(near)}. `infill providers list --models` shows all.")
 
 
+def full_id(model: str, settings: Settings) -> str:
+    """The whole id of a model: `x` -> `local:x`, `ollama:x` -> `ollama:home/x`. Raises UnknownModel, or ModelMissing for one to be downloaded."""
+    from infill.models import store
+
+    if ":" not in model or model.startswith(f"{LOCAL}:"):
+        return store.find(model).full_id
+    of = provider(model, settings)
+    name = setup.remote_model(model, of)
+    return f"{of}/{name}" if name else of
+
+
 def provider(model: str, settings: Settings) -> str:
     """The provider that the id of a remote model names. Raises UnknownModel where none is set up."""
     name = setup.provider_of(model, settings)

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import pytest
 
-from infill.ask import Finish, Instruction, Prompt
+from infill.ask import Finish, Instruction, Prompt, Report
 from infill.errors import NotAChatModel, ProviderRefused, ProviderUnavailable
 from infill.generation.writer import GenerationRequest, Progress, Writer
 from infill.providers.fake import Fake, Script
@@ -91,6 +91,55 @@ async def test_a_line_without_an_end_is_stopped_and_cut_where_it_begins_to_repea
     assert steps[-1].text == "\n# see https://example.org/python"
     assert "output was repeating" in steps[-1].notes[-1]
     assert len(fake.stopped) == 1
+
+
+LOOP = "def add(a, b):\n    return a + b\n\n\ndef test_add():\n    assert add(1, 2) == 3\n\n\n"
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 1000])
+async def test_a_block_of_lines_again_and_again_is_stopped_and_kept_once(size: int) -> None:
+    said = "```python\n" + LOOP * 20
+    steps, fake = await _all([said[at : at + size] for at in range(0, len(said), size)])
+    assert steps[-1].text == f"\n{LOOP.rstrip()}"
+    if size < len(LOOP):
+        assert "output was repeating" in steps[-1].notes[-1]
+        assert len(fake.stopped) == 1
+
+
+async def test_code_that_only_resembles_itself_is_no_circle() -> None:
+    cases = "".join(f"def test_{number}():\n    assert value({number}) == {number}\n\n\n" for number in range(30))
+    table = "DATA = [\n" + "    {\n        'a': 0,\n    },\n" * 3 + "]\n"
+    for code in (cases.rstrip(), table.rstrip()):
+        steps, _ = await _all([f"```python\n{code}\n```"])
+        assert steps[-1].text == f"\n{code}"
+
+
+async def test_prose_is_not_put_into_the_file() -> None:
+    steps, _ = await _all(["I am happy to help. ", "Could you tell me what the function should do?"])
+    assert [step.text for step in steps] == ["", "", ""]
+    assert "no code" in steps[-1].notes[-1]
+
+
+async def test_reasoning_is_told_as_progress_and_not_shown() -> None:
+    steps, _ = await _all(["<think>\nThe user wants", " x = 1\n", "</think>\n", "```python\nx = 2\n```"])
+    assert [step.thinking for step in steps] == [True, True, False, False, False]
+    assert [step.text for step in steps] == ["", "", "", "\nx = 2", "\nx = 2"]
+
+
+async def test_in_an_empty_document_the_language_and_the_wish_are_asked_for_and_nothing_else() -> None:
+    _, fake = await _all(["x"], _request(text="\n", start=0, end=0, instruction="a binary search", language="cpp"))
+    asked = fake.asked[0]
+    assert isinstance(asked, Instruction)
+    assert asked.messages[-1].content == "Write this in C++: a binary search"
+    assert not asked.thinking
+
+
+async def test_an_answer_that_broke_off_says_so_and_names_the_model() -> None:
+    report = Report(provider="local", model="", interrupted="The engine crashed.")
+    steps, _ = await _all(["def read():\n", Finish(0, why="stopped"), report])
+    assert steps[-1].interrupted == "The engine crashed."
+    assert steps[-1].model == "local:some"
+    assert "incomplete: The engine crashed." in steps[-1].notes[-1]
 
 
 async def test_a_table_of_zeros_is_no_circle() -> None:
