@@ -15,6 +15,8 @@ from pathlib import Path
 
 VERSION = "0.3.36"
 """The version that this program was measured and tested with."""
+SOURCE_SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
+"""Of that version's source distribution on PyPI, as in requirements.lock."""
 PACKAGE = "llama-cpp-python"
 INDEX = "https://abetlen.github.io/llama-cpp-python/whl"
 """Where the llama-cpp-python project publishes its wheels, in one index per backend (its README, "Pre-built Wheel")."""
@@ -66,6 +68,13 @@ def fetch_arguments(index: str, name: str) -> list[str]:
     """Arguments of `pip install` that fetch a wheel from one of the prebuilt indexes and from nowhere else."""
     options = ["--isolated", "--no-deps", "--no-cache-dir", "--only-binary", PACKAGE, "--timeout", str(ANSWER_SECONDS), "--retries", "1"]
     return [*options, "--index-url", f"{index.rstrip('/')}/{name}", f"{PACKAGE}=={VERSION}"]
+
+
+def source_arguments(folder: Path) -> list[str]:
+    """Arguments of `pip install` that accept this version's source and no other content. Writes the file that they name to `folder`."""
+    pinned = folder / "source.txt"
+    pinned.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{SOURCE_SHA256}\n", "utf-8")
+    return ["--require-hashes", "--no-binary", PACKAGE, "-r", str(pinned)]
 
 
 def compile_flags(folder: Path) -> tuple[str, ...]:

@@ -9,7 +9,19 @@ from pathlib import Path
 
 UNFINISHED = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "X" * 3 + r"\b", "raise NotImplemented" + "Error")))
 ELSEWHERE = re.compile("|".join((r"\.\./" + "shared", "/work" + "/", "/tmp" + "/w/")))
-TOP_LEVEL = {"pyproject.toml", "README.md", "models.toml", "server", "clients", "tests", "docs", "LICENSE", "CHANGELOG.md", "check"}
+TOP_LEVEL = {
+    "pyproject.toml",
+    "README.md",
+    "models.toml",
+    "server",
+    "clients",
+    "tests",
+    "docs",
+    "LICENSE",
+    "CHANGELOG.md",
+    "check",
+    "requirements.lock",
+}
 TEXT = {".py", ".md", ".toml", ".json", ".ts", ".js", ".mjs", ".lua", ".txt", ".yml", ".yaml", ".sh", ".html", ".css", ".vim", ".el", ""}
 ASSERTING = re.compile(r"^_?(check|assert|raises|fail|expect|warns|until|run_state_machine)")
 

@@ -283,9 +283,10 @@ def _fetch(wanted: BuildPlan, index: str, progress: Progress, cancelled: Cancell
 def _compile(wanted: BuildPlan, progress: Progress, cancelled: Cancelled, source: str) -> bool:
     """Build it from source; False when cancelled."""
     made = _record(wanted.backend, wanted.directory, wanted.flags)
-    flags = (*wanted.flags, *llama_package.compile_flags(paths.private_directory(library.builds_directory())))
-    arguments = ["--verbose", "--no-binary", PACKAGE, source or f"{PACKAGE}=={wanted.version}"]
-    return _pip(made, arguments, progress, cancelled, more={"CMAKE_ARGS": shlex.join(flags), "FORCE_CMAKE": "1"})
+    folder = paths.private_directory(library.builds_directory())
+    flags = (*wanted.flags, *llama_package.compile_flags(folder))
+    package = ["--no-binary", PACKAGE, source] if source else llama_package.source_arguments(folder)
+    return _pip(made, ["--verbose", *package], progress, cancelled, more={"CMAKE_ARGS": shlex.join(flags), "FORCE_CMAKE": "1"})
 
 
 def _record(backend: Backend, directory: str, flags: tuple[str, ...]) -> Built:
