@@ -30,6 +30,8 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     """End before the first newline that follows something other than white space."""
     indent: int | None = None
     """End before a non-blank line that is indented by fewer columns than this and follows another one; None: no limit."""
+    whole_lines: bool = False
+    """The answer begins at a line's start: a remote server that strips answers also takes its indentation, and then `indent` is no limit."""
     tab: Annotated[int, msgspec.Meta(ge=1)] = 8
     """Columns to the next multiple of which a tab reaches where that is counted."""
     deadline_ms: int = 10_000

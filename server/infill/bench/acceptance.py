@@ -34,6 +34,8 @@ MODES = ("typing", "line by line", "by key")
 """The first automatic suggestion; automatic ones accepted until there is none, where several lines are to be written; one suggestion by key."""
 MOST_ACCEPTED = 2 * MOST_LINES
 EXACT_TARGET, CLOSER_PLACES = 99.0, 500
+TURNS = (0.0,) * 6
+"""Of the event loop, between two pieces: enough for a first line to be shown before the next one arrives."""
 SETTINGS = Settings(engine=Engine(prefetch=False, warm=False), completion=Completion(debounce_ms=0, candidates=1))
 
 
@@ -177,7 +179,7 @@ def streamed(answer: str, prompt: Prompt, dice: random.Random) -> Iterator[Step]
         at += len(piece)
         if given := cutter.feed(piece):
             yield Delta(given)
-        yield 0.0
+        yield from TURNS
     if rest := cutter.end():
         yield Delta(rest)
     yield Finish(why=cutter.why or "end")

@@ -59,6 +59,7 @@ def build(
             max_tokens=wanted.max_tokens,
             single_line=not wanted.multiline or within_line(request) or (request.automatic and not settings.engine.go_on),
             indent=indent or None,
+            whole_lines=bool(request.line_before) and not request.line_before.strip(),
             tab=tab,
             deadline_ms=wanted.deadline_ms,
         ),

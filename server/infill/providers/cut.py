@@ -78,7 +78,7 @@ class Cutter:
             newline = self._text.find("\n", self._line)
             line = self._text[self._line : newline if newline >= 0 else len(self._text)]
             bare = line.lstrip(" \t")
-            if bare and self._solid and self._stop.indent is not None and columns(line, self._stop.tab) < self._stop.indent:
+            if bare and self._solid and columns(line, self._stop.tab) < self._limit():
                 return self._cut(self._solid, "indent")
             if newline < 0:
                 return None
@@ -87,6 +87,11 @@ class Cutter:
             if self._stop.single_line and self._text[:newline].strip():
                 return self._cut(newline, "line")
             self._line = newline + 1
+
+    def _limit(self) -> int:
+        """Columns below which a line ends the answer. Servers that strip an answer take its first line's indentation, or that of all lines."""
+        first = self._text.lstrip("\n")
+        return 0 if self._stop.whole_lines and first[:1] not in {" ", "\t"} else self._stop.indent or 0
 
     def _stop_at_length(self) -> None:
         limit = self._stop.max_tokens * CHARACTERS_PER_TOKEN

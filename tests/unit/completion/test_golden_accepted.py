@@ -30,6 +30,8 @@ NOT_YET = frozenset((ACCEPTED / "not_yet.txt").read_text("utf-8").split())
 """Cases that are known to fail; the list only shrinks."""
 PIECE = 4
 """Characters of a streamed piece, as tokens have."""
+TURNS = (0.0,) * 6
+"""Of the event loop, between two pieces: enough for a first line to be shown."""
 SETTINGS = Settings(engine=Engine(prefetch=False, warm=False), completion=Completion(debounce_ms=0))
 
 
@@ -64,7 +66,7 @@ def streamed(case: dict[str, Any], prompt: Prompt | Instruction) -> Iterator[Ste
     for piece in pieces(case):
         if given := cutter.feed(piece):
             yield Delta(given)
-        yield 0.0
+        yield from TURNS
         if cutter.ended:
             break
     if rest := cutter.end():

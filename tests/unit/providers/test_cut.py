@@ -17,6 +17,8 @@ CASES = [
     pytest.param(Stop(indent=4), (), "x\n\n\n    y", "x\n\n\n    y", "end", id="blank lines inside the block"),
     pytest.param(Stop(indent=8), (), "x\n\ty\n    z", "x\n\ty", "indent", id="tabs are eight columns"),
     pytest.param(Stop(indent=4, tab=2), (), "x\n\ty\n    z", "x", "indent", id="tabs are as wide as the question says"),
+    pytest.param(Stop(indent=4, whole_lines=True), (), "if a:\n    b\nc", "if a:\n    b\nc", "end", id="an answer whose indentation was stripped"),
+    pytest.param(Stop(indent=4, whole_lines=True), (), "    a\nc", "    a", "indent", id="an answer that has its indentation"),
     pytest.param(Stop(indent=4), (), "\nx\n    y\nz", "\nx\n    y", "indent", id="the first line with something on it is not judged"),
     pytest.param(Stop(indent=4), (), "x\r\n\r\n    y\r\nz", "x\n\n    y", "indent", id="a blank line that ends with CR LF"),
     pytest.param(Stop(single_line=True), (), "a + b\r\nmore", "a + b", "line", id="a line that ends with CR LF"),

@@ -96,7 +96,9 @@ def not_doubled(text: str, place: Place) -> str:
     white = retab.white_of(text)
     if place.columns(white) >= place.indent:  # the same columns in another mixture of tabs and spaces
         return _beyond(white, place) + text[len(white) :]
-    return text if not white and _has_lost_its_indentation(text, place) else ""
+    if white or not (_all_lines_have_lost_it(text, place) or _has_lost_its_indentation(text, place)):
+        return ""
+    return text.replace("\n", f"\n{typed}") if _all_lines_have_lost_it(text, place) else text
 
 
 def _beyond(white: str, place: Place) -> str:
@@ -119,6 +121,13 @@ def _has_lost_its_indentation(text: str, place: Place) -> bool:
     following = [place.columns(line) for line in rest.split("\n") if line.strip()]
     least = place.indent + (1 if _OPENS.search(first) else 0)
     return bool(following) and following[0] >= least and min(following) >= place.indent
+
+
+def _all_lines_have_lost_it(text: str, place: Place) -> bool:
+    """Whether the lines after one that opens a block are no deeper than the block that the cursor is in: all count from its first line."""
+    first, _, rest = text.partition("\n")
+    following = [place.columns(line) for line in rest.split("\n") if line.strip()]
+    return bool(_OPENS.search(first)) and bool(following) and 0 < following[0] <= place.indent and _block_goes_on(place)
 
 
 def _block_goes_on(place: Place) -> bool:
