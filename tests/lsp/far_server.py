@@ -42,7 +42,7 @@ def _answer(path: bytes, body: bytes) -> bytes:
     elif path == b"/infill":
         kind, reply = "text/event-stream", _events(json.loads(body)["input_prefix"].rpartition("\n")[2])
     else:
-        kind, reply = "application/json", json.dumps({"data": [{"id": "far"}]}).encode()
+        kind, reply = "application/json", json.dumps({"data": [{"id": "far"}, {"id": "big"}]}).encode()
     return f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(reply)}\r\n\r\n".encode() + reply
 
 

@@ -77,7 +77,7 @@ def code_of(raw: str, language: str = "", *, done: bool = True, wish: str = "") 
     """The code in an answer; empty where there is none. `language`: an identifier or a file's ending; `wish`: the instruction."""
     if not done and thinks_aloud(raw):
         return ""
-    found = [part for part in parts(raw, done=done) if part.kind != "reasoning"]
+    found = mended([part for part in parts(raw, done=done) if part.kind != "reasoning"])
     wanted = languages.canonical(language)
     blocks = blocks_of(found)
     text = chosen(blocks, wanted).text if blocks else bare("\n".join(part.text for part in found), wanted, done=done)
@@ -94,6 +94,14 @@ def is_reasoning(raw: str) -> bool:
 def thinks_aloud(raw: str) -> bool:
     """Whether an unfinished answer looks like reasoning without a mark (the server's template opened the block), whose end may still come."""
     return bool(_ALOUD.match(raw)) and CLOSE not in canonical(raw, done=False)
+
+
+def mended(found: list[Part]) -> list[Part]:
+    """The parts of an answer that forgot its opening fence: what stands before the only fence is the code."""
+    codes = [part for part in found if part.kind == "code"]
+    if len(codes) == 1 and not codes[0].closed and not codes[0].info and found[0].kind == "prose" and (text := bare(found[0].text, "", done=True)):
+        return [Part(kind="code", text=text)]
+    return found
 
 
 def blocks_of(found: list[Part]) -> list[Block]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from infill.answers import languages
 from infill.answers.blocks import open_string, parts
-from infill.answers.code import INLINE, NOTHING, answering, blocks_of, chosen, thinks_aloud, without_marks
+from infill.answers.code import INLINE, NOTHING, answering, blocks_of, chosen, mended, thinks_aloud, without_marks
 from infill.answers.prose import is_lead, is_prose
 
 REPEATED_LINES = 40
@@ -47,7 +47,7 @@ class Completion:
     def _certain(self, raw: str, *, done: bool) -> str:
         if not done and thinks_aloud(raw):
             return ""
-        found = [part for part in parts(raw, done=done) if part.kind != "reasoning"]
+        found = mended([part for part in parts(raw, done=done) if part.kind != "reasoning"])
         if blocks := blocks_of(found):
             block = next((block for block in blocks if answering(block, self._language)), chosen(blocks, self._language) if done else NOTHING)
             code = block.text if block.closed or done else block.text.rstrip()

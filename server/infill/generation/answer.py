@@ -5,6 +5,7 @@ Each step is pure, works on unfinished answers too, and leaves alone what it doe
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 import msgspec
@@ -78,13 +79,20 @@ LONG_PERIOD, MANY_LETTERS = 6, 16
 """A block with so many lines that say something is a circle when it comes twice; one with so many letters when it comes three times."""
 
 
+MOST_COUNTED = 30
+"""Lines in a row that differ in their numbers only."""
+_DIGITS = re.compile(r"[0-9]+")
+
+
 def runs_in_circles(code: str) -> bool:
     """Whether the last whole lines are a block of lines again and again, or one line goes on so without an end: nothing better will come."""
     line = code[code.rfind("\n") + 1 :]
     if len(line) > ENDLESS and once(line) != line:
         return True
     lines = code.split("\n")[:-1]
-    return any(_turns(lines, len(lines), period) for period in range(1, min(LONGEST_PERIOD, len(lines) // 2) + 1))
+    return bool(_counted(lines, len(lines))) or any(
+        _turns(lines, len(lines), period) for period in range(1, min(LONGEST_PERIOD, len(lines) // 2) + 1)
+    )
 
 
 def without_circles(code: str) -> str:
@@ -95,7 +103,7 @@ def without_circles(code: str) -> str:
     padded = [*lines, "", "", ""]  # blank lines at the end were stripped, and may be part of the block
     for end in range(2, len(padded) + 1):
         for period in range(1, min(LONGEST_PERIOD, end // 2) + 1):
-            if turns := _turns(padded, end, period):
+            if turns := _turns(padded, end, period) or (period == 1 and _counted(padded, end)):
                 return "\n".join(lines[: end - (turns - 1) * period])
     return "\n".join(lines)
 
@@ -110,6 +118,21 @@ def _turns(lines: list[str], end: int, period: int) -> int:
     needed = 2 if telling >= LONG_PERIOD else 3 if period == 1 or letters >= MANY_LETTERS else 4
     start = end - needed * period
     return needed if letters and start >= 0 and lines[start:end] == block * needed else 0
+
+
+def _counted(lines: list[str], end: int) -> int:
+    """How many lines before `end` differ in their numbers only, blank ones between them, where a model counts without an end; else 0."""
+    shape = _DIGITS.sub("0", lines[end - 1]) if end else ""
+    if "0" not in shape or not any(character.isalpha() for character in shape):
+        return 0
+    counted = 0
+    for start in range(end - 1, -1, -1):
+        if lines[start].strip() and _DIGITS.sub("0", lines[start]) != shape:
+            return 0
+        counted += bool(lines[start].strip())
+        if counted == MOST_COUNTED:
+            return end - start
+    return 0
 
 
 class Raw(msgspec.Struct, frozen=True, kw_only=True):

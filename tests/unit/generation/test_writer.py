@@ -106,6 +106,13 @@ async def test_a_block_of_lines_again_and_again_is_stopped_and_kept_once(size: i
         assert len(fake.stopped) == 1
 
 
+async def test_lines_that_only_count_are_stopped_and_the_first_is_kept() -> None:
+    said = ["def even(n):\n    return n % 2 == 0\n\n\n", *(f"even({number})  # {number % 2 == 0}\n" for number in range(0, 400, 2))]
+    steps, fake = await _all(said)
+    assert steps[-1].text == "\ndef even(n):\n    return n % 2 == 0\n\n\neven(0)  # True"
+    assert len(fake.stopped) == 1
+
+
 async def test_code_that_only_resembles_itself_is_no_circle() -> None:
     cases = "".join(f"def test_{number}():\n    assert value({number}) == {number}\n\n\n" for number in range(30))
     table = "DATA = [\n" + "    {\n        'a': 0,\n    },\n" * 3 + "]\n"
