@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from infill.completion.cursor import cursor_at
 from infill.completion.place import CLOSERS, Place
 from infill.completion.postprocess import retab
 
@@ -47,9 +48,21 @@ def extra_space_dropped(text: str, place: Place) -> str:
     extra = len(text) - len(bare)
     if not extra or not bare or bare[0] in "\t\n":
         return text
-    if place.line_is_blank:  # ` *` goes on with a comment that `/*` began
-        return text[1:] if bare[0] != "*" and _one_too_many(extra, place) else text
+    if place.line_is_blank:
+        deep = extra == _star(place) + 1 if bare[0] == "*" else _one_too_many(extra, place)
+        return text[1:] if deep else text
     return bare if extra == 1 and not _COMMENT.match(bare) and _needs_no_space(place) else text
+
+
+def _star(place: Place) -> int:
+    """The column in which a comment goes on with `*`, as the line above does or has begun it; far away where it does neither."""
+    above = _line_above(place)
+    bare = above.lstrip()
+    return place.columns(above) + bare.startswith("/*") if bare.startswith(("*", "/*")) else len(above) + place.indent + 1
+
+
+def _line_above(place: Place) -> str:
+    return next((line for line in reversed(place.above.split("\n")) if line.strip()), "")
 
 
 def _one_too_many(width: int, place: Place) -> bool:
@@ -63,9 +76,9 @@ def _one_too_many(width: int, place: Place) -> bool:
         level = place.line_before.count("\t")
         written = {level * columns for columns in retab.WIDTHS}
         return width - 1 in written and width not in written
+    above = place.columns(_line_above(place))
     if typed:
-        return width == typed + 1 and typed % style.step == 0
-    above = place.columns(next((line for line in reversed(place.above.split("\n")) if line.strip()), ""))
+        return width == typed + 1 and (typed % style.step == 0 or typed == above)
     levels = {above, above + style.step, max(0, above - style.step)}
     return width - 1 in levels and width not in levels
 
@@ -75,15 +88,11 @@ def _needs_no_space(place: Place) -> bool:
     before = place.line_before
     if before[-1] in " \t":
         return before[-2:-1] not in {" ", "\t", ""}
-    if place.region.language in _PROSE or place.region.string or re.search(r"#|//|--", before) or _in_string(before):
+    if place.region.language in _PROSE or place.region.string or not cursor_at(place).state.stack[-1].mode.code:
         return False
     if before[-1] == ".":
         return before[-2:-1].isalnum() or before[-2:-1] in {"_", ")", "]"}
     return before[-1] in "([" and f"{before[-1]} " not in place.above
-
-
-def _in_string(before: str) -> bool:
-    return any(before.count(quote) % 2 for quote in "\"'`")
 
 
 def not_doubled(text: str, place: Place) -> str:
@@ -132,7 +141,7 @@ def _all_lines_have_lost_it(text: str, place: Place) -> bool:
 
 def _block_goes_on(place: Place) -> bool:
     """Whether the block of the cursor's line has just been opened, or has more lines, or its closer, below."""
-    above = next((line for line in reversed(place.above.split("\n")) if line.strip()), "")
+    above = _line_above(place)
     if _OPENS.search(above) and place.columns(above) < place.indent:
         return True
     below = next((line for line in place.below.split("\n")[1:] if line.strip()), "")

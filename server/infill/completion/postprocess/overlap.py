@@ -12,6 +12,8 @@ SIGNIFICANT = 3
 """Letters and digits that a line needs before it counts as the same line rather than the same punctuation."""
 PART = 8
 """Characters by which a last line that was cut short is known."""
+_PUNCTUATION = re.compile(r"[^\w=&|?+%^~]*")
+"""What closers.py replaces instead, if the text repeats it."""
 _END = re.compile(r"(?:end\w*|fi|done|esac|next|loop|wend|until)\b")
 """Words that close a block which a word opened."""
 
@@ -60,7 +62,22 @@ def _needed(shorter: str, text: str, place: Place) -> bool:
     """Whether what follows closes what the suggestion itself opened: then it stays, and the suffix's closer belongs to something else."""
     cursor = cursor_at(place)
     opened = _opened(shorter, cursor)
-    return opened > (_opened(text, cursor) if text else 0)
+    return opened > (_opened(text, cursor) if text else 0) and not _goes_on_below(shorter, cursor, place)
+
+
+def _goes_on_below(text: str, cursor: Cursor, place: Place) -> bool:
+    """Whether the suffix holds the body and the closers of all that the text leaves open: deeper lines, and closers in the openers' columns."""
+    before = cursor.before + text
+    whole = before + place.below[len(place.line_after) :]
+    after = whole[len(before) :].lstrip("\n")
+    closed = {pair.opener: pair.start for pair in scan(whole, cursor.state).pairs}
+    opened = [frame.start for frame in scan(before, cursor.state).state.stack if frame.start >= len(cursor.before) and frame.kind != WEAK]
+
+    def column(offset: int) -> int:
+        return place.columns(whole[whole.rfind("\n", 0, offset) + 1 :])
+
+    deeper = all(place.columns(after) > column(opener) for opener in opened)
+    return deeper and all(opener in closed and column(closed[opener]) == column(opener) for opener in opened)
 
 
 def _opened(text: str, cursor: Cursor) -> int:
@@ -84,7 +101,7 @@ def _ends_own_block(lines: list[str], start: int, place: Place) -> bool:
 def rest_of_line_trimmed(text: str, place: Place) -> str:
     """Without the rest of the cursor's line at its end, unless the text needs it itself."""
     rest = place.line_after.strip()
-    if _letters(rest) == 0 or not text.endswith(rest):
+    if _PUNCTUATION.fullmatch(rest) or not text.endswith(rest):
         return text
     shorter = text[: -len(rest)]
     in_word = (shorter[-1:].isalnum() or shorter[-1:] == "_") and rest[0].isalnum()
