@@ -33,7 +33,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_UNFINISHED = re.compile(rf"<{_BAR}[^\s<>|\uff5c]*\Z")
+_UNFINISHED = re.compile(rf"<{_BAR}[^\s<>|\uff5c]*{_BAR}?\Z")
 _OPERATORS = frozenset({"fsharp", "elm", "ocaml", "purescript", "haskell"})
 """Where `<|` is one."""
 _MARKUP = re.compile(r"html|xml|xsl|svg|vue|svelte|astro|markdown|mdx|php|jsx|tsx|react|razor|blade|erb|handlebars|twig|jinja|liquid")

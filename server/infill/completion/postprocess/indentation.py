@@ -88,7 +88,7 @@ def _needs_no_space(place: Place) -> bool:
     before = place.line_before
     if before[-1] in " \t":
         return before[-2:-1] not in {" ", "\t", ""}
-    if place.region.language in _PROSE or place.region.string or not cursor_at(place).state.stack[-1].mode.code:
+    if place.region.language in _PROSE or not cursor_at(place).state.stack[-1].mode.code:
         return False
     if before[-1] == ".":
         return before[-2:-1].isalnum() or before[-2:-1] in {"_", ")", "]"}

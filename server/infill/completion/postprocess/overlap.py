@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from infill.completion.cursor import Cursor, cursor_at
 from infill.completion.lexer import WEAK, scan
@@ -36,7 +37,7 @@ def tail_trimmed(text: str, place: Place) -> str:
     for start in range(1, len(lines)) if below else ():
         tail = [line.rstrip() for line in lines[start:] if line.strip()]
         whole = bool(tail) and _begins(below, tail)
-        if whole or (tail and lines[start].strip() and tail[0] == below[0] and _distinctive(tail[0], lines[:start], below, place)):
+        if whole or (tail and lines[start].strip() and _arrived(tail, lines[:start], below, place)):
             shorter = "\n".join(lines[:start])
             if not _needed(shorter, text if whole else "", place) and not _ends_own_block(lines, start, place):
                 return rest_of_line_trimmed(shorter.rstrip(), place)
@@ -52,10 +53,11 @@ def _begins(below: list[str], tail: list[str]) -> bool:
     return len(below) >= count and below[: count - 1] == tail[:-1] and len(last.strip()) >= PART and below[count - 1].startswith(last)
 
 
-def _distinctive(line: str, said: list[str], below: list[str], place: Place) -> bool:
-    """Whether a line occurs only once around here, so that meeting it means that the suggestion has arrived there: `break;` often does not."""
-    elsewhere = [*said, *below[1:], *place.above.split("\n")]
-    return _letters(line) >= SIGNIFICANT and line.strip() not in {other.strip() for other in elsewhere}
+def _arrived(tail: list[str], said: list[str], below: list[str], place: Place) -> bool:
+    """Whether lines are those below, and one of them occurs only once around here: `break;` alone says little."""
+    count = next((number for number, (line, other) in enumerate(zip(tail, below, strict=False)) if line != other), min(len(tail), len(below)))
+    around = Counter(line.strip() for line in (*said, *below, *place.above.split("\n")))
+    return any(_letters(line) >= SIGNIFICANT and around[line.strip()] == 1 for line in below[:count])
 
 
 def _needed(shorter: str, text: str, place: Place) -> bool:
