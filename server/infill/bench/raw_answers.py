@@ -11,7 +11,6 @@ SUFFIX_LINES = 3
 """Lines of the suffix that a model repeats when it runs on."""
 KNOWN = 3
 """Letters and digits of a line's start by which its repetition is known: `(` may well come twice."""
-SPACELESS = " \t([."
 BEYOND = "\nThisLineIsInNoFile"
 """What a model writes when it runs on behind the repeated suffix."""
 
@@ -33,10 +32,20 @@ def _missing(place: Place, asked_from: str) -> str:
 
 
 def _leading_space(answer: str, place: Place) -> str:
-    """SentencePiece models begin with a space. Not where it may be the author's: only behind white space, `(`, `[` or `.`, or before a line break."""
-    blank = bool(place.line_before) or not answer.startswith(" ")
-    certain = answer.startswith("\n") or (place.line_before[-1] in SPACELESS if place.line_before.strip() else blank)
-    return " " + answer if certain else answer
+    """SentencePiece models begin with a space. Not where it may be the author's: only where `_spaceless`, or before a line break."""
+    return " " + answer if answer.startswith("\n") or _spaceless(answer, place) else answer
+
+
+def _spaceless(answer: str, place: Place) -> bool:
+    """Whether one space more is certainly wrong: behind a space, on a line with its indentation, and in code behind `(`, `[` or `.`."""
+    before = place.line_before
+    if not before.strip():
+        return bool(before) or not answer.startswith(" ")
+    if place.written.startswith((" ", "*/")) or before.endswith("  "):
+        return False
+    inner = place.syntax.enclosing(place.cursor, place.line_start)
+    code = not place.syntax.in_comment(place.cursor) and not (inner and inner[0].kind in {"quote", "comment", "tag"})
+    return before[-1] in " \t" or (code and before[-1] in "([.")
 
 
 def _no_first_indentation(answer: str, place: Place) -> str:
@@ -50,7 +59,8 @@ def _no_indentation(answer: str, place: Place) -> str:
 
 
 def _indented(place: Place) -> bool:
-    return bool(place.line_before) and not place.line_before.strip()
+    """Whether the cursor's line has its indentation and nothing else."""
+    return bool(place.line_before) and not place.line_before.strip() and not place.written.startswith((" ", "\t"))
 
 
 def _repeated_closer(answer: str, place: Place) -> str:

@@ -17,7 +17,7 @@ _PROSE = frozenset({"markdown", "mdx", "plaintext", "restructuredtext", "latex",
 _COMMENT = re.compile(r"(?:#|//|--|/\*|\*|<!--|;|%)")
 _LEAVES = re.compile(r"(?:return|break|continue|yield|raise|throw|await|goto)\b")
 """A line that begins so stands inside a function."""
-_OPENS = re.compile(r"(?:[:{(\[]|\b(?:then|do|else|begin))\s*$")
+_OPENS = re.compile(r"(?:[:{(\[]|\b(?:then|do|else|begin))\s*$|^\s*(?:if|for|while)\b.*\)\s*$")
 
 
 def blank_lines_dropped(text: str, place: Place) -> str:
