@@ -25,12 +25,12 @@ test('a relative path is no program', () => {
 });
 
 test('a file of an untrusted workspace is not started, by whichever name', () => {
-  const untrusted = ['/home/me/work'];
-  for (const program of ['/home/me/work/.venv/bin/infill', '/home/me/work/infill', '/home/me/other/../work/infill']) {
+  const untrusted = ['/home/me/open'];
+  for (const program of ['/home/me/open/.venv/bin/infill', '/home/me/open/infill', '/home/me/other/../work/infill']) {
     assert.equal(locate(program, { ...posix, untrusted, isFile: () => true }), undefined, program);
   }
-  assert.equal(locate('infill', { ...posix, path: '/home/me/work/bin:/usr/bin', untrusted, isFile: () => true }), '/usr/bin/infill');
-  assert.equal(locate('/home/me/workshop/infill', { ...posix, untrusted, isFile: () => true }), '/home/me/workshop/infill');
+  assert.equal(locate('infill', { ...posix, path: '/home/me/open/bin:/usr/bin', untrusted, isFile: () => true }), '/usr/bin/infill');
+  assert.equal(locate('/home/me/openshop/infill', { ...posix, untrusted, isFile: () => true }), '/home/me/openshop/infill');
   assert.equal(locate('C:\\WORK\\infill.exe', { ...windows, untrusted: ['c:\\work'], isFile: () => true }), undefined);
 });
 
