@@ -26,7 +26,7 @@ test('a relative path is no program', () => {
 
 test('a file of an untrusted workspace is not started, by whichever name', () => {
   const untrusted = ['/home/me/open'];
-  for (const program of ['/home/me/open/.venv/bin/infill', '/home/me/open/infill', '/home/me/other/../work/infill']) {
+  for (const program of ['/home/me/open/.venv/bin/infill', '/home/me/open/infill', '/home/me/other/../open/infill']) {
     assert.equal(locate(program, { ...posix, untrusted, isFile: () => true }), undefined, program);
   }
   assert.equal(locate('infill', { ...posix, path: '/home/me/open/bin:/usr/bin', untrusted, isFile: () => true }), '/usr/bin/infill');
