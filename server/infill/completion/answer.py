@@ -6,12 +6,11 @@ Nothing here asks anybody or starts a task. An answer is looked at through `rest
 from __future__ import annotations
 
 import asyncio
-import re
 
 from infill.ask import Delta, Event, Finish, Report
 from infill.completion import postprocess
 from infill.completion.place import Place
-from infill.completion.postprocess import repetition
+from infill.completion.postprocess import repetition, unfinished
 from infill.completion.provenance import NOWHERE, Provenance
 from infill.completion.types import Source, Suggestion
 
@@ -20,7 +19,6 @@ WORTH_READING = 8
 LONG = 60
 """Characters of an unfinished line that are shown at once: few lines are that long, and those are read from their beginning."""
 BYTE_ORDER_MARK = "\ufeff"
-_WORD_AT_THE_END = re.compile(r"\w+\Z")
 
 
 class Answer:
@@ -124,6 +122,8 @@ class Answer:
         beyond = text[len(typed) :].strip()
         if not (text.startswith(typed) and beyond):
             return False
+        if not unfinished.stands_alone(text, self.place):
+            return False
         if _whole_lines(raw) or repetition.before_a_loop(raw):
             return True
         return len(beyond) >= WORTH_READING and (self.hurried or len(text) >= LONG)
@@ -182,15 +182,10 @@ class Answer:
 
     def _of_a_growing_line(self, raw: str) -> str:
         """What of it may be shown: it takes long, or is long, or may be about to run in circles."""
-        return repetition.before_a_loop(raw) or (_whole_words(raw) if self.hurried or len(raw) > LONG else "")
+        return repetition.before_a_loop(raw) or (unfinished.whole_words(raw, self.place) if self.hurried or len(raw) > LONG else "")
 
 
 def _whole_lines(raw: str) -> str:
     """Without the last line, which may have been cut in the middle; empty where there is no other."""
     head = raw[: raw.rfind("\n") + 1]
     return head if head.strip() else ""
-
-
-def _whole_words(raw: str) -> str:
-    """Without the last word, which may have been cut in the middle."""
-    return _WORD_AT_THE_END.sub("", raw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from infill.completion.lexer import STRING, Pair, State, scan, state_after
+from infill.completion.lexer import BRACKET, ELEMENT, HOLE, STRING, Pair, State, scan, state_after
 from infill.completion.place import Place
 
 
@@ -67,3 +67,17 @@ def is_in_string(place: Place) -> bool:
     """Whether the cursor is in a string that is closed behind it in the line."""
     cursor = cursor_at(place)
     return cursor.state.stack[-1].kind == STRING and cursor.innermost is not None
+
+
+def in_empty_pair(place: Place) -> bool:
+    """Whether the cursor is in a pair that may hold lines and holds nothing yet: brackets, a comment, an element, triple quotes."""
+    cursor = cursor_at(place)
+    closer, frame = cursor.innermost, cursor.state.stack[-1]
+    if closer is None or place.line_after[: closer.start].strip():
+        return False
+    inside = cursor.before[frame.start :].rstrip()
+    if frame.kind == BRACKET or (frame.kind == HOLE and cursor.state.stack[-2].kind != STRING):
+        return len(inside) == 1
+    if frame.kind == ELEMENT:
+        return inside.endswith(">") and inside.count("<") == 1
+    return inside in {"/*", "/**", "<!--"} or (frame.kind == STRING and len(frame.closer) == 3 and inside == frame.closer)

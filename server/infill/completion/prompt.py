@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 
 from infill.ask import Priority, Prompt, Sampling, Snippet, Stop
+from infill.completion.cursor import in_empty_pair
 from infill.completion.place import place_of
 from infill.completion.style import stop_columns
 from infill.completion.types import CompletionRequest
@@ -82,11 +83,11 @@ def snippet_budget(limits: Limits) -> int:
 
 
 def within_line(request: CompletionRequest) -> bool:
-    """Whether text right of the cursor keeps the suggestion on this line; braces just opened, as in `{|}`, may be filled with lines."""
+    """Whether text right of the cursor keeps the suggestion on this line; a pair just opened, as in `{|}`, may be filled with lines."""
     after = request.line_after.strip()
     if not after:
         return False
-    return (request.line_before.rstrip()[-1:], after[0]) not in {("{", "}"), ("[", "]")}
+    return not in_empty_pair(place_of(request))
 
 
 def without_indentation(prefix: str) -> str:

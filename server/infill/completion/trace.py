@@ -9,7 +9,8 @@ from infill.completion.types import CompletionRequest, Outcome, Source
 _DROPPED = {
     "suffix_not_repeated": "the suggestion stands right of the cursor already",
     "tail_trimmed": "the suggestion stands right of the cursor already",
-    "closed_once": "the bracket is closed already",
+    "fitted": "the suggestion would leave a bracket open",
+    "line_not_repeated": "the suggestion would repeat the line",
     "line_above_not_repeated": "the suggestion would repeat the line above",
     "repeated_lines_cut": "the suggestion ran in circles",
     "not_doubled": "the model would go on in another block",

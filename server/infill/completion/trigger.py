@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from infill.completion.cursor import cursor_at
+from infill.completion.place import place_of
 from infill.completion.types import CompletionRequest
 from infill.settings import Settings
 
@@ -29,7 +31,7 @@ def refuses(request: CompletionRequest, settings: Settings) -> str:
 def _too_early(request: CompletionRequest) -> str:
     """Why an automatic suggestion would be in the way; asking by key is always allowed."""
     before, after = request.line_before[-LONGEST_LINE - 1 :], request.line_after[:LONGEST_LINE]
-    if not MAY_FOLLOW.issuperset(after) and not CLOSING_TAGS.fullmatch(after):
+    if not MAY_FOLLOW.issuperset(after) and not CLOSING_TAGS.fullmatch(after) and not _before_a_closer(request, after):
         return "in the middle of a word" if _is_word(before[-1:]) and _is_word(after[:1]) else "text follows right of the cursor"
     if len(before) > LONGEST_LINE:
         return "the line is too long"
@@ -38,6 +40,12 @@ def _too_early(request: CompletionRequest) -> str:
     if not request.selected and not request.prefix[-LONGEST_LINE:].strip() and not request.suffix[:LONGEST_LINE].strip():
         return "there is no text around the cursor"
     return ""
+
+
+def _before_a_closer(request: CompletionRequest, after: str) -> bool:
+    """Whether what stands right of the cursor first closes what the cursor is in: then whatever follows is no part of it."""
+    closer = cursor_at(place_of(request)).innermost
+    return closer is not None and not after[: closer.start].strip()
 
 
 def _is_word(character: str) -> bool:

@@ -39,7 +39,7 @@ async def test_a_long_line_is_shown_before_its_end(completer: Make) -> None:
     more = asyncio.Event()
     provider = Fake(["total = sum(item.price * item.quantity for item in ", "self.items if item.is_in_st", more, "ock)\n"])
     one = completer(provider, QUIET)
-    assert texts(await one.complete(at("x\n█\n"))) == ["total = sum(item.price * item.quantity for item in self.items if item."]
+    assert texts(await one.complete(at("x\n█\n"))) == ["total = sum(item.price * item.quantity for item in self.items if"]
     more.set()
     await settle()
     assert texts(await one.complete(at("x\nto█\n"))) == ["tal = sum(item.price * item.quantity for item in self.items if item.is_in_stock)"]

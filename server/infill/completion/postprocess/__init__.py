@@ -16,6 +16,7 @@ from infill.completion.postprocess import block, closers, foreign, indentation, 
 Step = Callable[[str, Place], str]
 
 OPENING: tuple[Step, ...] = (
+    overlap.line_not_repeated,
     indentation.blank_lines_dropped,
     indentation.extra_space_dropped,
     indentation.tabs_or_spaces,
@@ -30,6 +31,7 @@ CACHEABLE: tuple[Step, ...] = (
     repetition.loop_in_a_line_cut,
     repetition.repeated_lines_cut,
     repetition.line_above_not_repeated,
+    block.arguments_kept,
     block.kept,
     block.white_space_trimmed,
     block.too_short_dropped,
@@ -41,7 +43,7 @@ AT_CURSOR: tuple[Step, ...] = (
     block.blank_dropped,
 )
 
-ENDING = frozenset({"foreign_text_cut", "loop_in_a_line_cut", "repeated_lines_cut", "line_above_not_repeated", "kept"})
+ENDING = frozenset({"foreign_text_cut", "loop_in_a_line_cut", "repeated_lines_cut", "line_above_not_repeated", "arguments_kept", "kept"})
 """Steps after which nothing that follows in the answer can matter."""
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from infill.completion.cursor import is_in_string
+from infill.completion.cursor import cursor_at, in_empty_pair, is_in_string
+from infill.completion.lexer import scan
 from infill.completion.place import Place
 
 _CONTINUES = re.compile(r"[)\]}]|</|(?:el(?:se|if|sif)|except|finally|catch|case|default|end|then|fi|done|esac|while|until|and|or)\b")
@@ -40,6 +41,18 @@ def _goes_on(lines: list[str], number: int) -> bool:
     """Whether a line belongs to what stands above it at the same indentation."""
     bare = lines[number].lstrip()
     return _CONTINUES.match(bare) is not None or (_CHAINS.match(bare) is not None and bool(lines[number - 1].strip()))
+
+
+def arguments_kept(text: str, place: Place) -> str:
+    """In round brackets that hold nothing yet: one line, unless it opens something or ends with a comma."""
+    first, broken, rest = text.partition("\n")
+    if not broken or not first.strip() or not rest.strip() or not place.line_after.strip() or not in_empty_pair(place):
+        return text
+    cursor = cursor_at(place)
+    if cursor.state.stack[-1].closer != ")":
+        return text
+    opened = len(scan(cursor.before + first, cursor.state).state.stack) > len(cursor.state.stack)
+    return text if opened or first.rstrip().endswith((",", "(")) else first
 
 
 def white_space_trimmed(text: str, place: Place) -> str:

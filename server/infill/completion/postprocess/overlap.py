@@ -17,6 +17,48 @@ _PUNCTUATION = re.compile(r"[^\w=&|?+%^~]*")
 """What closers.py replaces instead, if the text repeats it."""
 _END = re.compile(r"(?:end\w*|fi|done|esac|next|loop|wend|until)\b")
 """Words that close a block which a word opened."""
+_WORD = re.compile(r"(?<![\w.\\])[A-Za-z_$][\w$.]* ?\Z")
+_DOUBLED = frozenset({"long", "not", "end"})
+"""Words that code doubles: `long long`."""
+
+
+def line_not_repeated(text: str, place: Place) -> str:
+    """Without what stands left of the cursor already, if the model begins with the whole line or its last word again."""
+    line, bare = place.line_before.lstrip(), text.lstrip(" \t")
+    if _repeats(line, bare) and _needs_nothing_before(text, place):
+        return bare[len(line.rstrip()) :].lstrip(" \t") if line[-1:].isspace() else bare[len(line) :]
+    word = _last_word(place)
+    for name in (word, word.rpartition(".")[2]):
+        if len(name.strip()) > 1 and bare.startswith(name):
+            return bare[len(name) :]
+    return text
+
+
+def _repeats(line: str, text: str) -> bool:
+    """Whether a text begins with the line; in rows of numbers, and of what a comma separates, that is no repetition."""
+    core = line.rstrip()
+    if _letters(core) < 2 or not any(map(str.isalpha, core)) or core[-1] == "," or core in _DOUBLED or not text.startswith(core):
+        return False
+    return line == core or text[len(core) : len(core) + 1].isspace() or not (core[-1].isalnum() or core[-1] == "_")
+
+
+def _needs_nothing_before(text: str, place: Place) -> bool:
+    """Whether the text closes nothing that was opened left of the cursor: a repeated line is whole, `max(max(a, b), c)` is not."""
+    cursor = cursor_at(place)
+    length = len(cursor.before)
+    return not any(pair.opener < length <= pair.start for pair in scan(cursor.before + text, cursor.state).pairs)
+
+
+def _last_word(place: Place) -> str:
+    """The name that is being written, or the word and the space before the cursor, outside of text; empty: nothing that a model repeats."""
+    match = _WORD.search(place.line_before[-80:])
+    if match is None or len(match[0].strip()) < 2 or match[0].strip() in _DOUBLED or not _is_code(place):
+        return ""
+    return match[0]
+
+
+def _is_code(place: Place) -> bool:
+    return cursor_at(place).state.stack[-1].mode.code
 
 
 def suffix_not_repeated(text: str, place: Place) -> str:

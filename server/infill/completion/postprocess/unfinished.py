@@ -1,0 +1,33 @@
+"""How much of an answer that still grows can stand in the document. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from infill.completion.cursor import cursor_at
+from infill.completion.lexer import STRING, scan
+from infill.completion.place import Place
+from infill.completion.postprocess import closers
+
+MOST_ENDS = 24
+"""Places at which a line may be cut that are tried, from its end."""
+_ENDS = re.compile(r",|\s+(?=\S|\Z)")
+
+
+def whole_words(raw: str, place: Place) -> str:
+    """The beginning of a line up to a comma or a space, outside the strings that it begins: what is cut elsewhere may look whole and be wrong."""
+    cursor = cursor_at(place)
+    wanted = [frame.closer for frame in cursor.state.stack]
+    for end in [match.start() for match in _ENDS.finditer(raw)][: -MOST_ENDS - 1 : -1]:
+        head = raw[:end]
+        stack = scan(cursor.before + head, cursor.state).state.stack
+        if any(frame.kind == STRING and frame.start >= len(cursor.before) for frame in stack):
+            continue
+        if not cursor.closers or [frame.closer for frame in stack] == wanted:
+            return head
+    return ""
+
+
+def stands_alone(text: str, place: Place) -> bool:
+    """Whether the lines so far leave nothing open that the rest of the cursor's line would close in the wrong place."""
+    return not place.line_after.strip() or bool(closers.fitted(text, place).text)
