@@ -1,7 +1,7 @@
 """Reads text from a known state on and keeps account of what is open. Pure.
 
-A state can be extended: text that is read in two pieces gives what it gives in one. Only a few last characters may be left unread, where what
-they mean shows with the next one: a backslash, a `<`, a `/`.
+A state can be extended: text that is read in two pieces gives what it gives in one, unless it is cut inside a delimiter of several characters. A last
+character whose meaning shows with the next one (a backslash, a `<`, a `/`) is left unread.
 """
 
 from __future__ import annotations
