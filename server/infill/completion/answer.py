@@ -10,7 +10,7 @@ import asyncio
 from infill.ask import Delta, Event, Finish, Report
 from infill.completion import postprocess
 from infill.completion.place import Place
-from infill.completion.postprocess import repetition, unfinished
+from infill.completion.postprocess import overlap, repetition, unfinished
 from infill.completion.provenance import NOWHERE, Provenance
 from infill.completion.types import Source, Suggestion
 
@@ -182,6 +182,8 @@ class Answer:
 
     def _of_a_growing_line(self, raw: str) -> str:
         """What of it may be shown: it takes long, or is long, or may be about to run in circles."""
+        if overlap.may_repeat_line(raw, self.place):
+            return ""
         return repetition.before_a_loop(raw) or (unfinished.whole_words(raw, self.place) if self.hurried or len(raw) > LONG else "")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from infill.completion.lexer import BRACKET, ELEMENT, HOLE, STRING, Pair, State, scan, state_after
+from infill.completion.lexer import BRACKET, ELEMENT, HOLE, STRING, TAG, Pair, State, scan, state_after
 from infill.completion.place import Place
 
 
@@ -70,7 +70,7 @@ def is_in_string(place: Place) -> bool:
 
 
 def in_empty_pair(place: Place) -> bool:
-    """Whether the cursor is in a pair that may hold lines and holds nothing yet: brackets, a comment, an element, triple quotes."""
+    """Whether the cursor is in a pair that may hold lines and holds nothing yet: brackets, a comment, an element, a string of lines."""
     cursor = cursor_at(place)
     closer, frame = cursor.innermost, cursor.state.stack[-1]
     if closer is None or place.line_after[: closer.start].strip():
@@ -80,4 +80,6 @@ def in_empty_pair(place: Place) -> bool:
         return len(inside) == 1
     if frame.kind == ELEMENT:
         return inside.endswith(">") and inside.count("<") == 1
-    return inside in {"/*", "/**", "<!--"} or (frame.kind == STRING and len(frame.closer) == 3 and inside == frame.closer)
+    if frame.kind == HOLE:
+        return inside == "{" and cursor.state.stack[-2].kind in {ELEMENT, TAG}
+    return inside in {"/*", "/**", "<!--"} or (frame.kind == STRING and inside == frame.closer and (len(inside) == 3 or inside == "`"))

@@ -43,9 +43,9 @@ def _too_early(request: CompletionRequest) -> str:
 
 
 def _before_a_closer(request: CompletionRequest, after: str) -> bool:
-    """Whether what stands right of the cursor first closes what the cursor is in: then whatever follows is no part of it."""
+    """Whether what stands right of the cursor closes what the cursor is in, or opens the block of its line: what follows is no part of it."""
     closer = cursor_at(place_of(request)).innermost
-    return closer is not None and not after[: closer.start].strip()
+    return after.strip() == "{" or (closer is not None and not after[: closer.start].strip())
 
 
 def _is_word(character: str) -> bool:

@@ -324,7 +324,7 @@ async def test_two_documents_do_not_disturb_each_other(completer: Make) -> None:
 async def test_a_suggestion_of_one_line_is_asked_for_where_the_line_goes_on(completer: Make) -> None:
     provider = Fake(["x"])
     one = completer(provider, QUIET)
-    for text, single in (("f(x, █)\n", True), ("f(█)\n", False), ("x = █\n", False), ("x = {█}\n", False)):
+    for text, single in (("f(a, █)\n", True), ("f('█')\n", True), ("x = █\n", False), ("x = {█}\n", False), ("f(█)\n", False)):
         await one.complete(at(text))
         assert provider.asked[-1].stop.single_line is single
 

@@ -235,7 +235,8 @@ def _punctuation(found: Candidate, cursor: Cursor, place: Place) -> int:
     length = len(cursor.before)
     pairs = scan(cursor.before + found.text, cursor.state).pairs if last is not None else []
     behind = next((found.text[pair.end - length :] for pair in pairs if pair.opener == last), "")
+    head = behind.partition("\n")[0].rstrip()
     for count in range(len(run), 0, -1):
-        if said.endswith(run[:count]) or behind.startswith(run[:count]):
+        if said.endswith(run[:count]) or behind.startswith(run[:count]) or ("\n" in behind and head.endswith(run[:count])):
             return count
     return 0

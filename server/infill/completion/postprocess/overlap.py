@@ -25,8 +25,9 @@ _DOUBLED = frozenset({"long", "not", "end"})
 def line_not_repeated(text: str, place: Place) -> str:
     """Without what stands left of the cursor already, if the model begins with the whole line or its last word again."""
     line, bare = place.line_before.lstrip(), text.lstrip(" \t")
-    if _repeats(line, bare) and _needs_nothing_before(text, place):
-        return bare[len(line.rstrip()) :].lstrip(" \t") if line[-1:].isspace() else bare[len(line) :]
+    core = line.rstrip()
+    if core and bare.startswith(core) and (_is_certain(core, place) or (_repeats(line, bare) and _needs_nothing_before(text, place))):
+        return bare[len(core) :].lstrip(" \t") if line != core else bare[len(line) :]
     word = _last_word(place)
     for name in (word, word.rpartition(".")[2]):
         if len(name.strip()) > 1 and bare.startswith(name):
@@ -34,10 +35,25 @@ def line_not_repeated(text: str, place: Place) -> str:
     return text
 
 
+def may_repeat_line(text: str, place: Place) -> bool:
+    """Whether a text that still grows has been nothing but the line's beginning so far."""
+    bare = text.strip()
+    return _letters(bare) >= SIGNIFICANT and place.line_before.lstrip().startswith(bare)
+
+
+def _is_certain(core: str, place: Place) -> bool:
+    """Whether a line says so much that code does not continue with it: several words, the beginning of a block or of a string."""
+    if not any(map(str.isalpha, core)):
+        return core[-1] in "{:" and _letters(core) > 1
+    rows = "," in core and not re.search(r"[^\w\s,]", core)
+    several = _letters(core) >= SIGNIFICANT and re.search(r"\w\W*\s+\W*\w|\w\s*=\Z", core) is not None
+    return (several and not rows) or (_letters(core) >= SIGNIFICANT and not _is_code(place) and core[-1].isalnum())
+
+
 def _repeats(line: str, text: str) -> bool:
     """Whether a text begins with the line; in rows of numbers, and of what a comma separates, that is no repetition."""
     core = line.rstrip()
-    if _letters(core) < 2 or not any(map(str.isalpha, core)) or core[-1] == "," or core in _DOUBLED or not text.startswith(core):
+    if _letters(core) < 2 or not any(map(str.isalpha, core)) or core[-1] == "," or core in _DOUBLED:
         return False
     return line == core or text[len(core) : len(core) + 1].isspace() or not (core[-1].isalnum() or core[-1] == "_")
 

@@ -71,6 +71,8 @@ def _width(columns: int, before: str, place: Place) -> int:
     """How many columns of the model's are a tab, judged by its first line of spaces and the line before, which is indented by tabs."""
     if place.line_is_blank and "\t" in place.line_before:
         level = place.line_before.count("\t")
+        if width := next((width for width in (place.style.tab, *WIDTHS) if width * level == columns), 0):
+            return width
     else:
         level = white_of(before).count("\t") + (1 if _DEEPER.search(before) else 0)
     known = place.style.tab
