@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable
 
@@ -45,7 +46,7 @@ def _spaceless(answer: str, place: Place) -> bool:
         return False
     inner = place.syntax.enclosing(place.cursor, place.line_start)
     code = not place.syntax.in_comment(place.cursor) and not (inner and inner[0].kind in {"quote", "comment", "tag"})
-    return before[-1] in " \t" or (code and before[-1] in "([.")
+    return before[-1] in " \t" or (code and (before[-1] in "([" or re.search(r"[\w)\]]\.\Z", before) is not None))
 
 
 def _no_first_indentation(answer: str, place: Place) -> str:

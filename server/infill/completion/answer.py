@@ -181,10 +181,12 @@ class Answer:
         return known[1]
 
     def _of_a_growing_line(self, raw: str) -> str:
-        """What of it may be shown: it takes long, or is long, or may be about to run in circles."""
-        if overlap.may_repeat_line(raw, self.place):
+        """What may be shown: it takes long, or is long, or may be about to run in circles; nothing before a closer that needs its own line."""
+        if "\n" in raw and self.place.line_after.strip():
             return ""
-        return repetition.before_a_loop(raw) or (unfinished.whole_words(raw, self.place) if self.hurried or len(raw) > LONG else "")
+        long = self.hurried or len(raw) > LONG
+        head = repetition.before_a_loop(raw) or (unfinished.whole_words(raw, self.place) if long else "")
+        return "" if overlap.may_repeat_line(head, self.place) else head
 
 
 def _whole_lines(raw: str) -> str:

@@ -47,7 +47,7 @@ def _is_certain(core: str, place: Place) -> bool:
         return core[-1] in "{:" and _letters(core) > 1
     rows = "," in core and not re.search(r"[^\w\s,]", core)
     several = _letters(core) >= SIGNIFICANT and re.search(r"\w\W*\s+\W*\w|\w\s*=\Z", core) is not None
-    return (several and not rows) or (_letters(core) >= SIGNIFICANT and not _is_code(place) and core[-1].isalnum())
+    return (several and not rows) or (_letters(core) >= SIGNIFICANT and not _is_code(place))
 
 
 def _repeats(line: str, text: str) -> bool:
