@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from infill.completion.lexer import BRACKET, ELEMENT, HOLE, STRING, TAG, Pair, State, scan, state_after
+from infill.completion.lexer import BRACKET, ELEMENT, HOLE, STRING, Pair, State, scan, state_after
 from infill.completion.place import Place
 
 
@@ -80,6 +80,4 @@ def in_empty_pair(place: Place) -> bool:
         return len(inside) == 1
     if frame.kind == ELEMENT:
         return inside.endswith(">") and inside.count("<") == 1
-    if frame.kind == HOLE:
-        return inside == "{" and cursor.state.stack[-2].kind in {ELEMENT, TAG}
     return inside in {"/*", "/**", "<!--"} or (frame.kind == STRING and inside == frame.closer and (len(inside) == 3 or inside == "`"))

@@ -44,7 +44,7 @@ def _goes_on(lines: list[str], number: int) -> bool:
 
 
 def arguments_kept(text: str, place: Place) -> str:
-    """In round brackets that hold nothing yet: one line, unless it opens something or ends with a comma."""
+    """In round brackets that hold nothing yet: one line, unless it opens something, a block too, or ends with a comma."""
     first, broken, rest = text.partition("\n")
     if not broken or not first.strip() or not rest.strip() or not place.line_after.strip() or not in_empty_pair(place):
         return text
@@ -52,7 +52,7 @@ def arguments_kept(text: str, place: Place) -> str:
     if cursor.state.stack[-1].closer != ")":
         return text
     opened = len(scan(cursor.before + first, cursor.state).state.stack) > len(cursor.state.stack)
-    return text if opened or first.rstrip().endswith((",", "(")) else first
+    return text if opened or first.rstrip().endswith((",", "(")) or _OPENS_BLOCK.search(first) else first
 
 
 def white_space_trimmed(text: str, place: Place) -> str:
