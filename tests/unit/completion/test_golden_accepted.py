@@ -26,8 +26,6 @@ else:
 
 ACCEPTED = Path(__file__).parents[2] / "golden" / "accepted"
 END = "▌"
-NOT_YET = frozenset((ACCEPTED / "not_yet.txt").read_text("utf-8").split())
-"""Cases that are known to fail; the list only shrinks."""
 PIECE = 4
 """Characters of a streamed piece, as tokens have."""
 TURNS = (0.0,) * 6
@@ -45,8 +43,7 @@ def cases() -> list[Any]:
                 if after is not None:
                     whole = {"language": table["language"], "chat": table.get("chat", False), **case, "mode": mode, "after": after}
                     name = f"{file.stem}-{case['name'].replace(' ', '-')}-{mode}"
-                    marks = [pytest.mark.xfail(reason="not yet", strict=False)] if name in NOT_YET else []
-                    found.append(pytest.param(whole, id=name, marks=marks))
+                    found.append(pytest.param(whole, id=name))
     return found
 
 
