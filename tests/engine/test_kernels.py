@@ -127,6 +127,20 @@ def test_extra_buffers_can_be_switched_off_from_outside(home, monkeypatch):
     assert planned().restricted == ""
 
 
+def test_doctor_tests_five_kinds_of_weights_and_says_what_is_off(home, broken):
+    def kinds() -> dict[str, str]:
+        from infill.cli.kernels import findings
+
+        return {one.about: f"{one.verdict}: {one.detail}" for one in findings(again=False)}
+
+    whole = kinds()
+    assert list(whole) == ["f16 weights", "q8_0 weights", "q4_k weights", "q6_k weights", "q4_0 weights"]
+    assert all(said.startswith("ok: computed rightly") and "tokens/s" in said for said in whole.values())
+    kernels.forget()
+    broken("extra")
+    assert all("rearranged weights" in said and "SIGILL" in said for said in kinds().values())
+
+
 # ---- crashes that a self-test missed
 
 

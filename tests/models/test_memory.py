@@ -49,7 +49,7 @@ logging.getLogger("infill.llama").setLevel(1)
 plan = msgspec.json.decode(sys.argv[2], type=Plan)
 model = Model(Path(sys.argv[1]), plan, lambda share: True)
 context = Context(model, plan, 8)
-print(msgspec.json.encode({kind: float(size) for kind, size in re.findall(r"(KV|compute|output|REPACK model) buffer size = +([\\d.]+)", "\\n".join(lines))}).decode())
+print(msgspec.json.encode({kind.replace("AMX", "REPACK"): float(size) for kind, size in re.findall(r"(KV|compute|output|REPACK model|AMX model) buffer size = +([\\d.]+)", "\\n".join(lines))}).decode())
 """
 
 

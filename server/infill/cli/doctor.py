@@ -46,9 +46,18 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @app.command(help="Look at everything that a completion needs, and say what to do about what is missing.")
-def doctor(as_json: bool = typer.Option(False, "--json", help="Print the findings as JSON.")) -> None:
+def doctor(
+    as_json: bool = typer.Option(False, "--json", help="Print the findings as JSON."),
+    kernels: bool = typer.Option(False, "--kernels", help="Test whether llama.cpp computes rightly here, for five kinds of weights, and how fast."),
+    again: bool = typer.Option(False, "--again", help="With --kernels: forget which kernels failed on this machine, and test anew."),
+) -> None:
     settings, problems = settings_file.load()
-    findings = [finding for check in CHECKS for finding in check(settings)] + _settings(problems)
+    if kernels:
+        from infill.cli.kernels import findings as tested
+
+        findings = list(tested(again=again))
+    else:
+        findings = [finding for check in CHECKS for finding in check(settings)] + _settings(problems)
     if as_json:
         output.json({"version": __version__, "findings": findings})
     else:

@@ -63,7 +63,10 @@ def without_failing(found: Fit, facts: Facts, machine: Machine, title: str) -> F
     wanted = kernels.baseline(msgspec.structs.replace(found.plan, device=device))
     if (used := kernels.usable(wanted, facts)) is None:
         raise kernels.none_left(title)
-    return msgspec.structs.replace(found, plan=used) if used == wanted == found.plan else fit.judged(facts, used, machine)
+    if used == wanted == found.plan:
+        return found
+    judged = fit.judged(facts, used, machine)
+    return msgspec.structs.replace(judged, sentence=f"{judged.sentence} {used.restricted}".strip())
 
 
 def fits_beside(model: ModelFile, plan: Plan, others: Sequence[ModelFile] = ()) -> bool:
