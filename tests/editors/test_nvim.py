@@ -186,6 +186,69 @@ def test_checkhealth_says_what_is_right_and_names_the_next_step(editor: Neovim) 
     assert "ERROR" not in editor.text
 
 
+def test_checkhealth_shows_what_the_doctor_warns_of(editor: Neovim) -> None:
+    editor.keys(":checkhealth infill<CR>")
+    editor.wait(lambda: "The server is enabled" in editor.text, "the report is shown")
+    found = json.loads(subprocess.run(_doctor(editor), capture_output=True, text=True, check=False).stdout)["findings"]
+    warned = [finding for finding in found if finding["verdict"] != "ok"]
+    assert warned, "an empty home has the built-in model only"
+    for finding in found:
+        assert finding["about"] in editor.text
+    assert "WARNING" in editor.text
+
+
+def _doctor(editor: Neovim) -> list[str]:
+    return ["env", f"INFILL_HOME={editor.home / 'infill'}", "HF_HUB_OFFLINE=1", str(editor.lua("return vim.g.infill.cmd[1]")), "doctor", "--json"]
+
+
+def test_the_help_page_is_found(editor: Neovim) -> None:
+    editor.keys(":help infill<CR>")
+    editor.wait(lambda: "Completions and code from a model on your own machine" in editor.text, "the page is open")
+
+
+def test_a_question_of_the_server_takes_no_key_from_who_is_typing(editor: Neovim) -> None:
+    editor.type_and_see(f"Go{START}")
+    question = "infill: This machine can run a very large model with quite a long title at about 14 tokens/s, 1.0 GB to download. Download it now?"
+    ask = (
+        "local client = vim.lsp.get_clients({ name = 'infill' })[1] "
+        "return client.handlers['window/showMessageRequest'](nil, { type = 3, message = ..., actions = { { title = 'Download' } } }, {}) == vim.NIL"
+    )
+    assert editor.lua(ask, question) is True
+    editor.keys("1 + first")
+    editor.reads(f"{TYPED}1 + first")
+    assert "This machine can run" not in editor.messages()
+    editor.keys("<Esc>")
+    editor.wait(lambda: "This machine can run" in editor.messages(), "it is told once the typing has ended")
+    assert "(:Infill models)" in editor.messages()
+
+
+def test_a_server_that_was_killed_is_restarted_and_the_status_says_so(editor: Neovim) -> None:
+    editor.type_and_see(f"Go{START}")
+    editor.lua(
+        "_G.seen = {} vim.api.nvim_create_autocmd('User', { pattern = 'InfillStatus', callback = function(e) table.insert(_G.seen, e.data) end })"
+    )
+    (server,) = [one for one in psutil.Process(editor.process.pid).children(recursive=True) if "lsp" in one.cmdline()]
+    server.kill()
+    told = editor.wait(lambda: editor.lua("return _G.seen"), "the status changes")
+    assert told[0]["kind"] == "error"
+    assert "restarted" in told[0]["message"]
+    editor.wait(
+        lambda: editor.lua("local c = vim.lsp.get_clients({ name = 'infill', bufnr = 0 })[1] return c and not c:is_stopped()"), "it runs again"
+    )
+    editor.keys("<Esc>Go")
+    assert editor.type_and_see("def divide(first, second):<CR>    return ")
+
+
+def test_what_is_shown_is_counted(editor: Neovim) -> None:
+    editor.type_and_see(f"Go{START}")
+    editor.keys("<Tab>")
+    ask = (
+        "local answer = vim.lsp.get_clients({ name = 'infill' })[1]"
+        ":request_sync('workspace/executeCommand', { command = 'infill.stats' }, 60000, 0) return vim.json.encode(answer.result)"
+    )
+    editor.wait(lambda: '"shown":0' not in str(editor.lua(ask)).replace(" ", ""), "the statistics count what was shown")
+
+
 def test_wrong_options_are_told_once_and_their_defaults_used(nvim: Path, infill: list[str], tmp_path: Path) -> None:
     file = tmp_path / "a.py"
     file.write_text(PATTERN)

@@ -134,7 +134,6 @@ def test_a_new_user_gets_from_an_empty_home_to_another_model_and_generated_code(
     ghost = _begin(screen, artefacts)
     screen.press("Tab", "Escape")
     screen.see("This machine can run")
-    _choose(screen, "Not now")
 
     screen.type(":Infill models")
     screen.press("Enter")

@@ -29,7 +29,17 @@ return {
     ['infill/generation'] = function(_, result)
       require('infill.generate').stream(result)
     end,
+    -- Neovim would ask with a blocking prompt, which takes the keys of whoever is typing
+    ['window/showMessageRequest'] = function(_, params)
+      require('infill.message').offer(params.message)
+      return vim.NIL
+    end,
   },
+  on_exit = function(code, signal)
+    vim.schedule(function()
+      require('infill.server').exited(code, signal)
+    end)
+  end,
   on_attach = function(client, bufnr)
     require('infill.ghost').attach(client, bufnr)
     require('infill.cursor').attach(client, bufnr)

@@ -20,12 +20,32 @@ local function place()
   return mark[1], mark[2]
 end
 
+--- Virtual lines do not wrap: what is longer than the window would be cut off.
 ---@param text string
----@param note string
-local function show(text, note)
+---@return string[]
+local function wrapped(text)
+  local lines, room = { ' ' }, math.max(20, api.nvim_win_get_width(0) - 8)
+  for word in text:gmatch('%S+') do
+    if vim.fn.strdisplaywidth(lines[#lines] .. word) > room then
+      lines[#lines + 1] = ' '
+    end
+    lines[#lines] = lines[#lines] .. ' ' .. word
+  end
+  return lines
+end
+
+---@param text string
+---@param hint string What can be done with it.
+---@param notes? string[] What the server says about it.
+local function show(text, hint, notes)
   local row, col = place()
-  -- the note comes first: what is longer than the window is cut off at its end
-  local lines = { { { note, 'ComplHintMore' } } }
+  -- before the text: what is longer than the window is cut off at its end
+  local lines = { { { hint, 'ComplHintMore' } } }
+  for _, note in ipairs(notes or {}) do
+    for _, line in ipairs(wrapped(note)) do
+      lines[#lines + 1] = { { line, 'DiagnosticWarn' } }
+    end
+  end
   for line in vim.gsplit(text, '\n', { plain = true }) do
     lines[#lines + 1] = { { line, 'ComplHint' } }
   end
@@ -79,7 +99,7 @@ local function start(generation_arguments, row)
   mine.request = require('infill.server').run('infill.generate', generation_arguments, function(result)
     if running == mine then
       running.result = result
-      show(result.text, '  :Infill accept · :Infill discard · :Infill retry')
+      show(result.text, '  :Infill accept · :Infill discard · :Infill retry', result.notes)
     end
   end, function()
     if running == mine then

@@ -71,6 +71,21 @@ local function tell_server(item, accepted)
   end
 end
 
+--- Tell the server, once for each item, that it is visible: without that there is no acceptance rate.
+---@param state table
+local function tell_what_is_shown(state)
+  local show, told = state.show, nil
+  state.show = function(self, hint)
+    show(self, hint)
+    local item = self.current
+    local client = item and item ~= told and vim.lsp.get_client_by_id(item.client_id)
+    if client and client.name == 'infill' then
+      told = item
+      client:notify('textDocument/didShowCompletion', { item = { insertText = item.insert_text, command = item.command } })
+    end
+  end
+end
+
 --- Insert `piece` of the item and leave the rest standing as ghost text.
 ---@param item vim.lsp.inline_completion.Item
 ---@param typed integer
@@ -238,6 +253,9 @@ function M.attach(client, buf)
   api.nvim_create_autocmd('ColorScheme', { group = api.nvim_create_augroup('infill.ghost', {}), callback = tell_apart })
   vim.lsp.inline_completion.enable(true, { bufnr = buf })
   local state = completor(buf)
+  if state then
+    tell_what_is_shown(state)
+  end
   if state and buf == api.nvim_get_current_buf() and vim.startswith(api.nvim_get_mode().mode, 'i') then
     -- whoever typed while the server started is not made to press another key
     state:request(vim.lsp.protocol.InlineCompletionTriggerKind.Automatic)

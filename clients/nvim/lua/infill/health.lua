@@ -25,14 +25,17 @@ local function report_doctor(program)
     vim.health.warn(('`%s doctor --json` gave no readable answer.'):format(program), { 'Run `infill doctor` in a terminal.' })
     return
   end
-  for _, fact in ipairs(facts.checks or {}) do
-    local say = ({ ok = vim.health.ok, warning = vim.health.warn, problem = vim.health.error })[fact.state] or vim.health.info
-    local text = ('%s: %s'):format(fact.name, fact.message)
-    if fact.state == 'ok' then
-      say(text)
+  for _, finding in ipairs(facts.findings or {}) do
+    local say = ({ ok = vim.health.ok, warning = vim.health.warn, problem = vim.health.error })[finding.verdict] or vim.health.info
+    local text = ('%s: %s'):format(finding.about, finding.detail)
+    if say == vim.health.warn or say == vim.health.error then
+      say(text, finding.next ~= '' and { finding.next } or nil)
     else
-      say(text, fact.next and fact.next ~= '' and { fact.next } or nil)
+      say(text)
     end
+  end
+  if #(facts.findings or {}) == 0 then
+    vim.health.warn(('`%s doctor --json` reported nothing.'):format(program), { 'Run `infill doctor` in a terminal.' })
   end
 end
 

@@ -75,17 +75,51 @@ end
 
 -- milliseconds
 local PATIENCE, LOOK_EVERY = 3000, 50
+local stopping = false -- a restart is under way: the end of the old server is no crash
 
 local function start_once_ended()
   if #vim.lsp.get_clients({ name = 'infill', _uninitialized = true }) > 0 then
     vim.defer_fn(start_once_ended, LOOK_EVERY)
   else
+    stopping = false
     vim.lsp.enable('infill', true)
+    require('infill.message').info('the server is starting.')
   end
 end
 
---- Start anew with the options of now. A server that does not end when it is asked to is killed.
+-- milliseconds: the pause before each restart after a crash, then none until :Infill restart
+local PAUSES = { 1000, 4000, 16000 }
+local STEADY_MS = 60000
+local crashes, last_crash = 0, 0
+
+--- The server exited. One that crashed is started again, later each time, until it has crashed too often in a row.
+---@param code integer
+---@param signal integer
+function M.exited(code, signal)
+  local status = require('infill.status')
+  if (code == 0 and signal == 0) or stopping or vim.v.exiting ~= vim.NIL or not vim.lsp.is_enabled('infill') then
+    status.ended()
+    return
+  end
+  local now = vim.uv.now()
+  crashes = now - last_crash > STEADY_MS and 1 or crashes + 1
+  last_crash = now
+  local pause = PAUSES[crashes]
+  status.ended({ kind = 'error', message = pause and 'The server exited and is being restarted.' or 'The server keeps exiting.' })
+  if not pause then
+    require('infill.message').error('the server exited several times in a row. :Infill restart tries again, :Infill log shows why.')
+    return
+  end
+  vim.defer_fn(function()
+    if #vim.lsp.get_clients({ name = 'infill' }) == 0 and vim.lsp.is_enabled('infill') then
+      vim.lsp.enable('infill', true)
+    end
+  end, pause)
+end
+
+--- Restart the server with the current options. A server that does not end when it is asked to is killed.
 function M.restart()
+  crashes, stopping = 0, true
   for _, client in ipairs(vim.lsp.get_clients({ name = 'infill' })) do
     client.exit_timeout = PATIENCE
   end

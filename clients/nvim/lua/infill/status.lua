@@ -20,6 +20,14 @@ function M.update(status)
   vim.api.nvim_exec_autocmds('User', { pattern = 'InfillStatus', data = status, modeline = false })
 end
 
+--- The server exited: what it last said is no longer true.
+---@param status? infill.Status What to show instead; nothing after an ordinary end.
+function M.ended(status)
+  M.current = status
+  vim.cmd.redrawstatus()
+  vim.api.nvim_exec_autocmds('User', { pattern = 'InfillStatus', data = status or { kind = 'off' }, modeline = false })
+end
+
 --- For a statusline: `%{%v:lua.require'infill.status'.component()%}`.
 ---@return string
 function M.component()
@@ -36,7 +44,7 @@ end
 function M.sentence()
   local status = M.current
   if not status then
-    return 'The server is not running: is infill installed, and does `vim.lsp.enable("infill")` stand in your configuration?'
+    return 'The server is not running. :checkhealth infill shows why.'
   end
   local who = status.model and status.model ~= '' and (' (' .. status.model .. ')') or ''
   return (status.message and status.message ~= '' and status.message or status.kind) .. who
