@@ -14,6 +14,7 @@ from infill.columns import columns
 
 CHARACTERS_PER_TOKEN = 16
 """No answer is longer than this many characters for each token that was asked for: a server that ignores the limit is stopped here."""
+BYTE_ORDER_MARK = "\ufeff"
 Why = Literal["end", "line", "indent", "length", "deadline", "stopped"]
 
 
@@ -52,7 +53,7 @@ class Cutter:
 
     def _take(self, piece: str) -> str:
         before = len(self._text)
-        self._text += piece
+        self._text += piece if before else piece.lstrip(BYTE_ORDER_MARK)
         self._stop_at_word(before)
         self._stop_at_line()
         self._stop_at_length()

@@ -22,6 +22,7 @@ CASES = [
     pytest.param(Stop(indent=4), (), "\nx\n    y\nz", "\nx\n    y", "indent", id="the first line with something on it is not judged"),
     pytest.param(Stop(indent=4), (), "x\r\n\r\n    y\r\nz", "x\n\n    y", "indent", id="a blank line that ends with CR LF"),
     pytest.param(Stop(single_line=True), (), "a + b\r\nmore", "a + b", "line", id="a line that ends with CR LF"),
+    pytest.param(Stop(single_line=True), (), "\ufeff\n  a\nmore", "\n  a", "line", id="a byte order mark is not on the line"),
     pytest.param(Stop(), (), "a\rb\r", "a\nb\n", "end", id="a line end that is a CR alone"),
     pytest.param(Stop(), ("<|end|>",), "a<|end|>b", "a", "end", id="a stop word"),
     pytest.param(Stop(), ("<|end|>",), "a<|en", "a<|en", "end", id="what only began like a stop word"),

@@ -14,7 +14,6 @@ from infill.completion.postprocess import retab
 _BLANK_LINES = re.compile(r"(?:[ \t]*\n)+")
 _WHITE_LINES = re.compile(r"^[ \t]+$", re.MULTILINE)
 _PROSE = frozenset({"markdown", "mdx", "plaintext", "restructuredtext", "latex", "asciidoc"})
-_COMMENT = re.compile(r"(?:#|//|--|/\*|\*|<!--|;|%)")
 _LEAVES = re.compile(r"(?:return|break|continue|yield|raise|throw|await|goto)\b")
 """A line that begins so stands inside a function."""
 _OPENS = re.compile(r"(?:[:{(\[]|\b(?:then|do|else|begin))\s*$|^\s*(?:if|for|while)\b.*\)\s*$")
@@ -46,12 +45,15 @@ def extra_space_dropped(text: str, place: Place) -> str:
     """Without the space that some tokenizers (SentencePiece) put before the first word: the document has one there, or a level of indentation."""
     bare = text.lstrip(" ")
     extra = len(text) - len(bare)
-    if not extra or not bare or bare[0] in "\t\n":
+    if not extra or not bare or bare[0] == "\t":
         return text
+    if bare[0] == "\n":
+        return bare if extra == 1 else text
     if place.line_is_blank:
         deep = extra == _star(place) + 1 if bare[0] == "*" else _one_too_many(extra, place)
         return text[1:] if deep else text
-    return bare if extra == 1 and not _COMMENT.match(bare) and _needs_no_space(place) else text
+    comment = place.region.language == "python" and bare[0] == "#"  # two spaces stand before it
+    return bare if extra == 1 and not comment and _needs_no_space(place) else text
 
 
 def _star(place: Place) -> int:
