@@ -172,3 +172,12 @@ def test_listing_loads_no_heavy_library(home: Path) -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"numpy", "llama_cpp", "huggingface_hub", "httpx2", "rich", "typer"} & set(loaded)
     assert store.installed()
+
+
+@pytest.mark.parametrize(("received", "kept"), [(0.3, False), (0.97, True)])
+def test_speeds_of_a_busy_machine_are_not_remembered(home, monkeypatch, received, kept):
+    said = f'{{"bundled_per_second": 100.0, "copied_per_second": 1e9, "received": {received}}}'.encode()
+    monkeypatch.setattr(recommend.child, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, said, b""))
+    here = hardware.machine()
+    assert recommend.measure(here).bundled_per_second == 100.0
+    assert (recommend.remembered(here) is not None) == kept

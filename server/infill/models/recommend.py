@@ -39,6 +39,8 @@ PER_TOKEN_SECONDS = 0.0005
 """What a token costs beside the weights."""
 MEASURE_SECONDS = 60
 VALID_SECONDS = 7 * 24 * 3600
+UNDISTURBED = 0.8
+"""Share of its threads' CPU time that a measurement must have received to be remembered: below it, other programs used the cores."""
 
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -49,6 +51,8 @@ class _Measured(msgspec.Struct, frozen=True):
 
     bundled_per_second: float
     copied_per_second: float
+    received: float = 1.0
+    """Share of its threads' CPU time that the measurement received."""
 
 
 class Speeds(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +165,8 @@ def measure(machine: Machine) -> Speeds:
         gpu_bytes_per_second=gpu,
         measured=time.time(),
     )
+    if answer.received < UNDISTURBED:
+        return found  # of a busy machine: measured again the next time
     with contextlib.suppress(OSError):
         _file().parent.mkdir(parents=True, exist_ok=True)
         write_atomically(_file(), msgspec.json.encode(found))
