@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from infill.completion.lexer import BRACKET, ELEMENT, HOLE, STRING, Pair, State, scan, state_after
+from infill.completion.lexer import BRACKET, ELEMENT, HOLE, STRING, Frame, Pair, State, modes, scan, state_after
+from infill.completion.lexer.languages import String, language_of
 from infill.completion.place import Place
 
 
@@ -47,12 +48,23 @@ def _cursor(above: str, line: str, after: str, language: str) -> Cursor:
 
 def _read(above: str, line: str, after: str, language: str) -> Cursor:
     before = above + line
-    state = scan(before, state_after(above, language)).state
+    state = state_behind(before, after, state_after(above, language), language)
     settled = _settled(before, state, after)
     length = len(before)
     pairs = scan(before + after, settled).pairs if after.strip() else []
     closers = tuple(Pair(pair.opener, pair.start - length, pair.end - length) for pair in pairs if pair.opener < length)
     return Cursor(before, len(above), state, settled, closers)
+
+
+def state_behind(before: str, after: str, above: State, language: str) -> State:
+    """What is open behind `before`. A single quote that may hold one character is a pair only with the one behind the cursor."""
+    if after.startswith("'") and language_of(language).characters:
+        pairs = scan(f"{before}'", above).pairs
+        opener = next((pair.opener for pair in pairs if pair.start == len(before)), 0)
+        if before[opener : opener + 1] == "'":
+            inside = Frame("'", modes.string(language, String("'"), "'"), opener, STRING)
+            return State((*scan(before[:opener], above).state.stack, inside), len(before))
+    return scan(before, above).state
 
 
 def _settled(before: str, state: State, after: str) -> State:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from infill.completion.cursor import Cursor, cursor_at
+from infill.completion.cursor import Cursor, cursor_at, state_behind
 from infill.completion.lexer import BRACKET, COMMENT, ELEMENT, STRING, WEAK, Frame, Pair, Scanner, State, scan
 from infill.completion.place import Place
 
@@ -99,6 +99,7 @@ class Right:
     def __init__(self, cursor: Cursor, place: Place) -> None:
         self.cursor = cursor
         self._line = place.line_after
+        self._language = place.language
         self._below = place.below[len(self._line) : len(self._line) + HORIZON]
         self._owners = self._owners_below(place)
 
@@ -119,7 +120,12 @@ class Right:
         """How much has to be replaced: as little as possible. `told` has read the text."""
         before, state = self.cursor.before + text, told.state
         broken = 2 * self._left_open(told.broken)  # a closer is missing, and one is where it should not be
-        candidates = [Candidate(text, count, broken + self.faults(before, state, count), state) for count in self._counts(text)]
+        candidates = []
+        for count in self._counts(text):
+            if self._line[count : count + 1] == "'":
+                state = state_behind(before, "'", self.cursor.state, self._language)
+            candidates.append(Candidate(text, count, broken + self.faults(before, state, count), state))
+            state = told.state
         return min(candidates, key=lambda candidate: (candidate.faults, self._loose(before, candidate)))
 
     def _loose(self, before: str, found: Candidate) -> int:
