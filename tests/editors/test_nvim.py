@@ -203,7 +203,8 @@ def _doctor(editor: Neovim) -> list[str]:
 
 def test_the_help_page_is_found(editor: Neovim) -> None:
     editor.keys(":help infill<CR>")
-    editor.wait(lambda: "Completions and code from a model on your own machine" in editor.text, "the page is open")
+    title = "Completions and code from a model on your own machine"
+    assert editor.wait(lambda: title in editor.text, "the page is open")
 
 
 def test_a_question_of_the_server_takes_no_key_from_who_is_typing(editor: Neovim) -> None:
@@ -246,7 +247,7 @@ def test_what_is_shown_is_counted(editor: Neovim) -> None:
         "local answer = vim.lsp.get_clients({ name = 'infill' })[1]"
         ":request_sync('workspace/executeCommand', { command = 'infill.stats' }, 60000, 0) return vim.json.encode(answer.result)"
     )
-    editor.wait(lambda: '"shown":0' not in str(editor.lua(ask)).replace(" ", ""), "the statistics count what was shown")
+    assert editor.wait(lambda: '"shown":0' not in str(editor.lua(ask)).replace(" ", ""), "the statistics count what was shown")
 
 
 def test_wrong_options_are_told_once_and_their_defaults_used(nvim: Path, infill: list[str], tmp_path: Path) -> None:

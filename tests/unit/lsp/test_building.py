@@ -29,8 +29,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[build.BuildPla
     monkeypatch.setenv("INFILL_HOME", str(tmp_path))
     plans: list[build.BuildPlan] = []
 
-    def pretend(plan: build.BuildPlan, progress: Any, cancelled: Any) -> object:
-        progress(0.5, "compiling")
+    def pretend(plan: build.BuildPlan, progress: Any, cancelled: Any, index: str) -> object:
+        progress(0.5, "fetching" if index else "compiling")
         plans.append(plan)
         return None if cancelled() else plan
 
@@ -57,3 +57,9 @@ async def test_a_build_reports_progress_and_says_what_comes_of_it(made: list[bui
 async def test_a_cancelled_build_is_told(made: list[build.BuildPlan]) -> None:
     with pytest.raises(RequestError, match="cancelled"):
         await Building(AtOnce(stopped=True)).build(BuildArgument())  # type: ignore[arg-type]
+
+
+async def test_a_prebuilt_one_is_tried_where_the_editor_asks_for_it(made: list[build.BuildPlan]) -> None:
+    work = AtOnce()
+    await Building(work).build(BuildArgument(backend="cpu", prebuilt=True))  # type: ignore[arg-type]
+    assert work.said == [(0.5, "fetching")]
