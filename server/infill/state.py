@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -23,6 +23,8 @@ BUNDLED = "local:bundled"
 """The small model that ships with the program: the choice while there is no other."""
 
 
+LOCK_SECONDS = 5.0
+"""How long one process waits for another one's change."""
 LARGEST = 16 * 1024 * 1024
 """Bytes of a file of our own that is read."""
 
@@ -71,6 +73,28 @@ def load() -> State:
 def save(state: State) -> None:
     """Write the state atomically. Raises InfillError where it cannot be written: nothing is changed then."""
     keep(_file(), msgspec.json.format(msgspec.json.encode(state)))
+
+
+@contextlib.contextmanager
+def changing() -> Iterator[State]:
+    """The state, to be changed inside the `with`, then written: no other process reads or writes it meanwhile, so that no choice is lost.
+
+    Raises InfillError where it cannot be written, or another process holds it for longer than LOCK_SECONDS.
+    """
+    import filelock
+
+    directory = paths.private_directory(_file().parent)
+    try:
+        with filelock.FileLock(directory / "state.lock", timeout=LOCK_SECONDS):
+            known = load()
+            before = msgspec.json.encode(known)
+            yield known
+            if msgspec.json.encode(known) != before:
+                save(known)
+    except filelock.Timeout as exc:
+        raise InfillError(f"Another process holds {directory / 'state.lock'}.", "End it, then try again.") from exc
+    except OSError as exc:
+        raise InfillError(f"The lock file in {directory} cannot be opened: {exc.strerror}.", "Make room there, or set INFILL_HOME.") from exc
 
 
 def keep(file: Path, content: bytes) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     import sqlite3
 
 KEPT_DAYS = 180
+MOST_ANSWERS = 100_000
+"""Newest answers whose times are summed up; all are counted."""
+LONGEST_NAME = 500
+"""Characters of a name that is kept."""
+LARGEST_NUMBER = 1 << 40
+"""Bound of an integer that is kept: SQLite fails on a sum beyond 64 bits."""
 MOST_WAITING = 2_000
 """Events held in memory while they cannot be written; beyond that the oldest go."""
 BUSY_SECONDS = 2.0
@@ -95,7 +102,7 @@ class Statistics:
         return len(self._waiting)
 
     def add(self, event: Event) -> None:
-        self._waiting.append((time.time(), *msgspec.structs.astuple(event)))
+        self._waiting.append((time.time(), *map(_storable, msgspec.structs.astuple(event))))
         del self._waiting[:-MOST_WAITING]
 
     def flush(self) -> None:
@@ -103,8 +110,7 @@ class Statistics:
         with self._lock, self._database() as database:
             if database is not None:
                 rows = self._waiting[:]
-                with database:
-                    database.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+                _insert(database, rows)
                 del self._waiting[: len(rows)]
 
     def summary(self) -> Summary:
@@ -113,7 +119,7 @@ class Statistics:
         with self._lock, self._database() as database:
             if database is not None:
                 counts = _rows(database, "SELECT kind, count(*), sum(characters) FROM events GROUP BY kind")
-                answers = _rows(database, "SELECT provider, model, ms FROM events WHERE kind = 'answered' AND model != '' ORDER BY ms")
+                answers = _rows(database, _ANSWERS, (MOST_ANSWERS,))
                 models = _rows(database, _BY_MODEL)
                 return _summed(counts, answers, models)
         return Summary()
@@ -135,7 +141,7 @@ class Statistics:
             database = self._connect()
         try:
             yield database
-        except sqlite3.Error as exc:
+        except Exception as exc:  # statistics are worth no failure of anything else
             logger.info("the statistics cannot be kept: %s", type(exc).__name__)
         finally:
             if database is not None:
@@ -149,6 +155,7 @@ class Statistics:
         try:
             with database:
                 database.execute(_TABLE)
+                database.execute("CREATE INDEX IF NOT EXISTS events_at ON events (at)")
                 database.execute("DELETE FROM events WHERE at < ?", (time.time() - KEPT_DAYS * 86_400,))
         except sqlite3.Error:
             database.close()
@@ -158,21 +165,49 @@ class Statistics:
 
 _TABLE = """CREATE TABLE IF NOT EXISTS events (
     at REAL, kind TEXT, provider TEXT, model TEXT, language TEXT, source TEXT, ms REAL, characters INTEGER, tokens INTEGER, generate_ms REAL)"""
+_INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _BY_MODEL = """SELECT provider, model, sum(kind = 'shown'), sum(kind = 'accepted'),
     sum(CASE WHEN kind IN ('accepted', 'partly') THEN characters ELSE 0 END),
     sum(tokens), sum(generate_ms) FROM events WHERE model != '' GROUP BY provider, model ORDER BY 3 DESC"""
+_ANSWERS = """SELECT provider, model, ms FROM (SELECT * FROM events WHERE kind = 'answered' AND model != '' ORDER BY at DESC LIMIT ?)
+    WHERE typeof(ms) IN ('real', 'integer') ORDER BY ms"""
 
 
-def _rows(database: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:
-    return list(database.execute(query))
+def _rows(database: sqlite3.Connection, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    return list(database.execute(query, values))
+
+
+def _storable(value: Any) -> Any:
+    """What SQLite can hold, and sum up: text that is Unicode and bounded, integers up to LARGEST_NUMBER."""
+    if isinstance(value, str):
+        return value[:LONGEST_NAME].encode("utf-8", "replace").decode()
+    return max(-LARGEST_NUMBER, min(LARGEST_NUMBER, value)) if isinstance(value, int) else value
+
+
+def _insert(database: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """All rows at once; where one of them cannot be stored, all but that one."""
+    import sqlite3
+
+    # the row's own fault; a full disk or a lock raises another sqlite3.Error: then the rows wait
+    faults = (OverflowError, ValueError, TypeError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
+    try:
+        with database:
+            database.executemany(_INSERT, rows)
+    except faults:
+        with database:
+            for row in rows:
+                with contextlib.suppress(*faults):
+                    database.execute(_INSERT, row)
 
 
 def _summed(counts: Sequence[tuple[Any, ...]], answers: Sequence[tuple[Any, ...]], models: Sequence[tuple[Any, ...]]) -> Summary:
     number = {kind: count for kind, count, _ in counts}
     characters = sum(total or 0 for kind, _, total in counts if kind in {"accepted", "partly"})
-    by_model = []
+    by_model, by_name = [], defaultdict[tuple[str, str], list[float]](list)
+    for provider, model, ms in answers:
+        by_name[provider, model].append(ms)
     for provider, model, shown, accepted, taken, tokens, milliseconds in models:
-        times = [ms for *names, ms in answers if names == [provider, model]]
+        times = by_name.get((provider, model), [])
         by_model.append(
             ModelSummary(
                 provider=provider,

@@ -10,6 +10,10 @@ import typer
 
 from infill.errors import RequestError
 from infill.generation.languages import BY_ENDING
+from infill.privacy import workspace_files
+
+LARGEST_FILE = 64 * 1024 * 1024
+"""Bytes of a file that is completed from the command line."""
 
 
 def language_of(path: Path) -> str:
@@ -49,9 +53,11 @@ def parse(place: str) -> Place:
 def read(place: Place) -> Source:
     """Read the file around the cursor. Raises RequestError where it cannot be read."""
     try:
-        content = place.file.read_bytes()
-    except OSError as exc:
-        raise RequestError(f"{place.file} cannot be read: {exc.strerror}.", "Name a file as FILE:LINE:COLUMN.") from exc
+        content = workspace_files.read(place.file, None, LARGEST_FILE)
+    except workspace_files.NotRead as exc:
+        raise RequestError(f"{place.file} cannot be read: {exc}.", "Name a file as FILE:LINE:COLUMN.") from exc
+    if content is None:
+        raise RequestError(f"{place.file} cannot be read: No such file or directory.", "Name a file as FILE:LINE:COLUMN.")
     lines = content.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     row = min(place.line, len(lines)) - 1
     column = min(place.column - 1, len(lines[row])) if place.line <= len(lines) else len(lines[row])

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
-_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
-"""What could move a terminal's cursor, change its title or turn text around."""
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
+"""What could move a terminal's cursor, change its title, turn text around or hide in it (tags)."""
 
 
 def say(text: str) -> None:
@@ -39,7 +39,7 @@ def json(value: Any) -> None:
 def note(message: str) -> None:
     """Words beside the facts, on stderr."""
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"{message}\n")
+        sys.stderr.write(f"{_harmless(message) if on_terminal(sys.stderr) else message}\n")
         sys.stderr.flush()
 
 
@@ -59,7 +59,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = ""
         return
     from rich.table import Table
 
-    shown = Table(*columns, title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    shown = Table(*columns, title=_plain(title, "italic") if title else None, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for row in rows:
         shown.add_row(*(_plain(cell, STYLES.get(cell, "")) for cell in row))
     console().print(shown)

@@ -27,6 +27,8 @@ BACKLOG = 64 * 1024 * 1024
 """Bytes that may wait for a peer that does not read before it is given up."""
 ALREADY_RUNNING = 73
 """Exit code of an engine that found another one. Not 3, which is also that of abort() on Windows."""
+WAITING = 1024
+"""Connections that the kernel keeps until the engine accepts them: the next one is refused at once."""
 WORDS_BYTES = 64 * 1024
 """As many of an engine's last words are looked at."""
 HEADER = struct.Struct(">I")
@@ -266,6 +268,6 @@ async def listen(where: Place, accept: Accept) -> tuple[asyncio.AbstractServer, 
     if where.kind == "unix":
         # whoever holds the lock knows that a socket file here was left by the dead
         where.socket.unlink(missing_ok=True)
-        return await asyncio.start_unix_server(on_connection, str(where.socket), backlog=64), 0
-    server = await asyncio.start_server(on_connection, LOOPBACK, 0, backlog=64)
+        return await asyncio.start_unix_server(on_connection, str(where.socket), backlog=WAITING), 0
+    server = await asyncio.start_server(on_connection, LOOPBACK, 0, backlog=WAITING)
     return server, server.sockets[0].getsockname()[1]

@@ -71,11 +71,10 @@ class FirstRun:
         from infill.models import recommend
 
         found = recommend.recommend(self._configuration.settings.engine)
-        known = state.load()
-        if known.asked_first_run or found.installed:
-            return None
-        known.asked_first_run = True
-        state.save(known)
+        with state.changing() as known:
+            if known.asked_first_run or found.installed:
+                return None
+            known.asked_first_run = True
         return found
 
     async def _ask(self, found: Recommendation) -> None:

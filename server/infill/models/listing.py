@@ -107,12 +107,11 @@ def use(model_id: str, role: Role = "complete", workspace: str | None = None) ->
     full_id = model_id if ":" in model_id else catalog.PREFIX + model_id
     if full_id.startswith(catalog.PREFIX):
         full_id = _must_be_able(full_id, role)
-    known = state.load()
-    if workspace:
-        known.workspaces.setdefault(workspace, {})[role] = full_id
-    else:
-        known.models[role] = full_id
-    state.save(known)
+    with state.changing() as known:
+        if workspace:
+            known.workspaces.setdefault(workspace, {})[role] = full_id
+        else:
+            known.models[role] = full_id
     return full_id
 
 
