@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
@@ -55,14 +56,49 @@ def log_directory() -> Path:
 
 
 def runtime_directory() -> Path:
-    """The engine's socket and status file; falls back to the temporary directory where the path would be too long for a socket."""
-    wanted = _directory("runtime")
+    """The engine's socket and status file: the first of these that is the user's own or can be made, the last if none is.
+
+    The system's runtime directory (below `INFILL_HOME` where that is set), `infill-UID` in the temporary directory, `runtime` in the state directory.
+    Where a path would be too long for a socket, a name in the temporary directory stands for it. Creates nothing of its own and raises nothing.
+    """
+    if os.environ.get("INFILL_HOME"):
+        return _short(_directory("runtime"))
+    candidates: list[Path] = []
+    with contextlib.suppress(OSError):  # platformdirs refuses a directory of another user
+        candidates.append(_directory("runtime"))
+    with contextlib.suppress(OSError):  # there is no temporary directory
+        candidates.append(Path(tempfile.gettempdir()) / f"{APP}-{_user()}")
+    candidates.append(state_directory() / "runtime")
+    return _short(next(filter(_is_usable, candidates), candidates[-1]))
+
+
+def _user() -> int | str:
+    return os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+
+
+def _short(wanted: Path) -> Path:
     # sun_path holds 104 bytes on macOS and 108 on Linux, and the socket's name needs about 40 of them
     if sys.platform == "win32" or len(os.fsencode(wanted)) < 64:
         return wanted
-    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     digest = f"{abs(hash_of(str(wanted))):x}"[:12]
-    return Path(tempfile.gettempdir()) / f"{APP}-{user}-{digest}"
+    with contextlib.suppress(OSError):
+        return Path(tempfile.gettempdir()) / f"{APP}-{_user()}-{digest}"
+    return wanted
+
+
+def _is_usable(path: Path) -> bool:
+    """Whether `private_directory` would accept it, and it stands in a directory of this user or of root, where no other user can replace it."""
+    if sys.platform == "win32":
+        return True
+    trusted = {0, os.getuid()}
+    try:
+        if os.path.lexists(path):
+            own = {path.stat().st_uid, path.lstat().st_uid} == {os.getuid()}
+            return own and path.is_dir() and path.parent.stat().st_uid in trusted
+        existing = next(parent for parent in path.parents if os.path.lexists(parent))
+        return existing.is_dir() and existing.stat().st_uid in trusted and os.access(existing, os.W_OK | os.X_OK)
+    except OSError:
+        return False
 
 
 def hash_of(text: str) -> int:
