@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import stat
@@ -208,6 +209,34 @@ async def test_a_hung_engine_is_replaced_by_whoever_connects_next(provider, monk
     assert (await answer(other))[0]
     assert await pid_of(other) != hung
     await other.aclose()
+
+
+@pytest.mark.parametrize("asking", ["completions", "status"])
+async def test_a_hung_engine_is_ended_also_while_every_request_is_replaced_before_it_greets(provider, monkeypatch, asking):
+    monkeypatch.setattr(engine_client, "HANDSHAKE", 1.0)
+    await answer(provider)
+    hung = await pid_of(provider)
+    os.kill(hung, signal.SIGSTOP)
+    other = LocalProvider(Settings(), lambda: BUNDLED)
+    deadline = time.monotonic() + 20
+    while psutil.pid_exists(hung) and psutil.Process(hung).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the engine was never ended"
+        with contextlib.suppress(asyncio.TimeoutError, ProviderUnavailable):
+            await asyncio.wait_for(answer(other) if asking == "completions" else other.status(), 0.1)
+    assert (await answer(other))[0]
+    assert await pid_of(other) != hung
+    await other.aclose()
+
+
+async def test_leaving_ends_an_attempt_to_connect_that_was_left_by_its_caller(provider):
+    await answer(provider)
+    os.kill(await pid_of(provider), signal.SIGSTOP)
+    other = LocalProvider(Settings(), lambda: BUNDLED)
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(answer(other), 0.1)
+    assert any(not attempt.done() for attempt in other._attempts.values())
+    await other.aclose()
+    assert all(attempt.done() for attempt in other._attempts.values())
 
 
 async def test_what_the_dead_left_behind_is_in_nobodys_way(provider, home):

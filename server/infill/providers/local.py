@@ -53,7 +53,9 @@ class LocalProvider:
         self._on_changed = on_changed
         self._name = f"{client} (pid {os.getpid()})"
         self._client: EngineClient | None = None
-        self._connecting = asyncio.Lock()
+        self._attempts: dict[bool, asyncio.Task[EngineClient | None]] = {}
+        """The latest attempts to connect, by whether they may start the engine."""
+        self._one_attempt = asyncio.Lock()
         self._crashes: deque[float] = deque(maxlen=len(BACK_OFF) - 1)
         self._limits = Limits()
         self._ready = True
@@ -116,6 +118,9 @@ class LocalProvider:
 
     async def aclose(self) -> None:
         """Leave the engine; what was asked from here ends."""
+        for attempt in self._attempts.values():
+            attempt.cancel()
+        await asyncio.gather(*self._attempts.values(), return_exceptions=True)
         client, self._client = self._client, None
         if client is not None:
             client.on_end = None
@@ -204,9 +209,30 @@ class LocalProvider:
 
     async def _connected(self) -> EngineClient:
         """The connection, made if there is none. Raises ProviderUnavailable while a crashed engine is given time."""
-        async with self._connecting:
+        client = await self._found(start=True)
+        assert client is not None  # an attempt that may start the engine raises where it fails
+        return client
+
+    async def _found(self, *, start: bool = False) -> EngineClient | None:
+        """The connection; where there is none, the result of one attempt that all callers share and that outlives their cancellation.
+
+        So an engine that does not greet is ended when the handshake's time is over, however often a newer request replaces the one that waits.
+        """
+        if self._client is not None and self._client.ended is None:
+            return self._client
+        attempt = self._attempts.get(start)
+        if attempt is None or attempt.done():
+            attempt = self._attempts[start] = asyncio.create_task(self._attempt(start))
+            attempt.add_done_callback(_look_at)
+        return await asyncio.shield(attempt)
+
+    async def _attempt(self, start: bool) -> EngineClient | None:
+        async with self._one_attempt:
             if self._client is not None and self._client.ended is None:
                 return self._client
+            if not start:
+                found = await launch.connect(self._name, self._changed)
+                return self._adopt(found) if found is not None else None
             await self._back_off()
             try:
                 client = await launch.connect_or_start(self._name, self._changed)
@@ -244,13 +270,6 @@ class LocalProvider:
         if self._on_changed is not None:
             self._on_changed(Changed(state="problem" if crashed else "idle", message=str(reason)))
 
-    async def _found(self) -> EngineClient | None:
-        async with self._connecting:
-            if self._client is not None and self._client.ended is None:
-                return self._client
-            client = await launch.connect(self._name, self._changed)
-            return self._adopt(client) if client is not None else None
-
     async def _if_there(self, ask: Callable[[EngineClient], Awaitable[Answer]]) -> Answer | None:
         """Ask the engine something; None where there is none, or it is just going."""
         client = await self._found()
@@ -273,6 +292,12 @@ class LocalProvider:
         """The engine knows best what prompts it takes."""
         known = msgspec.structs.asdict(self._limits)
         self._limits = replace(self._limits, **{name: type(known[name])(value) for name, value in done.limits.items() if name in known})
+
+
+def _look_at(attempt: asyncio.Task[EngineClient | None]) -> None:
+    """Take the exception of an attempt that all callers have left, which asyncio would log."""
+    if not attempt.cancelled():
+        attempt.exception()
 
 
 def _clean_snippets(snippets: tuple[Snippet, ...]) -> tuple[Snippet, ...]:
