@@ -46,6 +46,7 @@ COMMANDS: tuple[tuple[str, set[int]], ...] = (
     ("--version", {0}),
     ("--offline doctor --json", {0, 1}),
     ("doctor", {0, 1}),
+    ("doctor --kernels --again --json", {0, 1}),
     ("complete a.py:2:12", {0}),
     ("complete a.py:2:12 --json --n 2", {0}),
     ("generate --file a.py:1:14 --model local:bundled", {0, 1}),

@@ -250,7 +250,7 @@ async def test_errands_one_after_another_are_not_too_many(world, monkeypatch):
 @pytest.mark.parametrize("message", [{"type": "load", "id": 1, "model": "m" * 5000}, {"type": "forget", "slot": "s" * 5000}])
 async def test_a_name_without_end_ends_its_connection(world, message):
     reader, writer = await asyncio.open_unix_connection(str(transport.place().socket))
-    for each in (msgspec.to_builtins(Hello(version=transport.protocol.VERSION, token="", client="raw")) | {"type": "hello"}, message):
+    for each in (msgspec.to_builtins(Hello(version=transport.protocol.VERSION, client="raw")) | {"type": "hello"}, message):
         payload = msgspec.msgpack.encode(each)
         writer.write(struct.pack(">I", len(payload)) + payload)
     data = await asyncio.wait_for(reader.read(-1), 5)
@@ -378,7 +378,7 @@ async def test_reading_that_fails_ends_every_request(mute, monkeypatch):
 
 async def test_a_connection_that_the_engine_ends_with_a_reason_is_no_crash(world):
     client = await world.client()
-    client._connection.send(Hello(version=transport.protocol.VERSION, token="", client="again"))
+    client._connection.send(Hello(version=transport.protocol.VERSION, client="again"))
     await world.until(lambda: client.ended is not None)
     assert isinstance(client.ended, RequestError)
     assert not isinstance(client.ended, EngineCrashed)
