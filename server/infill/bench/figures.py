@@ -108,7 +108,7 @@ async def around_the_model() -> list[Row]:
         hits = await _typed_along(editor, document)
         server = psutil.Process(editor.client.process.pid)
         size, own = resident(server), private(server)
-        strangers = sorted({name for name in STRANGERS for part in server.memory_maps() if name in part.path})
+        strangers = _strangers(server)
     overheads = [max(0.0, one.milliseconds - one.model_ms - one.waited_ms) for one in asked if one.source == "model" and one.model_ms is not None]
     return [
         Row(
@@ -118,7 +118,7 @@ async def around_the_model() -> list[Row]:
             target=80,
             note=f"after {len(asked) + len(hits)} completions; {own / 2**20:.0f} MiB of it its own",
         ),
-        Row(what="libraries of the model in the language server", measured=len(strangers), target=0, note=", ".join(strangers) or "none is mapped"),
+        *strangers,
         Row(
             what="overhead of a completion, median",
             measured=round(metrics.percentile(overheads, 0.5), 2),
@@ -134,6 +134,13 @@ async def around_the_model() -> list[Row]:
             note=f"round trip while typing what is shown, {len(hits)} keys; median {metrics.percentile(hits, 0.5):.2f} ms",
         ),
     ]
+
+
+def _strangers(server: psutil.Process) -> list[Row]:
+    if sys.platform == "darwin":
+        return []  # macOS does not list what a process has mapped
+    found = sorted({name for name in STRANGERS for part in server.memory_maps() if name in part.path})
+    return [Row(what="libraries of the model in the language server", measured=len(found), target=0, note=", ".join(found) or "none is mapped")]
 
 
 def _document() -> Document:

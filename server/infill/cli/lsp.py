@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 import stat
+import sys
 from pathlib import Path
 
 import typer
@@ -68,7 +69,7 @@ def _address(tcp: str, any_host: bool) -> tuple[str, int]:
 
 
 def _unix_socket(path: Path, open_things: contextlib.ExitStack) -> socket.socket:
-    if not hasattr(socket, "AF_UNIX"):
+    if sys.platform == "win32":
         raise RequestError("There are no Unix sockets on this system.", "Use --tcp 127.0.0.1:0.")
     _remove_stale(path)
     listener = open_things.enter_context(socket.socket(socket.AF_UNIX))
@@ -89,6 +90,8 @@ def _unix_socket(path: Path, open_things: contextlib.ExitStack) -> socket.socket
 
 def _remove_stale(path: Path) -> None:
     """Remove the socket of a server that was killed: one of this user on which nothing listens."""
+    if sys.platform == "win32":
+        return
     with contextlib.suppress(OSError):
         status = path.lstat()
         if not stat.S_ISSOCK(status.st_mode) or status.st_uid != os.getuid():

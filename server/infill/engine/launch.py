@@ -174,8 +174,7 @@ async def _connect(where: Place, name: str, on_changed: OnChanged | None) -> Eng
         connection, token = await transport.connect(where)
     except (OSError, InfillError):
         return None
-    user = connection.peer_user()
-    if user is not None and user != os.getuid():
+    if transport.is_another_user(connection.peer_user()):
         connection.abort()
         raise ProviderUnavailable("The engine's socket belongs to another user.", f"Remove {where.directory}.")
     engine = Engine(where)

@@ -163,8 +163,7 @@ class Server:
 
     async def _greet(self, connection: Connection[FromClient]) -> Client | None:
         """The handshake: None, and the reason sent, for those who have no business here."""
-        user = connection.peer_user()
-        if user is not None and user != os.getuid():
+        if transport.is_another_user(connection.peer_user()):
             _refuse(connection, "This engine belongs to another user.")
             return None
         try:

@@ -237,6 +237,11 @@ def peer_user(sock: Any) -> int | None:
     return _peer_user_of_bsd(sock)
 
 
+def is_another_user(user: int | None) -> bool:
+    """Whether what `peer_user` gave is not the user of this process; False where the system does not tell."""
+    return sys.platform != "win32" and user is not None and user != os.getuid()
+
+
 def _peer_user_of_bsd(sock: Any) -> int | None:
     # struct xucred of macOS and the BSDs: version, uid, ...; SOL_LOCAL is 0, LOCAL_PEERCRED is 1
     with contextlib.suppress(OSError):
@@ -246,7 +251,7 @@ def _peer_user_of_bsd(sock: Any) -> int | None:
 
 async def connect(where: Place) -> tuple[Connection[protocol.FromEngine], str]:
     """Reach an engine; returns the connection, and the token of `engine.handshake` (empty on a Unix socket). Raises OSError where none listens."""
-    if where.kind == "unix":
+    if sys.platform != "win32" and where.kind == "unix":
         reader, writer = await asyncio.open_unix_connection(str(where.socket))
         return Connection(reader, writer, protocol.FromEngine), ""
     status = read_status(where)
@@ -265,7 +270,7 @@ async def listen(where: Place, accept: Accept) -> tuple[asyncio.AbstractServer, 
     async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await accept(Connection(reader, writer, protocol.FromClient))
 
-    if where.kind == "unix":
+    if sys.platform != "win32" and where.kind == "unix":
         # whoever holds the lock knows that a socket file here was left by the dead
         where.socket.unlink(missing_ok=True)
         return await asyncio.start_unix_server(on_connection, str(where.socket), backlog=WAITING), 0

@@ -12,7 +12,6 @@ import hmac
 import io
 import json
 import logging
-import os
 import queue
 import socket
 import sys
@@ -94,8 +93,7 @@ class Gate:
 
     def _first(self, connection: socket.socket) -> tuple[bytes, BinaryIO]:
         """The first message, without the secret, and the stream behind it. Raises Refused, OSError, ValueError, RecursionError."""
-        user = peer_user(connection)
-        if user is not None and user != os.getuid():
+        if transport.is_another_user(peer_user(connection)):
             raise Refused("The connection belongs to another user.")
         reading: BinaryIO = connection.makefile("rb")
         for expected in LSP:  # one by one: what is no LSP is refused at its first wrong byte
