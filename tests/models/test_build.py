@@ -10,9 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from infill import paths
 from infill.engine import build
 from infill.engine.build import BuildFailed, BuildPlan, Tools
-from infill.models import child, library
+from infill.models import child, gguf, kernels, library
+from infill.models.fit import Plan
 from infill.models.machine import Cpu, Machine, Nvidia
 
 CARD = Nvidia(title="RTX 4050", total=6, free=5, compute_capability="8.9")
@@ -99,6 +101,85 @@ def test_what_is_missing_is_named_and_nothing_is_started(home: Path, wanted: bui
         build.build(found)
     assert "remote provider" in failure.value.hint
     assert library.current() is None
+
+
+AMX = msgspec.structs.replace(machine(), cpu=Cpu(features=("AVX512", "AMX")))
+FACTS = gguf.facts(paths.bundled_model())
+BAD_AMX = kernels.Result(works=False, why="crashed (SIGILL)")
+GOOD_GCC = Tools(compiler="c++", amx_compilers=("/usr/bin/gcc-13", "/usr/bin/g++-13"))
+NO_AMX = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
+
+
+def self_tests(with_extra_buffers: kernels.Result, without: kernels.Result) -> None:
+    """What a self-test leaves of a model on the processor."""
+    kernels.keep(Plan(), FACTS, with_extra_buffers)
+    kernels.keep(Plan(extra_buffers=False), FACTS, without)
+
+
+def test_a_compiler_that_is_not_affected_builds_where_amx_failed(home: Path) -> None:
+    plain = build.plan("cpu", GOOD_GCC, AMX)
+    assert not any("COMPILER" in flag or "FLAGS" in flag for flag in plain.flags)
+    self_tests(BAD_AMX, kernels.Result(works=True))
+    found = build.plan("cpu", GOOD_GCC, AMX)
+    assert found.flags == (*plain.flags, "-DCMAKE_C_COMPILER=/usr/bin/gcc-13", "-DCMAKE_CXX_COMPILER=/usr/bin/g++-13")
+    assert found.reasons[-1] == "It is compiled with /usr/bin/g++-13, because llama.cpp crashed (SIGILL) with AMX."
+    assert found.directory != plain.directory
+
+
+@pytest.mark.parametrize("backend", ["cpu", "cuda"])
+def test_amx_is_left_out_where_it_failed_and_no_other_compiler_can_be_used(home: Path, backend: build.Wanted) -> None:
+    self_tests(BAD_AMX, kernels.Result(works=True))
+    found = build.plan(backend, Tools(compiler="c++") if backend == "cpu" else GOOD_GCC, AMX)
+    assert found.flags[-2:] == (f"-DCMAKE_C_FLAGS={NO_AMX}", f"-DCMAKE_CXX_FLAGS={NO_AMX}")
+    assert found.reasons[-1] == "It is built without AMX, because llama.cpp crashed (SIGILL) with it."
+
+
+def test_a_build_that_fails_though_its_compiler_is_good_is_followed_by_one_without_amx(home: Path) -> None:
+    self_tests(BAD_AMX, kernels.Result(works=True))
+    first = build.plan("cpu", GOOD_GCC, AMX)
+    (Path(first.directory) / "llama_cpp" / "lib").mkdir(parents=True)
+    (Path(first.directory) / "llama_cpp" / "lib" / "libllama.so").touch()
+    build.switch(build._record("cpu", first.directory, first.flags))
+    assert build.plan("cpu", GOOD_GCC, AMX).flags == first.flags
+    self_tests(BAD_AMX, kernels.Result(works=True))
+    assert build.plan("cpu", GOOD_GCC, AMX).flags[-1] == f"-DCMAKE_CXX_FLAGS={NO_AMX}"
+
+
+@pytest.mark.parametrize(
+    ("where", "with_extra_buffers", "without"),
+    [
+        pytest.param(AMX, kernels.Result(works=True), kernels.Result(works=True), id="all works"),
+        pytest.param(AMX, BAD_AMX, BAD_AMX, id="fails without extra buffers too"),
+        pytest.param(machine(), BAD_AMX, kernels.Result(works=True), id="no AMX here"),
+        pytest.param(msgspec.structs.replace(AMX, system="Windows"), BAD_AMX, kernels.Result(works=True), id="another compiler on Windows"),
+    ],
+)
+def test_nothing_is_changed_where_amx_is_not_the_cause(
+    home: Path, where: Machine, with_extra_buffers: kernels.Result, without: kernels.Result
+) -> None:
+    before = build.plan("cpu", GOOD_GCC, where)
+    self_tests(with_extra_buffers, without)
+    after = build.plan("cpu", GOOD_GCC, where)
+    assert (after.flags, after.reasons) == (before.flags, before.reasons)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the tools are shell scripts")
+@pytest.mark.parametrize(
+    ("installed", "expected"),
+    [
+        ({"gcc": "echo 12", "g++": ""}, ()),
+        ({"gcc": "echo 13", "g++": ""}, ("gcc", "g++")),
+        ({"gcc": "echo 12", "g++": "", "gcc-14": "", "g++-14": ""}, ("gcc-14", "g++-14")),
+        ({"gcc": "echo 12", "g++": "", "clang++": ""}, ()),
+        ({"gcc": "echo 12", "g++": "", "clang": "", "clang++": ""}, ("clang", "clang++")),
+        ({"gcc": "exit 1", "g++": ""}, ()),
+    ],
+)
+def test_compilers_whose_amx_code_works_are_found(tmp_path: Path, installed: dict[str, str], expected: tuple[str, ...]) -> None:
+    for name, script in installed.items():
+        tool(tmp_path, name, script)
+    found = build.find_tools(AMX, {"PATH": str(tmp_path)}).amx_compilers
+    assert found == tuple(str(tmp_path / name) for name in expected)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from typing import Any, Literal
 import msgspec
 
 from infill import llama_package, paths
+from infill.engine import amx
 from infill.environment import inherited
 from infill.errors import InfillError
 from infill.llama_package import PACKAGE, STEP, VERSION
@@ -47,6 +48,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """What there is to build with; empty where a tool was not found."""
 
     compiler: str = ""
+    amx_compilers: tuple[str, str] | tuple[()] = ()
+    """For C and for C++, of those whose AMX code works."""
     cmake: str = ""
     """Found or not: pip brings cmake and ninja where they are missing."""
     nvcc: str = ""
@@ -97,6 +100,7 @@ def find_tools(machine: Machine, environment: Mapping[str, str] = os.environ) ->
 
     return Tools(
         compiler=llama_package.compiler(environment),
+        amx_compilers=amx.compilers(path) if machine.system == "Linux" and "AMX" in machine.cpu.features else (),
         cmake=find("cmake"),
         nvcc=find("nvcc", beside=cuda),
         vulkan=find("glslc", beside=environment.get("VULKAN_SDK", "")),
@@ -111,7 +115,8 @@ def find_tools(machine: Machine, environment: Mapping[str, str] = os.environ) ->
 def plan(wanted: Wanted, tools: Tools, machine: Machine) -> BuildPlan:
     """What to build for this machine. Nothing is started; what is missing is said in the plan."""
     backend, reasons = _choose(wanted, tools, machine)
-    flags = _flags(backend, tools, machine)
+    more, why = amx.flags(backend, tools.amx_compilers, machine)
+    flags = (*_flags(backend, tools, machine), *more)
     digest = hashlib.sha256(repr((VERSION, flags, sys.version_info[:2], machine.architecture)).encode()).hexdigest()[:16]
     directory = library.builds_directory() / digest
     return BuildPlan(
@@ -119,7 +124,7 @@ def plan(wanted: Wanted, tools: Tools, machine: Machine) -> BuildPlan:
         backend=backend,
         flags=flags,
         directory=str(directory),
-        reasons=tuple(reasons),
+        reasons=(*reasons, why) if why else tuple(reasons),
         missing=_missing(backend, tools, machine),
         built=(directory / "llama_cpp").is_dir(),
         prebuilt=_prebuilt(wanted, tools, machine),

@@ -35,6 +35,16 @@ COST = (
 """Of each step of the ladder, in its order; measured: 1.9 times for q4_0 with AVX-512, nothing for q4_k and q6_k (`infill doctor --kernels`)."""
 
 
+class Tested(msgspec.Struct, frozen=True, kw_only=True):
+    """What one configuration consists of, as far as another build could do better."""
+
+    build: str
+    processor: str
+    kinds: tuple[str, ...]
+    device: str
+    extra_buffers: bool
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What one configuration was seen to do."""
 
@@ -45,6 +55,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since 1970."""
     crashed_engine: bool = False
     """Seen in the engine while it computed, not in a self-test."""
+    tested: Tested | None = None
+    """What was tested; `keep` adds it."""
 
 
 _unsaved: dict[str, Result] = {}
@@ -87,7 +99,30 @@ def result(plan: Plan, facts: Facts) -> Result | None:
 
 def keep(plan: Plan, facts: Facts, found: Result) -> None:
     """Remember a result; where the state directory cannot be written, for this process alone."""
-    _write(_name(plan, facts), found)
+    tested = Tested(
+        build=library.identity(),
+        processor=processor.identity(),
+        kinds=facts.kinds,
+        device=plan.device,
+        extra_buffers=plan.extra_buffers,
+    )
+    _write(_name(plan, facts), replace(found, tested=tested))
+
+
+def failed_with_extra_buffers(build: str = "") -> str:
+    """How a self-test on this processor failed with extra buffers that passed without them, with any build or with that one; empty: none did."""
+    with_them: dict[Tested, str] = {}
+    without: set[Tested] = set()
+    for file in sorted(_directory().glob("*.json")):
+        found = state.read(file, Result)
+        tested = found.tested if found else None
+        if found is None or tested is None or found.crashed_engine or tested.processor != processor.identity() or build not in ("", tested.build):
+            continue
+        if found.works and not tested.extra_buffers:
+            without.add(tested)
+        elif not found.works and tested.extra_buffers:
+            with_them[replace(tested, extra_buffers=False)] = found.why
+    return next((why for tested, why in with_them.items() if tested in without), "")
 
 
 def crashed(plan: Plan, facts: Facts, why: str) -> None:
