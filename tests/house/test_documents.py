@@ -63,3 +63,11 @@ def test_the_map_of_the_house_names_every_room(root: Path) -> None:
     assert text.count("\n") <= 200
     rooms = [entry.name for entry in (root / "server" / "infill").iterdir() if (entry / "__init__.py").exists()]
     assert not [room for room in rooms if f"`{room}/`" not in text]
+
+
+def test_every_test_that_the_threat_model_names_exists(root: Path) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (root / "docs" / "develop" / "security.md").read_text("utf-8"))
+    assert len(named) > 10
+    assert not [
+        f"{file}::{test}" for file, test in named if not re.search(rf"^(async )?def {test}\(", (root / file).read_text("utf-8"), re.MULTILINE)
+    ]
