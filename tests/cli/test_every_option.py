@@ -186,7 +186,7 @@ LONG_WORK: tuple[tuple[Any, str, Any], ...] = (
     (acceptance, "measure", _give_later(acceptance.Measured(places=1, seed=1, files={}, rows=(ROW,), tables={}, wrong=[]))),
     (scaling, "scaling", _give_later([Cost(grows_with="file", at="1", key_ms=1.0)])),
     (building, "build", _give(Built(directory="d", version="1", python="3", backend="cpu"))),
-    (recommend, "measure", _give(None)),
+    (recommend, "measure", _give(recommend.Speeds(machine="", bundled_per_second=100.0, copied_per_second=1e10))),
     (tune, "tune", _give(tune.Outcome(model="local:bundled", plan=Plan(), table=(), message="As planned."))),
 )
 """Module, function and what it gives at once instead of after minutes of measuring or compiling."""

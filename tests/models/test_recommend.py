@@ -13,7 +13,7 @@ from test_fit import machine
 
 from infill import state
 from infill.errors import ModelError, UnknownModel
-from infill.models import catalog, fit, hardware, importing, listing, recommend, store
+from infill.models import catalog, child, fit, hardware, importing, listing, recommend, store
 from infill.models.machine import Machine
 from infill.models.recommend import Speeds
 from infill.settings import Engine, Models, Settings
@@ -77,7 +77,8 @@ def test_code_is_generated_by_a_model_that_follows_instructions(home: Path) -> N
 
 
 @pytest.mark.slow
-def test_this_machine_is_measured_once_and_remembered(home: Path) -> None:
+def test_this_machine_is_measured_once_and_remembered(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "UNDISTURBED", 0.0)  # whatever else this machine does now
     here = hardware.machine()
     found = recommend.recommend(machine=msgspec.structs.replace(here, memory_free=here.memory_total // 2))
     speeds = recommend.remembered(here)
@@ -179,5 +180,8 @@ def test_speeds_of_a_busy_machine_are_not_remembered(home, monkeypatch, received
     said = f'{{"bundled_per_second": 100.0, "copied_per_second": 1e9, "received": {received}}}'.encode()
     monkeypatch.setattr(recommend.child, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, said, b""))
     here = hardware.machine()
-    assert recommend.measure(here).bundled_per_second == 100.0
+    found = recommend.measure(here)
+    assert (found.bundled_per_second, found.busy) == (100.0, not kept)
     assert (recommend.remembered(here) is not None) == kept
+    assert (recommend.BUSY in recommend.recommend(machine=here, speeds=found).reason) == (not kept)
+    assert (recommend.BUSY in recommend.recommend(machine=here).reason) == (not kept)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import msgspec
 import pytest
 from test_fit import facts, machine
 
-from infill.models import hardware, planning, store, tune
+from infill.models import child, hardware, planning, store, tune
 from infill.models.fit import Plan
 from infill.models.tune import Speed
 from infill.settings import Engine
@@ -57,6 +58,7 @@ def test_what_the_user_set_is_not_tried(home: Path) -> None:
 @pytest.mark.slow
 def test_the_best_plan_is_kept_for_this_model_on_this_machine(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tune, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(child, "UNDISTURBED", 0.0)  # whatever else this machine does now
     said: list[float] = []
     found = tune.tune("local:bundled", Engine(threads=1, batch_size=256, kv_type="f16"), lambda share, what: said.append(share))
     assert found is not None
@@ -70,6 +72,18 @@ def test_the_best_plan_is_kept_for_this_model_on_this_machine(home: Path, monkey
     assert planning.tuned("local:bundled", msgspec.structs.replace(here, llama_cpp="newer")) is None
     assert planning.forget("local:bundled")
     assert planning.tuned("local:bundled", here) is None
+
+
+@pytest.mark.parametrize(("received", "kept"), [(0.79, False), (0.8, True)])
+def test_a_plan_that_was_measured_on_a_busy_machine_is_shown_and_not_kept(
+    home: Path, monkeypatch: pytest.MonkeyPatch, received: float, kept: bool
+) -> None:
+    speed = Speed(evaluate_per_second=100, generate_per_second=10, received=received)
+    monkeypatch.setattr(tune, "_measuring", lambda *_: contextlib.nullcontext(lambda plan, busy: speed))
+    found = tune.tune("local:bundled")
+    assert found is not None
+    assert (found.kept, tune.DISTURBED in found.message) == (kept, not kept)
+    assert (planning.tuned("local:bundled", hardware.machine()) is not None) == kept
 
 
 def test_a_cancelled_tuning_keeps_nothing_and_what_was_kept_before(home: Path) -> None:

@@ -38,7 +38,11 @@ def tune(
         output.json(found)
         return
     output.table(("plan", "generates", "evaluates", "generates busy", "evaluates busy", "a completion", "kept"), [_row(row) for row in found.table])
-    output.note(f"Tokens a second; busy: with the other cores at work. Kept: {found.message} It is used from the next loading on.")
+    output.note(f"Tokens a second; busy: with the other cores at work. {_told(found)}")
+
+
+def _told(found: tuning.Outcome) -> str:
+    return f"Kept: {found.message} It is used from the next loading on." if found.kept else f"The best: {found.message}"
 
 
 def _row(row: Row) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from infill.models import library
 
 RELATIVE = ("INFILL_HOME", "HF_HOME", "HF_HUB_CACHE", "OLLAMA_MODELS", "PYTHONPATH", "SSL_CERT_FILE")
 """Variables with paths, which must mean the same in another folder."""
+UNDISTURBED = 0.8
 HIDDEN = 0x08000000 if sys.platform == "win32" else 0
 """CREATE_NO_WINDOW."""
 
@@ -116,3 +117,8 @@ def environment(more: Mapping[str, str] | None = None, built: library.Built | No
 
 def _options(more: Mapping[str, str] | None = None, built: library.Built | None = None) -> dict[str, Any]:
     return {"cwd": Path(sys.executable).parent, "env": environment(more, built), "creationflags": HIDDEN}
+
+
+def is_disturbed(received: float) -> bool:
+    """Whether a measurement that received this share of its threads' CPU time is not to be remembered: other programs used the cores."""
+    return received < UNDISTURBED

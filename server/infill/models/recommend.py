@@ -39,8 +39,7 @@ PER_TOKEN_SECONDS = 0.0005
 """What a token costs beside the weights."""
 MEASURE_SECONDS = 60
 VALID_SECONDS = 7 * 24 * 3600
-UNDISTURBED = 0.8
-"""Share of its threads' CPU time that a measurement must have received to be remembered: below it, other programs used the cores."""
+BUSY = "The machine was busy when it was measured, so that the speeds are too low: run `infill models recommend` again when other programs are done."
 
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -66,6 +65,8 @@ class Speeds(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of main memory."""
     gpu_bytes_per_second: float = 0.0
     measured: float = 0.0
+    busy: bool = False
+    """Other programs used the cores meanwhile: too low, and not remembered."""
 
 
 class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +120,7 @@ def best(entries: Sequence[Entry], machine: Machine, speeds: Speeds, engine: Eng
         role=role,
         size=found.need.weights + found.need.gpu_weights if not entry.size else entry.size,
         tokens_per_second=round(speed, 1),
-        reason=reason,
+        reason=f"{reason} {BUSY}" if speeds.busy else reason,
         installed=store.installed_as(entry.id) is not None,
         licence=entry.licence,
     )
@@ -165,8 +166,8 @@ def measure(machine: Machine) -> Speeds:
         gpu_bytes_per_second=gpu,
         measured=time.time(),
     )
-    if answer.received < UNDISTURBED:
-        return found  # of a busy machine: measured again the next time
+    if child.is_disturbed(answer.received):
+        return msgspec.structs.replace(found, busy=before is None)
     with contextlib.suppress(OSError):
         _file().parent.mkdir(parents=True, exist_ok=True)
         write_atomically(_file(), msgspec.json.encode(found))

@@ -7,6 +7,7 @@ The measuring is done by `infill.engine.measure`, a process of its own; the engi
 from __future__ import annotations
 
 import contextlib
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -32,6 +33,7 @@ QUICK_SECONDS = 3.0
 """A measurement this short is made twice and the better one counts: whatever else the machine does disturbs short ones most."""
 PATIENCE_SECONDS = 300
 """For one measurement: slow machines with large models take long."""
+DISTURBED = "It is not kept, because other programs used the cores meanwhile: run `infill tune` again when they are done."
 BUSY = "import os, threading; threading.Thread(target=lambda: (__import__('sys').stdin.read(), os._exit(0)), daemon=True).start()\nwhile True: pass"
 
 
@@ -41,6 +43,8 @@ class Speed(msgspec.Struct, frozen=True, kw_only=True):
     evaluate_per_second: float = 0.0
     generate_per_second: float = 0.0
     load_seconds: float = 0.0
+    received: float = 1.0
+    """Share of its threads' CPU time that it received."""
     error: str = ""
 
     @property
@@ -75,6 +79,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     table: tuple[Row, ...]
     message: str
+    kept: bool = True
+    """Not where other programs used the cores meanwhile."""
 
 
 Measure = Callable[[Plan, bool], Speed]
@@ -102,6 +108,11 @@ def tune(
     best = next(row for row in rows if row.best)
     if best.alone.error:
         raise ModelError(f"{file.title} could not be measured: {best.alone.error}", "`infill doctor` says more.")
+    gain = rows[0].seconds / best.seconds
+    message = f"{fit.describe(best.plan, facts)}: {best.alone.generate_per_second:.0f} tokens/s, evaluation {best.alone.evaluate_per_second:.0f}"
+    message += f"; {gain:.1f} times as fast as before." if gain > 1 else "."
+    if child.is_disturbed(statistics.mean(row.alone.received for row in rows)):
+        return Outcome(model=file.id, plan=best.plan, table=tuple(rows), message=f"{message} {DISTURBED}", kept=False)
     kept = Tuned(
         machine=planning.fingerprint(machine),
         plan=best.plan,
@@ -110,11 +121,7 @@ def tune(
         measured=time.time(),
     )
     planning.keep(file.id, kept)
-    gain = rows[0].seconds / best.seconds
-    message = f"{fit.describe(best.plan, facts)}: {best.alone.generate_per_second:.0f} tokens/s, evaluation {best.alone.evaluate_per_second:.0f}"
-    return Outcome(
-        model=file.id, plan=best.plan, table=tuple(rows), message=f"{message}; {gain:.1f} times as fast as before." if gain > 1 else f"{message}."
-    )
+    return Outcome(model=file.id, plan=best.plan, table=tuple(rows), message=message)
 
 
 def choices(start: Plan, facts: Facts, machine: Machine, engine: Engine) -> list[list[tuple[str, dict[str, object]]]]:
