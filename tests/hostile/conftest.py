@@ -7,16 +7,14 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from raw_editor import RawEditor
+from raw_editor import NewRawEditor, RawEditor
 
 from infill.engine import transport
-
-NewRawEditor = Callable[..., RawEditor]
 
 
 @pytest.fixture(scope="module")

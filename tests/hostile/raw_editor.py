@@ -9,6 +9,7 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -118,3 +119,6 @@ def _message(stream: BinaryIO) -> dict[str, Any] | None:
     body = stream.read(length) if length else b""
     message: dict[str, Any] | None = json.loads(body) if body else None
     return message
+
+
+NewRawEditor = Callable[..., RawEditor]

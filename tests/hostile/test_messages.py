@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import NewRawEditor
 from lsprotocol import types
-from raw_editor import CAPABILITIES, COMMAND, PATIENCE, RawEditor
+from raw_editor import CAPABILITIES, COMMAND, PATIENCE, NewRawEditor, RawEditor
 
 NOTIFICATIONS = sorted(method for method, (_, response, *_) in types.METHOD_TO_TYPES.items() if response is None)
 OURS = ["infill/cursor", "textDocument/didShowCompletion", "textDocument/didPartiallyAcceptCompletion"]
