@@ -22,7 +22,8 @@ from infill.engine.runtime import Runtime
 from infill.models.fit import Plan
 from infill.models.store import locate
 
-SOURCE = (Path(__file__).parents[2] / "server" / "infill" / "paths.py").read_text("utf-8")
+SOURCE = (Path(__file__).parent / "source.txt").read_text("utf-8")
+"""A file of this program as it once was. It stands still: with other text, other choices are near ties."""
 LINE = Stop(single_line=True, max_tokens=16)
 
 
