@@ -151,6 +151,10 @@ class Walker:
         self.late = 0.0
         """Seconds that the worst request took beyond its deadline."""
 
+    def met(self) -> int:
+        """Connections that were not fine."""
+        return sum(self.faults.values()) - self.faults["fine"]
+
     def draw(self) -> str:
         return self.random.choice((*FAULTS, *["fine"] * 8))
 
@@ -211,6 +215,10 @@ async def test_five_hundred_faults_under_typing_end_in_exactly_one_outcome_each(
         before = tracemalloc.get_traced_memory()[0]
         walkers = [Walker(seed, 125) for seed in range(1, 5)]
         await asyncio.gather(*(walker.walk(peer.port) for walker in walkers))
+        # on a busy machine more deadlines pass before the second provider is asked, and fewer faults are met
+        while sum(walker.met() for walker in walkers) < 500 and len(walkers) < 10:
+            walkers.append(Walker(len(walkers) + 1, 125))
+            await walkers[-1].walk(peer.port)
         peer.requests.clear()
         gc.collect()
         grown = tracemalloc.get_traced_memory()[0] - before
@@ -218,7 +226,7 @@ async def test_five_hundred_faults_under_typing_end_in_exactly_one_outcome_each(
     faults: Counter[str] = sum((walker.faults for walker in walkers), Counter())
     outcomes: Counter[str] = sum((walker.outcomes for walker in walkers), Counter())
     report = {"outcomes": dict(outcomes), "faults": sum(faults.values()) - faults["fine"], "late": max(w.late for w in walkers), "grown": grown}
-    assert sum(outcomes.values()) == 500, report
+    assert sum(outcomes.values()) == 125 * len(walkers), report
     assert report["faults"] >= 500, report
     assert set(faults) == set(FAULTS), report
     assert outcomes["answered"] > 0, report  # how many depends on how busy the machine is: deadlines are short

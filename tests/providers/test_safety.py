@@ -16,6 +16,7 @@ from typing import Any
 
 import keyring
 import keyring.backend
+import keyring.errors
 import pytest
 from api_peers import LlamaServer, OpenAi
 from asking import chain_of, gather, prompt, settings_for
@@ -47,7 +48,8 @@ class Ring(keyring.backend.KeyringBackend):
         self.kept[service, username] = password
 
     def delete_password(self, service: str, username: str) -> None:
-        del self.kept[service, username]
+        if self.kept.pop((service, username), None) is None:
+            raise keyring.errors.PasswordDeleteError("not found")
 
 
 @pytest.fixture
