@@ -13,19 +13,20 @@ from packaging.requirements import Requirement
 NOT_PACKED = {"INSTALLER", "REQUESTED", "RECORD", "direct_url.json"}
 
 
-def needed(name: str, seen: set[str] | None = None) -> Iterator[Distribution]:
-    """A distribution and everything that it needs here, each once."""
+def needed(wanted: Requirement, seen: set[str] | None = None) -> Iterator[Distribution]:
+    """A distribution and everything that it needs here, with the extras that are asked for, each once."""
     seen = set() if seen is None else seen
-    key = re.sub(r"[-_.]+", "-", name).lower()
-    if key in seen:
-        return
-    seen.add(key)
-    found = distribution(name)
-    yield found
-    for line in found.requires or []:
-        requirement = Requirement(line)
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            yield from needed(requirement.name, seen)
+    found = distribution(wanted.name)
+    for extra in ("", *sorted(wanted.extras)):
+        key = f"{re.sub(r'[-_.]+', '-', wanted.name).lower()}[{extra}]"
+        if key in seen:
+            continue
+        seen.add(key)
+        if not extra:
+            yield found
+        for requirement in map(Requirement, found.requires or []):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                yield from needed(requirement, seen)
 
 
 def pack(found: Distribution, folder: Path) -> Path:
@@ -47,5 +48,5 @@ def pack_all(requirements: list[str], folder: Path) -> None:
     seen: set[str] = set()
     for requirement in map(Requirement, requirements):
         if requirement.marker is None or requirement.marker.evaluate():
-            for found in needed(requirement.name, seen):
+            for found in needed(requirement, seen):
                 pack(found, folder)
