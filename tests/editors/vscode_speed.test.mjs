@@ -11,7 +11,7 @@ import { emptied, until, VSCode } from './vscode.mjs';
 const HOME = path.join(process.env.INFILL_ARTEFACTS, 'speed');
 const NOTED = path.join(HOME, 'answers.jsonl');
 const KEYS = 24;
-const TEXT = Array.from({ length: KEYS + 1 }, (_, i) => `def function_${i}(first, second):\n    return\n\n\n`).join('');
+const TEXT = Array.from({ length: KEYS + 1 }, (_, i) => `def function_${i}(first, second):\n    return first\n\n\n`).join('');
 const WATCHED = [process.env.INFILL_PYTHON, path.join(path.dirname(fileURLToPath(import.meta.url)), 'watch.py'), NOTED, process.env.INFILL_SERVER];
 
 const noted = () => fs.readFileSync(NOTED, 'utf8').trim().split('\n').filter(Boolean).map((line) => JSON.parse(line));
@@ -41,9 +41,9 @@ function watchTheScreen() {
   });
 }
 
-/** One key behind the `return` at this line; undefined where the model had nothing to suggest. */
+/** One key behind the `return first` at this line; undefined where the model had nothing to suggest. */
 async function measure(line) {
-  await code.at(line, 11);
+  await code.at(line, 17);
   await code.page.evaluate(watchTheScreen);
   const before = noted().length;
   await code.page.keyboard.press(' ');
