@@ -193,7 +193,7 @@ def _with_free_id(found: Found) -> Found:
     """The first name that is free: its own, then with the folders above it, then with a digest of its path. It stays while the file does."""
     above = found.path.parent.parts[-2:]
     names = [found.id, *(catalog.make_id(f"{'-'.join(above[-depth:])}-{found.path.name}") for depth in (1, 2))]
-    digest = hashlib.sha256(str(found.path).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(os.fsencode(found.path)).hexdigest()[:8]
     for called in (*names, f"{found.id[:80]}-{digest}"):
         taken = store.installed_as(called)
         if taken is None or taken.path == found.path:
@@ -251,7 +251,7 @@ def _told_apart(found: Iterable[Found]) -> list[Found]:
     for number, each in enumerate(apart):
         seen[each.id] += 1
         if seen[each.id] > 1:  # revisions of one repository
-            digest = hashlib.sha256(str(each.path).encode()).hexdigest()[:8]
+            digest = hashlib.sha256(os.fsencode(each.path)).hexdigest()[:8]
             apart[number] = msgspec.structs.replace(each, id=f"{each.id[:80]}-{digest}", title=f"{each.title} ({digest})")
     return apart
 
