@@ -29,6 +29,7 @@ from infill.lsp import start
 from infill.models import recommend, tune
 from infill.models.fit import Plan
 from infill.models.library import Built
+from infill.privacy import network
 
 SETTINGS = """
 [models]
@@ -143,8 +144,8 @@ def folder() -> Iterator[Path]:
 def _home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"INFILL_HOME": str(folder / "home"), "OLLAMA_MODELS": str(folder), "HF_HOME": str(folder)}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "")  # restored afterwards: `--offline` sets it for the whole process
-    monkeypatch.delenv("INFILL_OFFLINE", raising=False)
+    for name in network.VARIABLES:
+        monkeypatch.setenv(name, "")  # set, so that they are restored: `--offline` sets them for the whole process
     monkeypatch.chdir(folder)
     settings = paths.config_directory() / "settings.toml"
     settings.parent.mkdir(parents=True, exist_ok=True)

@@ -29,7 +29,7 @@ return {
     ['infill/generation'] = function(_, result)
       require('infill.generate').stream(result)
     end,
-    -- Neovim would ask with a blocking prompt, which takes the keys of whoever is typing
+    -- Neovim would ask with a blocking prompt, which consumes keys typed into the buffer
     ['window/showMessageRequest'] = function(_, params)
       require('infill.message').offer(params.message)
       return vim.NIL

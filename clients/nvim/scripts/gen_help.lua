@@ -86,5 +86,5 @@ message as data: kind, message, provider, model, busy.
 ]])
 add(' vim:tw=78:ts=8:noet:ft=help:norl:')
 vim.fn.writefile(lines, arg[1] or (root .. '/doc/infill.txt'))
--- `:help infill` needs the tags beside the page, and a plugin on the runtime path has nobody to make them
+-- `:help infill` needs the tags beside the page, and nothing generates them for a plugin that is only on the runtime path
 vim.cmd.helptags(arg[1] and vim.fs.dirname(arg[1]) or (root .. '/doc'))

@@ -21,7 +21,7 @@ interface Declared {
   contributes: { configuration: { properties: Record<string, unknown> } };
 }
 
-/** What somebody set, by name: a default that nobody chose must not stand above the server's own settings file. */
+/** Settings with an explicit value, by name: a default must not override the server's own settings file. */
 export function serverSettings(): Record<string, unknown> {
   const extension = vscode.extensions.getExtension<unknown>('infill.infill');
   const declared = (extension?.packageJSON as Declared | undefined)?.contributes.configuration.properties ?? {};
@@ -134,7 +134,7 @@ export class Server implements vscode.Disposable {
   private tellCursor(document: vscode.TextDocument, position: vscode.Position, options: Indentation): void {
     if (!this.client || !SCHEMES.includes(document.uri.scheme) || !isOn(document)) return;
     const place = this.client.code2ProtocolConverter.asTextDocumentPositionParams(document, position);
-    this.client.sendNotification('infill/cursor', { ...place, options }).catch(() => undefined); // the server has left meanwhile
+    this.client.sendNotification('infill/cursor', { ...place, options }).catch(() => undefined); // the server has exited meanwhile
   }
 
   /** For the statistics on this machine. */

@@ -54,7 +54,7 @@ async function restart(context: vscode.ExtensionContext, server: Server, log: vs
 let turn: Promise<unknown> = Promise.resolve();
 function inTurn(act: () => Promise<void>): Promise<void> {
   const mine = turn.then(act);
-  turn = mine.catch(() => undefined); // it is told to whoever asked
+  turn = mine.catch(() => undefined); // the caller reports it
   return mine;
 }
 

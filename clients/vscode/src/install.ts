@@ -118,7 +118,7 @@ async function ownWheel(context: vscode.ExtensionContext): Promise<string> {
   return path.join(folder, wheel);
 }
 
-/** The installer's command line. What is installed is never a name to be looked up, which could be anybody's: it is a file, or what the setting names. */
+/** The installer's command line. What is installed is never a name to be looked up on an index, which anyone could have registered: it is a file, or what the setting names. */
 async function command(context: vscode.ExtensionContext): Promise<[string, string[]]> {
   const wheel = await ownWheel(context);
   const named = vscode.workspace.getConfiguration('infill').get<string>('server.package') ?? '';

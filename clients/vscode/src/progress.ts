@@ -44,7 +44,7 @@ export class Bars {
 
   constructor(private readonly cancel: (token: ProgressToken) => void) {}
 
-  /** Whether somebody pressed Cancel since this was last asked: what then ends is no error. */
+  /** Whether Cancel was pressed since the last call: what then ends is no error. */
   wasCancelled(): boolean {
     const was = this.cancelled;
     this.cancelled = false;

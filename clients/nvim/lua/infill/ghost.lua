@@ -257,7 +257,7 @@ function M.attach(client, buf)
     tell_what_is_shown(state)
   end
   if state and buf == api.nvim_get_current_buf() and vim.startswith(api.nvim_get_mode().mode, 'i') then
-    -- whoever typed while the server started is not made to press another key
+    -- text typed while the server started gets a suggestion without another key
     state:request(vim.lsp.protocol.InlineCompletionTriggerKind.Automatic)
   end
   for action, key in pairs(options.keys or {}) do

@@ -9,7 +9,7 @@ function M.show(params)
     return
   end
   local ended = value.kind == 'end'
-  -- the end says nothing of success: whoever asked for it is told by the command's own answer
+  -- the end says nothing about success: the command's own answer reports it
   vim.api.nvim_echo({ { value.message or (ended and 'ended' or '') } }, false, {
     id = 'infill.' .. params.token,
     kind = 'progress',

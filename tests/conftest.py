@@ -1,0 +1,29 @@
+"""What holds for every test: it leaves the environment variables of the process as they were, so that no test depends on which ran before it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+OWN = "PYTEST_CURRENT_TEST"
+
+
+def _variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != OWN}
+
+
+@pytest.fixture(autouse=True)
+def environment_is_left_alone() -> Iterator[None]:
+    """Restore the environment after each test, and fail the one that changed it; `monkeypatch` and fixtures of a wider scope change it and put it back."""
+    before = _variables()
+    yield
+    after = _variables()
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    for name in changed:
+        if name in before:
+            os.environ[name] = before[name]
+        else:
+            del os.environ[name]
+    assert not changed, f"left changed in the environment: {', '.join(changed)}"
