@@ -1,0 +1,185 @@
+"""Rename the rest: a name was changed where it is defined, and stands elsewhere in the same scope. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from infill.edits import scopes, zones
+from infill.edits.hunks import Hunk
+from infill.edits.scopes import Block, Role
+from infill.edits.tokens import KEYWORDS, is_name, pairs, tokens
+from infill.edits.types import Change, Situation, Suggestion, nearest
+from infill.edits.zones import Place
+
+MOST_PLACES = 50
+SHORTEST_NAME = 2
+LATEST_HUNKS = 3
+"""How many of the newest hunks may hold the definition."""
+_MEMBER = re.compile(r"(?:(?<!\.)\.|->|\?\.|::)\s*\Z")
+_SHORTHAND = frozenset({"javascript", "typescript", "javascriptreact", "typescriptreact", "rust"})
+
+
+class Renamed(NamedTuple):
+    """A definition whose name was changed."""
+
+    line: int
+    column: int
+    old: str
+    new: str
+    role: Role
+
+
+def suggest(situation: Situation) -> Suggestion | None:
+    """The nearest line that still has the old name, with the new one."""
+    for hunk in situation.newest()[:LATEST_HUNKS]:
+        for renamed in _renames(situation, hunk):
+            if (found := _suggestion(situation, renamed)) is not None:
+                return found
+    return None
+
+
+def renamed_in(old: str, new: str) -> tuple[int, str, str] | None:
+    """Index in the new line, old and new name, where one name of the line was changed and nothing else."""
+    before, after = tokens(old), tokens(new)
+    if not before or len(before) != len(after):
+        return None
+    changed = {(one, other) for one, other in zip(before, after, strict=True) if one != other}
+    if len(changed) != 1:
+        return None
+    name, other = next(iter(changed))
+    if not _is_variable(name) or not _is_variable(other) or len(other) < SHORTEST_NAME or name in after:
+        return None
+    at = next(number for number, (one, two) in enumerate(zip(before, after, strict=True)) if one != two)
+    return sum(map(len, after[:at])), name, other
+
+
+def _is_variable(name: str) -> bool:
+    return is_name(name) and name not in KEYWORDS
+
+
+def _renames(situation: Situation, hunk: Hunk) -> list[Renamed]:
+    found = []
+    for line, old, new in pairs(hunk):
+        change = renamed_in(old, new)
+        if change is None:
+            continue
+        index, name, other = change
+        role = scopes.role(situation.lines, line, index, other, situation.language)
+        if role is not None:
+            found.append(Renamed(line, index, name, other, role))
+    return found
+
+
+def _suggestion(situation: Situation, renamed: Renamed) -> Suggestion | None:
+    scope = scope_of(situation.lines, renamed.line, renamed.role, situation.language)
+    places = _places(situation, renamed, scope)
+    if not places or len(places) > MOST_PLACES or _taken(situation, renamed, scope):
+        return None
+    changes = {line: _change(situation, line, [place for place in places if place.line == line], renamed) for line in {one.line for one in places}}
+    order = nearest(sorted(changes), renamed.line if situation.cursor[0] not in scope else situation.cursor[0])
+    return Suggestion(
+        kind="rename",
+        source="rename",
+        reason=f"you renamed `{renamed.old}` to `{renamed.new}` on line {renamed.line + 1}",
+        group=f"rename {renamed.old} {renamed.new}",
+        change=changes[order[0]],
+        line=order[0],
+        index=next(place.column for place in places if place.line == order[0]) + len(renamed.new),
+        rest=tuple(changes[line] for line in sorted(changes)),
+    )
+
+
+def scope_of(lines: Sequence[str], line: int, role: Role, language: str) -> Block:
+    """The lines in which a definition counts."""
+    whole = Block(0, len(lines))
+    if role in {"function", "type", "member", "import"}:
+        header = scopes.function_around(lines, line) if role in {"function", "import"} else None
+        inside = header is not None and header != scopes.function_around(lines, line) and header != line
+        return scopes.block_from(lines, header) if inside and header is not None else whole
+    around = scopes.function_around(lines, line)
+    if role == "local" and language not in scopes.INDENTED and (header := scopes.header_of(lines, line)) is not None:
+        around = header
+    return scopes.block_from(lines, around) if around is not None else whole
+
+
+def _places(situation: Situation, renamed: Renamed, scope: Block) -> list[Place]:
+    lines, language = situation.lines, situation.language
+    found = [place for place in zones.occurrences(lines, renamed.old, language, scope.first, scope.end) if place.zone == "code"]
+    if len(found) > MOST_PLACES:
+        return found
+    used = []
+    hidden: list[Block] = []
+    for place in found:
+        other = scopes.role(lines, place.line, place.column, renamed.old, language)
+        if other is None or (other == "member") != (renamed.role == "member"):
+            used.append(place)
+        elif other in {"parameter", "local"} and renamed.role != "member":
+            own = scope_of(lines, place.line, other, language)
+            if own != scope:
+                hidden.append(own)
+            elif renamed.role == "parameter" and language in scopes.INDENTED:
+                used.append(place)
+            else:
+                return []
+        else:
+            return []
+    return [place for place in used if _means(lines, place, renamed, language) and not any(place.line in block for block in hidden)]
+
+
+def _means(lines: Sequence[str], place: Place, renamed: Renamed, language: str) -> bool:
+    """Whether a use may mean what was renamed: members stand behind a dot, variables do not, and neither is the label of an argument."""
+    line = lines[place.line]
+    before, follows = line[: place.column], line[place.column + len(renamed.old) :].lstrip()
+    behind_dot = _MEMBER.search(before) is not None
+    label = re.search(r"[(,{]\s*\Z|^\s*\Z", before) is not None
+    keyword = language in scopes.INDENTED and label and _in_parentheses(lines, place) and follows.startswith("=") and not follows.startswith("==")
+    key = label and follows.startswith(":") and not follows.startswith("::") and language not in scopes.INDENTED and "?" not in before
+    if renamed.role == "member":
+        return behind_dot or (key and before.strip() != "case")
+    if renamed.role in {"function", "type", "import"} and behind_dot:
+        return before.rstrip().endswith("::") and renamed.role != "import"
+    return not behind_dot and not keyword and not key
+
+
+def _in_parentheses(lines: Sequence[str], place: Place) -> bool:
+    before = lines[place.line][: place.column]
+    return before.count("(") > before.count(")") or not before.strip()
+
+
+def _taken(situation: Situation, renamed: Renamed, scope: Block) -> bool:
+    """Whether the new name stood in the scope already: then the old one is something else."""
+    changed = [hunk for hunk in situation.hunks if hunk.first <= scope.end and scope.first <= hunk.end]
+    for place in zones.occurrences(situation.lines, renamed.new, situation.language, scope.first, scope.end):
+        if place.zone != "code" or not _means(situation.lines, place, Renamed(0, 0, renamed.new, renamed.new, renamed.role), situation.language):
+            continue
+        if not any(_came(hunk, place, renamed) for hunk in changed):
+            return True
+    return False
+
+
+def _came(hunk: Hunk, place: Place, renamed: Renamed) -> bool:
+    """Whether the new name came to this place by an edit."""
+    if not hunk.first <= place.line < hunk.end:
+        return False
+    before = next((old for line, old, _ in pairs(hunk) if line == place.line), "")
+    return renamed.new not in tokens(before)
+
+
+def _change(situation: Situation, line: int, places: list[Place], renamed: Renamed) -> Change:
+    text = situation.lines[line]
+    for place in reversed(places):
+        end = place.column + len(renamed.old)
+        new = renamed.new
+        if situation.language in _SHORTHAND and renamed.role != "member" and _is_shorthand(text, place.column, end):
+            new = f"{renamed.old}: {renamed.new}"
+        text = text[: place.column] + new + text[end:]
+    return Change(line, line + 1, (text,))
+
+
+def _is_shorthand(text: str, start: int, end: int) -> bool:
+    """`{ name }` or `{ a, name }`: the name is a key too."""
+    before, after = text[:start], text[end:]
+    opener = max(before.rfind(sign) for sign in "{([")
+    return opener >= 0 and before[opener] == "{" and re.search(r"[{,]\s*\Z", before) is not None and re.match(r"\s*[,}]", after) is not None

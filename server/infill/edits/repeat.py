@@ -1,0 +1,166 @@
+"""Repeat an edit on lines of the same shape: after two alike, or after one where at least two more lines match. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from infill.edits.rename import renamed_in
+from infill.edits.scopes import role
+from infill.edits.tokens import KEYWORDS, indentation, is_name, kind, opcodes, pairs, shape, tokens
+from infill.edits.types import Change, Situation, Suggestion, nearest
+
+LATEST_HUNKS = 6
+MORE_LINES = 2
+"""Further lines that have to match where there is one example."""
+SKIPPED = 2
+"""Lines that match between two examples: the user has left them out on purpose."""
+ALIKE = 0.5
+"""Least share of equal words of two lines of the same shape."""
+FARTHEST = 60
+"""Lines between an example and a line that is like it."""
+
+
+class Example(NamedTuple):
+    """One line that was edited."""
+
+    line: int
+    old: str
+    new: str
+    order: int
+
+
+class Part(NamedTuple):
+    """A piece of what an edit writes: text, or a token of the line itself."""
+
+    text: str
+    token: int = -1
+    quote: str = ""
+
+
+class Rewrite(NamedTuple):
+    """What is done to the tokens of a line: spans, what they were, and what they become."""
+
+    spans: tuple[tuple[int, int], ...]
+    parts: tuple[tuple[Part, ...], ...]
+
+    def apply(self, line: str) -> str:
+        """The line after the edit; it has the shape of the example."""
+        found = list(tokens(line.strip()))
+        for (start, end), parts in reversed(tuple(zip(self.spans, self.parts, strict=True))):
+            found[start:end] = [_written(part, tokens(line.strip())) for part in parts]
+        return indentation(line) + "".join(found)
+
+
+def suggest(situation: Situation, *, singles: bool = True) -> Suggestion | None:
+    """The same edit on the next line that is like the lines which were edited. `singles`: one example is enough where several lines match."""
+    examples = _examples(situation)
+    if not examples:
+        return None
+    newest = examples[0]
+    rewrite = learned(newest.old, newest.new)
+    others = [one for one in examples[1:] if alike(one.old, newest.old) and rewrite.apply(one.old) == one.new and one.line != newest.line]
+    lines = _candidates(situation, newest, others, rewrite)
+    if not lines or _skipped(lines, newest, others):
+        return None
+    if not others and (not singles or len(lines) < MORE_LINES or _is_rename(situation, newest)):
+        return None
+    return _suggestion(situation, newest, others, rewrite, lines)
+
+
+def learned(old: str, new: str) -> Rewrite:
+    """The edit that made `new` of `old`, without their indentation."""
+    before, after = tokens(old.strip()), tokens(new.strip())
+    changes = opcodes(before, after)
+    parts = tuple(tuple(_part(token, before) for token in after[c:d]) for _, _, c, d in changes)
+    return Rewrite(tuple((a, b) for a, b, _, _ in changes), parts)
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two lines have one shape, and share at least a name or keyword and half of their words."""
+    left, right = tokens(one.strip()), tokens(other.strip())
+    if not left or len(left) != len(right) or [kind(token) for token in left] != [kind(token) for token in right]:
+        return False
+    same = [token for token, twin in zip(left, right, strict=True) if token == twin and not token.isspace()]
+    count = sum(not token.isspace() for token in left)
+    return len(same) >= ALIKE * count and any(is_name(token) for token in same)
+
+
+def _examples(situation: Situation) -> list[Example]:
+    found: list[Example] = []
+    for hunk in situation.newest()[:LATEST_HUNKS]:
+        lines = [Example(line, old, new, hunk.order) for line, old, new in pairs(hunk) if old.strip() and new.strip()]
+        # within a hunk the order of its lines says in which direction the user goes
+        lines.sort(key=lambda one: abs(one.line - situation.cursor[0]))
+        found += lines
+    return [one for one in found if tokens(one.old) and tokens(one.new) and indentation(one.old) == indentation(one.new)]
+
+
+def _part(token: str, before: Sequence[str]) -> Part:
+    if is_name(token) and token not in KEYWORDS and token in before:
+        return Part(token, before.index(token))
+    if token[:1] in "\"'" and token[1:-1] in before and is_name(token[1:-1]):
+        return Part(token, before.index(token[1:-1]), token[0])
+    return Part(token)
+
+
+def _written(part: Part, line: Sequence[str]) -> str:
+    return part.text if part.token < 0 else f"{part.quote}{line[part.token]}{part.quote}"
+
+
+def _candidates(situation: Situation, newest: Example, others: list[Example], rewrite: Rewrite) -> list[int]:
+    changed = {line for hunk in situation.hunks for line in range(hunk.first, hunk.end)}
+    wanted, depth = shape(newest.old), indentation(newest.old)
+    first, last = max(0, newest.line - FARTHEST), newest.line + FARTHEST + 1
+    found = []
+    for line, text in enumerate(situation.lines[first:last], first):
+        if line in changed or (not others and indentation(text) != depth) or len(text) > 2 * len(newest.old) + 40 or shape(text) != wanted:
+            continue
+        if alike(text, newest.old) and _fits(text, newest, others, rewrite) and rewrite.apply(text) != text:
+            found.append(line)
+    return found
+
+
+def _fits(text: str, newest: Example, others: list[Example], rewrite: Rewrite) -> bool:
+    """Whether a line has what all examples have in common, and what the edit replaces."""
+    line = tokens(text.strip())
+    olds = [tokens(one.old.strip()) for one in (newest, *others)]
+    replaced = {number for start, end in rewrite.spans for number in range(start, end)}
+    for number, token in enumerate(olds[0]):
+        common = all(old[number] == token for old in olds)
+        if common and (others or number in replaced) and line[number] != token:
+            return False
+    return True
+
+
+def _skipped(lines: Sequence[int], newest: Example, others: list[Example]) -> bool:
+    if not others:
+        return False
+    low, high = sorted((newest.line, others[0].line))
+    return sum(low < line < high for line in lines) >= SKIPPED
+
+
+def _is_rename(situation: Situation, example: Example) -> bool:
+    """The edit only gives a name to what is defined there: the next definition has its own."""
+    renamed = renamed_in(example.old, example.new)
+    if renamed is None:
+        return False
+    index, _, new = renamed
+    return role(situation.lines, example.line, index, new, situation.language) is not None
+
+
+def _suggestion(situation: Situation, newest: Example, others: list[Example], rewrite: Rewrite, lines: list[int]) -> Suggestion:
+    order = nearest(lines, newest.line)
+    changes = {line: Change(line, line + 1, (rewrite.apply(situation.lines[line]),)) for line in lines}
+    where = sorted({newest.line + 1, *(one.line + 1 for one in others[:1])})
+    told = f"line {where[0]}" if len(where) == 1 else f"lines {where[0]} and {where[1]}"
+    return Suggestion(
+        kind="edit",
+        source="repeat",
+        reason=f"you made the same edit on {told}",
+        group=f"repeat {newest.old.strip()} {newest.new.strip()}",
+        change=changes[order[0]],
+        line=order[0],
+        index=len(changes[order[0]].new[0]),
+        rest=tuple(changes[line] for line in lines),
+    )

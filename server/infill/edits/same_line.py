@@ -1,0 +1,71 @@
+"""The same removed or changed line elsewhere: what was done to one copy of a line is offered for the others. Pure."""
+
+from __future__ import annotations
+
+from infill.edits.hunks import Hunk
+from infill.edits.tokens import aligned, indentation, is_name, words
+from infill.edits.types import Change, Situation, Suggestion, nearest
+
+DISTINCT_WORDS = 3
+MOST_COPIES = 5
+LATEST_HUNKS = 2
+
+
+def suggest(situation: Situation) -> Suggestion | None:
+    """The nearest copy of a line that was changed or removed, changed or removed likewise."""
+    for hunk in situation.newest()[:LATEST_HUNKS]:
+        for line, old, new in reversed(aligned(hunk)):
+            if old is not None and new != old and (found := _suggestion(situation, hunk, line, old, new)) is not None:
+                return found
+    return None
+
+
+def _suggestion(situation: Situation, hunk: Hunk, line: int, old: str, new: str | None) -> Suggestion | None:
+    if len({word for word in words(old) if is_name(word)}) < DISTINCT_WORDS or (new is not None and not new.strip()):
+        return None
+    if new is None and _moved(situation, old):
+        return None
+    copies = _copies(situation, old)
+    if not 0 < len(copies) <= MOST_COPIES:
+        return None
+    if new is None and not _same_around(situation, hunk, copies):
+        return None
+    changes = {at: _change(situation, at, new) for at in copies}
+    at = nearest(copies, line)[0]
+    did = "removed" if new is None else "changed"
+    return Suggestion(
+        kind="edit",
+        source="same line",
+        reason=f"you {did} the same line at line {line + 1}",
+        group=f"same {old.strip()} {(new or '').strip()}",
+        change=changes[at],
+        line=at,
+        index=len(changes[at].new[0]) if changes[at].new else 0,
+        rest=tuple(changes[one] for one in copies),
+    )
+
+
+def _copies(situation: Situation, old: str) -> list[int]:
+    changed = {line for hunk in situation.hunks for line in range(hunk.first, hunk.end)}
+    text = old.strip()
+    return [line for line, other in enumerate(situation.lines) if text in other and other.strip() == text and line not in changed]
+
+
+def _change(situation: Situation, at: int, new: str | None) -> Change:
+    if new is None:
+        return Change(at, at + 1, ())
+    return Change(at, at + 1, (indentation(situation.lines[at]) + new.strip(),))
+
+
+def _moved(situation: Situation, old: str) -> bool:
+    """Whether the line came back somewhere else."""
+    return any(old.strip() == line.strip() for hunk in situation.hunks for line in hunk.new)
+
+
+def _same_around(situation: Situation, hunk: Hunk, copies: list[int]) -> bool:
+    """Whether one copy at least stands between the same lines: else the line had another meaning there."""
+    lines = situation.lines
+    if hunk.new or not 0 < hunk.first < len(lines):
+        return False
+    above, below = lines[hunk.first - 1].strip(), lines[hunk.first].strip()
+    return any(0 < at < len(lines) - 1 and (lines[at - 1].strip(), lines[at + 1].strip()) == (above, below) for at in copies)
