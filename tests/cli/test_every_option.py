@@ -15,7 +15,7 @@ import pytest
 from typer.main import get_command
 
 from infill import paths
-from infill.bench import acceptance, corpus, edits, figures, generating, packages, peer_build, quality, scaling, speed, table, typing
+from infill.bench import acceptance, beside, corpus, edits, figures, generating, ollama, packages, peer_build, quality, scaling, speed, table, typing
 from infill.bench.edits import Edited
 from infill.bench.quality import Quality
 from infill.bench.scaling import Cost
@@ -115,6 +115,10 @@ COMMANDS: tuple[tuple[str, set[int]], ...] = (
     ("bench build-peer --source archive.tar.gz --jobs 1", {0}),
     ("bench speed --model bundled --threads 1 --rounds 1 --llama-bench --report {folder}/s.html", {0}),
     ("bench speed --provider openai:away --json", {0}),
+    ("bench speed --peer ollama --rounds 1", {0}),
+    ("bench speed --peer ollama --json", {0}),
+    ("bench speed --peer ollama --provider openai:away", {2}),
+    ("bench speed --peer lmstudio", {2}),
     ("bench figures --shape bundled --rounds 1", {0}),
     ("bench figures --shape bundled --json", {0}),
     (("bench table --shape bundled --shape bundled --held {folder}/held.json --positions 1 --edits 1 --trace {folder}/t.json --runs 1 --rounds 1"
@@ -171,6 +175,12 @@ LONG_WORK: tuple[tuple[Any, str, Any], ...] = (
     (typing, "compare", _give_later(Comparison(model="bundled", runs=()))),
     (speed, "local", _give_later(SPEED)),
     (speed, "remote", _give_later(SPEED)),
+    (ollama, "needed", _give(Path("ollama"))),
+    (
+        beside,
+        "compare",
+        _give_later(beside.Comparison(model="bundled", peer="Ollama 1", threads=1, rounds=1, figures=[], same_answers=1, evaluated=[11], rows=[ROW])),
+    ),
     (figures, "all_figures", _give_later([ROW])),
     (generating, "rows", _give_later([])),
     (table, "everything", _give_later(Measured(rows=(ROW,), comparisons=(), speeds=(SPEED,), qualities=(), edits=(), problems=()))),

@@ -30,7 +30,8 @@ OPTIONS = {
     "LLAMA_BUILD_UI": "OFF",
     "LLAMA_OPENSSL": "OFF",
 }
-PROGRAMS = ("llama-server", "llama-bench")
+PROGRAMS = ("llama-server", "llama-bench", "llama-quantize")
+"""The last one is what `ollama create` calls, where an Ollama built from source is to use this llama.cpp."""
 
 
 def version() -> str:
@@ -69,7 +70,7 @@ def build(say: Callable[[str], None], source: Path | None = None, jobs: int = 0)
     archive = source or _fetch(target, log, say)
     say("Unpacking llama.cpp ...")
     tree = _unpack(archive, target)
-    say(f"Building {' and '.join(PROGRAMS)}; the log is {log} ...")
+    say(f"Building {', '.join(PROGRAMS)}; the log is {log} ...")
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
     options = [f"-D{name}={value}" for name, value in OPTIONS.items()]
     _run(["cmake", *generator, "-S", str(tree), "-B", str(target / "build"), *options], log)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 
 import psutil
 
@@ -16,6 +18,26 @@ def tree(pid: int) -> list[psutil.Process]:
         return [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
+
+
+def group(pid: int) -> list[psutil.Process]:
+    """All that a process started with a session of its own has started, also when it has ended itself (on Windows: while it runs)."""
+    if sys.platform == "win32":
+        return tree(pid)
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError):
+            if os.getsid(process.pid) == pid:
+                found.append(process)
+    return found
+
+
+def runs(process: psutil.Process) -> bool:
+    """False once it has ended, whether or not its parent has taken note of that."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def resident(process: psutil.Process) -> int:

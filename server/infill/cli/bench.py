@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import enum
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,14 @@ if TYPE_CHECKING:
     from infill.bench.weights import Weights
 
 app = typer.Typer(help="Measure how fast and how good it is on this machine.", no_args_is_help=True)
+
+
+class Peer(str, enum.Enum):
+    """Programs that `infill bench speed` can be compared with."""
+
+    OLLAMA = "ollama"
+
+
 MODELS = "`bundled`, a shape of Qwen2.5-Coder (0.5b, 1.5b, 3b, 7b), or a *.gguf file; may be given several times."
 
 
@@ -97,12 +107,23 @@ def speed(
     threads: int | None = typer.Option(None, "--threads", min=1, help="Threads; default: as the engine chooses for this machine."),
     rounds: int = typer.Option(5, "--rounds", min=1, help="How often each is measured; the median counts."),
     compare: bool = typer.Option(False, "--llama-bench", help="Run llama-bench on the same files, before and after."),
+    peer: Peer | None = typer.Option(
+        None,
+        "--peer",
+        help="Compare the engine with Ollama: same model file, threads and greedy questions, in turns. Needs an `ollama` program on the PATH, "
+        "or named by INFILL_BENCH_OLLAMA. Combines with --model, --threads, --rounds and --json.",
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print everything."),
     report: Path | None = typer.Option(None, "--report", help="Draw an HTML report."),
 ) -> None:
     from infill.bench import machine, peer_build
     from infill.bench import report as reports
 
+    if peer is not None:
+        if provider or compare or report:
+            raise typer.BadParameter("cannot be combined with --provider, --llama-bench or --report", param_hint="--peer")
+        _beside(model, threads, rounds, as_json)
+        return
     here = machine.machine()
     bench = peer_build.needed("llama-bench") if compare else None
     speeds = asyncio.run(_speeds(model, provider, threads, rounds, bench))
@@ -114,6 +135,23 @@ def speed(
         return
     output.note(here.sentence)
     output.table(*reports.speed_table(speeds))
+
+
+def _beside(models: list[str], threads: int | None, rounds: int, as_json: bool) -> None:
+    from infill.bench import beside, machine, ollama, targets
+    from infill.bench.weights import weights
+    from infill.settings import Engine
+
+    binary, here = ollama.needed(), machine.machine()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever stops the measurement stops the servers too
+    found = [asyncio.run(beside.compare(weights(name, output.note), Engine(threads=threads), rounds, binary, output.note)) for name in models]
+    if as_json:
+        output.json({"machine": here, "comparisons": found})
+        return
+    output.note(here.sentence)
+    for one in found:
+        output.note(f"{one.model}: {one.threads} threads on both sides; {one.same_answers} of {one.rounds} long answers were equal.")
+    output.table(targets.COLUMNS, [targets.cells(row) for one in found for row in one.rows])
 
 
 async def _speeds(models: list[str], providers: list[str], threads: int | None, rounds: int, bench: Path | None) -> list[Speed]:

@@ -1,0 +1,247 @@
+"""infill's engine beside Ollama with the same model file: tokens per second and the time to the first token, in turns in one run.
+
+Both sides answer the same greedy questions with the same number of threads: chat models those of `infill generate`, base models fill in the middle.
+A round asks one side all its questions, then the other; the side that goes first alternates. Times are the client's, transport included. Ollama is
+asked through the product's own provider for it; its answers end where the model ends them, and so do infill's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from infill.ask import Instruction, Message, Prompt, Sampling, Stop
+from infill.bench import metrics, ollama, speed
+from infill.bench.drive import Driven, engine
+from infill.bench.ollama import Answer, Ollama
+from infill.bench.targets import Row, number
+from infill.bench.weights import Weights
+from infill.engine.protocol import Complete, Done, Generate, Text
+from infill.errors import InfillError
+from infill.generation import place, prompt
+from infill.models import gguf
+from infill.providers.http import Deadline
+from infill.settings import Engine
+
+TOKENS = 256
+ENOUGH = TOKENS // 4
+"""A shorter answer says nothing of the speed."""
+FEW = 8
+"""Tokens of an answer of which only the first token is timed."""
+SPEED_TARGET, FIRST_TARGET = 1.2, 0.65
+VERBS = ("parse", "sort", "merge", "count", "validate", "rename", "compress", "plot", "encrypt", "download", "format", "split")
+OBJECTS = (
+    "command line options",
+    "log files by date",
+    "two CSV files",
+    "words of a text",
+    "an e-mail address",
+    "pictures in a folder",
+    "a JSON file",
+)
+
+Case = Literal["behind", "repeated", "new", "drafted", "plain"]
+Taken = dict[Case, list[Answer]]
+Ask = Callable[["Question"], Awaitable[Answer]]
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """One request."""
+
+    beginning: str = ""
+    """Text in front of everything else; a new one makes the whole prompt new."""
+    wish: str
+    tokens: int
+    draft: bool = True
+    """infill may draft tokens; Ollama has no such thing."""
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """One quantity on both sides: the values of all rounds."""
+
+    what: str
+    unit: str
+    ours: list[float]
+    theirs: list[float]
+
+    @property
+    def ratio(self) -> float:
+        """Median of infill divided by that of Ollama; 0 where a side has no value."""
+        ours, theirs = _median(self.ours), _median(self.theirs)
+        return ours / theirs if ours and theirs else 0.0
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """One model."""
+
+    model: str
+    peer: str
+    """Name and version."""
+    threads: int
+    rounds: int
+    figures: list[Figure]
+    same_answers: int
+    """Long answers that were equal, of `rounds`."""
+    evaluated: list[int]
+    """Prompt tokens that infill evaluated for a new instruction behind a known beginning."""
+    rows: list[Row]
+
+
+async def compare(measured: Weights, options: Engine, rounds: int, binary: Path, say: Callable[[str], None]) -> Comparison:
+    """Measure both sides. Raises InfillError where a side does not start or does not answer."""
+    chat = gguf.facts(measured.path).chat
+    async with engine(measured, options) as driven:
+        threads = options.threads or speed.threads_of((await driven.client.status()).models) or 1
+        say(f"{measured.name}: starting Ollama with {threads} {'threads' if threads > 1 else 'thread'} ...")
+        async with ollama.served(binary, measured, threads, TOKENS) as peer:
+            sides: tuple[tuple[Ask, Taken], ...] = ((_ours(driven, chat), {}), (_theirs(peer, chat), {}))
+            for turn in range(rounds + 1):
+                say(f"{measured.name}: {f'round {turn} of {rounds}' if turn else 'warming up'} ...")
+                for ask, taken in sides if turn % 2 else reversed(sides):
+                    await _round(ask, turn, taken)
+            return _comparison(measured.name, f"Ollama {peer.version}", threads, rounds, sides[0][1], sides[1][1])
+
+
+async def _round(ask: Ask, turn: int, taken: Taken) -> None:
+    """Ask everything once; the first round, number 0, is for the processor and the caches, and is not noted."""
+    wishes = _wishes(turn)
+    await ask(Question(wish=next(wishes), tokens=1))  # from here on the beginning is known
+    behind = Question(wish=next(wishes), tokens=FEW)
+    asked: list[tuple[Case, Question]] = [
+        ("behind", behind),
+        ("repeated", behind),
+        ("new", Question(beginning=f"Project {turn * 7919}. ", wish=next(wishes), tokens=FEW)),
+        ("drafted", Question(beginning=f"Task {turn * 7919}. ", wish=next(wishes), tokens=TOKENS)),
+        ("plain", Question(beginning=f"Job {turn * 7919}. ", wish=next(wishes), tokens=TOKENS, draft=False)),
+    ]
+    for case, question in asked:
+        answer = await ask(question)
+        if turn:
+            taken.setdefault(case, []).append(answer)
+
+
+def _wishes(turn: int) -> Iterator[str]:
+    """Instructions of this round, each beginning with another word than the one before."""
+    for step in itertools.count(turn * 5):
+        yield f"{VERBS[step % len(VERBS)]} {OBJECTS[step % len(OBJECTS)]}"
+
+
+# ---- the sides
+
+
+def _messages(question: Question) -> tuple[Message, ...]:
+    """As `infill generate` asks in an empty Python file."""
+    wanted = place.find("", 0, 0, "python", question.wish, "    ")
+    system, user = prompt.conversation(prompt.Surroundings("", ""), wanted, "", "python", "")
+    return Message("system", question.beginning + system.content), user
+
+
+def _prefix(question: Question) -> str:
+    return f'"""{question.beginning}Functions of a program that works with files."""\n\nimport os\nimport sys\n\n\n# {question.wish}\n'
+
+
+def _stop(question: Question) -> Stop:
+    return Stop(max_tokens=question.tokens, deadline_ms=int(ollama.ANSWER_SECONDS * 1000))
+
+
+def _ours(driven: Driven, chat: bool) -> Ask:
+    async def ask(question: Question) -> Answer:
+        clock = asyncio.get_running_loop().time
+        asked, first, text = clock(), 0.0, ""
+        async with contextlib.aclosing(_frames(driven, question, chat)) as frames:
+            async for frame in frames:
+                if isinstance(frame, Text):
+                    first, text = first or clock(), text + frame.text
+                elif first:
+                    timings = frame.timings
+                    return Answer(
+                        asked=asked, first=first, last=clock(), text=text, tokens=timings.tokens_generated, evaluated=timings.tokens_evaluated
+                    )
+        raise InfillError("The engine sent an answer without text.", "Run the comparison again, or choose another model.")
+
+    return ask
+
+
+def _frames(driven: Driven, question: Question, chat: bool) -> AsyncGenerator[Text | Done, None]:
+    client, stop = driven.client, _stop(question)
+    if chat:
+        return client.generate(Generate(id=0, model=driven.model, slot="bench", messages=_messages(question), stop=stop, speculate=question.draft))
+    return client.complete(
+        Complete(
+            id=0, model=driven.model, slot="bench", prefix=_prefix(question), suffix="\n", stop=stop, priority="invoked", speculate=question.draft
+        )
+    )
+
+
+def _theirs(peer: Ollama, chat: bool) -> Ask:
+    async def ask(question: Question) -> Answer:
+        dialect, stop = peer.remote.dialect, _stop(question)
+        if chat:
+            asked = Instruction(slot="bench", messages=_messages(question), sampling=Sampling(), stop=stop)
+            return await peer.ask(dialect.generation(asked, ollama.MODEL))
+        facts = await peer.remote.look(Deadline(ollama.START_SECONDS))
+        return await peer.ask(dialect.completion(Prompt(slot="bench", prefix=_prefix(question), suffix="\n", stop=stop), facts))
+
+    return ask
+
+
+# ---- the figures
+
+
+def _comparison(model: str, peer: str, threads: int, rounds: int, ours: Taken, theirs: Taken) -> Comparison:
+    both = {
+        "drafted": ("tokens per second", _rates(ours["drafted"]), _rates([*theirs["drafted"], *theirs["plain"]])),
+        "plain": ("tokens per second without drafting", _rates(ours["plain"]), _rates([*theirs["drafted"], *theirs["plain"]])),
+        "behind": ("first token of a new instruction behind a known beginning", _firsts(ours["behind"]), _firsts(theirs["behind"])),
+        "new": ("first token of a new prompt", _firsts(ours["new"]), _firsts(theirs["new"])),
+        "repeated": ("first token of a repeated prompt", _firsts(ours["repeated"]), _firsts(theirs["repeated"])),
+    }
+    figures = [
+        Figure(what=what, unit="tokens/s" if case in {"drafted", "plain"} else "ms", ours=mine, theirs=its)
+        for case, (what, mine, its) in both.items()
+    ]
+    return Comparison(
+        model=model,
+        peer=peer,
+        threads=threads,
+        rounds=rounds,
+        figures=figures,
+        same_answers=sum(one.text == other.text for one, other in zip(ours["plain"], theirs["plain"], strict=True)),
+        evaluated=[answer.evaluated for answer in ours["behind"]],
+        rows=[_row(figure, model, peer) for figure in figures],
+    )
+
+
+def _rates(answers: Sequence[Answer]) -> list[float]:
+    """Tokens per second from the first token to the end, of answers that are long enough."""
+    return [(answer.tokens - 1) / (answer.last - answer.first) for answer in answers if answer.tokens >= ENOUGH and answer.last > answer.first]
+
+
+def _firsts(answers: Sequence[Answer]) -> list[float]:
+    """Milliseconds from the request to the first text."""
+    return [(answer.first - answer.asked) * 1000 for answer in answers]
+
+
+def _median(values: Sequence[float]) -> float:
+    return metrics.percentile(list(values), 0.5) if values else 0.0
+
+
+def _row(figure: Figure, model: str, peer: str) -> Row:
+    """The ratio beside its target, with both medians and the lowest and highest values in the note."""
+    faster = figure.unit == "tokens/s"
+    told = [f"{number(_median(side))} ({number(min(side))} to {number(max(side))})" for side in (figure.ours, figure.theirs) if side]
+    return Row(
+        what=f"{figure.what}, {model}, against {peer}",
+        measured=round(figure.ratio, 3),
+        unit="x",
+        target=SPEED_TARGET if faster else FIRST_TARGET,
+        at_least=faster,
+        note=f"{' and '.join(told)} {figure.unit}, medians of {len(figure.ours)} and {len(figure.theirs)}",
+        unknown="" if figure.ratio else "the answers were too short",
+    )
