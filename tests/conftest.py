@@ -1,4 +1,7 @@
-"""What holds for every test: it leaves the environment variables of the process as they were, so that no test depends on which ran before it."""
+"""What holds for every test: it leaves the environment variables of the process as they were, so that no test depends on which ran before it.
+
+Models that arrive are checked where a test asks for it, not in processes that outlive the test.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 OWN = "PYTEST_CURRENT_TEST"
+os.environ["INFILL_CHECK"] = "off"
 
 
 def _variables() -> dict[str, str]:

@@ -98,7 +98,7 @@ export class ModelTree implements vscode.TreeDataProvider<Node> {
     const { model } = node;
     const item = new vscode.TreeItem(model.title);
     item.description = summary(model);
-    item.tooltip = model.why;
+    item.tooltip = model.checked ? `${model.why}\n${vscode.l10n.t('Checked: {0}', model.checked)}` : model.why;
     item.iconPath = new vscode.ThemeIcon(model.active ? 'check' : model.fit === 'remote' ? 'cloud' : model.fit === 'too big' ? 'circle-slash' : 'package');
     const removable = model.installed && !model.active && model.id !== 'local:bundled' ? ' removable' : '';
     item.contextValue = model.fit === 'remote' ? 'remote' : model.installed ? `installed${removable}` : 'available';

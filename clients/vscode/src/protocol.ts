@@ -21,6 +21,7 @@ export interface Model {
   fit: 'fits' | 'tight' | 'too big' | 'unknown' | 'remote';
   why: string;
   tokensPerSecond: number;
+  checked?: string;
   state: 'installed' | 'available' | 'downloading' | 'loading' | 'loaded' | 'broken';
 }
 

@@ -10,10 +10,10 @@ from typing import Any
 import typer
 
 from infill import settings_file
-from infill.cli import output
+from infill.cli import model_check, output
 from infill.cli.bar import bar
 from infill.errors import InfillError, ModelError, UnknownModel
-from infill.models import catalog, download, importing, listing, quantize, recommend, store
+from infill.models import catalog, checked, checking, download, importing, listing, quantize, recommend, store
 from infill.models.download import Progress
 from infill.models.fit import amount
 from infill.models.listing import Choice, Listing
@@ -24,6 +24,9 @@ from infill.settings import Settings
 from infill.state import Role
 
 app = typer.Typer(no_args_is_help=True, help="Models: see, get, choose, check, remove.")
+app.command("check", help="Fill small holes with a model and see whether it works: order, end, control tokens, chat template, speed, memory.")(
+    model_check.check
+)
 
 MODEL = typer.Argument(..., metavar="MODEL", help="An id such as qwen2.5-coder-1.5b-q8_0; `infill models list` and `available` show them.")
 AS_JSON = typer.Option(False, "--json", help="Print the facts as JSON.")
@@ -38,8 +41,8 @@ def list_(as_json: bool = AS_JSON) -> None:
     if as_json:
         output.json({"models": shown, "active": found.active, "storage": _storage(found), "problems": found.problems})
         return
-    rows = [(*_row(choice)[:-1], _does(choice), _row(choice)[-1]) for choice in shown]
-    output.table(("model", "title", "size", "quantization", "fit", "tokens/s", "does", "chosen for"), rows)
+    rows = [(*_row(choice)[:-1], _does(choice), _row(choice)[-1], choice.checked) for choice in shown]
+    output.table(("model", "title", "size", "quantization", "fit", "tokens/s", "does", "chosen for", "checked"), rows)
     _notes(found)
 
 
@@ -71,7 +74,8 @@ def show(model: str = MODEL, as_json: bool = AS_JSON) -> None:
     if as_json:
         output.json({"model": choice, "manifest": manifest, "catalogue": catalog.load().entries.get(catalog.short(model))})
         return
-    output.facts([*_about(choice), *(_whence(manifest) if manifest else [])])
+    found = checked.result(manifest.path) if manifest else None
+    output.facts([*_about(choice), *(_whence(manifest) if manifest else []), *(model_check.rows(found) if found else [])])
 
 
 @app.command("download", help="Get a model of the catalogue, or any GGUF of the hub as owner/repository:file or owner/repository:Q4_K_M.")
@@ -85,6 +89,7 @@ def download_(
     if manifest := _get(model, yes, again):
         if use_it:
             listing.use(manifest.full_id)
+        model_check.begin(manifest.full_id)
         if as_json:
             output.json({"model": manifest.full_id, "path": manifest.path})
             return
@@ -118,6 +123,8 @@ def remove(
 def use(model: str = MODEL, role: str = ROLE, here: bool = typer.Option(False, "--here", help="For this folder only.")) -> None:
     settings, wanted = _settings(), _role(role)
     unchecked = _remote(model, settings)
+    if problems := checking.warning(model):
+        output.note(f"The check of {model} found a problem. {problems}")
     chosen = listing.use(named.full_id(model, settings), wanted, str(Path.cwd()) if here else None)
     output.say(f"{chosen} is chosen {_purpose(wanted)}{' in this folder' if here else ''}.")
     if unchecked:
@@ -153,6 +160,7 @@ def recommend_(
     if get:
         if manifest := _get(found.id, yes, again=False):
             listing.use(manifest.full_id, found.role)
+            model_check.begin(manifest.full_id)
             output.say(f"{manifest.full_id} is here and chosen {_purpose(found.role)}.")
     else:
         output.say(found.id)
@@ -177,6 +185,7 @@ def import_(
     manifest = _import(source, copy, model_id)
     if manifest is None:
         raise typer.Exit(130)
+    model_check.begin(manifest.full_id)
     output.json(manifest) if as_json else output.say(f"{manifest.full_id} is here ({manifest.path}). `infill models use {manifest.id}` chooses it.")
 
 

@@ -24,6 +24,7 @@ from infill.lsp.provision import LOCAL, Provision
 from infill.lsp.work import Cancelled, LongWork, Report
 
 if TYPE_CHECKING:
+    from infill.models.checked import Checked
     from infill.models.store import Manifest
 
 LEAVE_OLD_SECONDS = 15.0
@@ -114,7 +115,8 @@ class ModelCommands:
             self._chosen()
         if argument.role == "complete" and before != model and before.startswith(f"{LOCAL}:"):
             self._background.start(self._leave(before), "giving back a model's memory")
-        return {"model": model, "message": self._told(model, argument)}
+        problems = await asyncio.to_thread(_problems_of, model)
+        return {"model": model, "message": f"{self._told(model, argument)} {problems}".rstrip()}
 
     async def download(self, argument: Argument) -> dict[str, str]:
         """Get a model. Raises RequestError when it was cancelled: what has arrived is kept."""
@@ -128,6 +130,7 @@ class ModelCommands:
         manifest = await self._fetch(argument.model)
         if manifest is None:
             raise RequestError(f"The download of {entry.title} was cancelled.", "What has arrived is kept: the next one continues.")
+        self._begin_check(manifest.full_id)
         return {"model": manifest.full_id, "path": str(manifest.path)}
 
     async def remove(self, argument: Argument) -> dict[str, int]:
@@ -148,6 +151,31 @@ class ModelCommands:
         except ChecksumMismatch as exc:
             return {"model": argument.model, "ok": False, "message": str(exc)}
         return {"model": manifest.full_id, "ok": True, "message": f"{manifest.full_id} is whole. {manifest.unproven}".rstrip()}
+
+    async def check(self, argument: Argument) -> dict[str, Any]:
+        """Use a model in small ways, and say whether it works as it should."""
+        found = await self._check(argument.model, background=False)
+        if found is None:
+            raise RequestError(f"The check of {argument.model} was cancelled.")
+        sentence = " ".join([f"{argument.model}: {found.sentence or 'failed'}.", *found.problems])
+        return {"model": argument.model, "ok": not found.problems, "message": sentence}
+
+    async def _check(self, model: str, *, background: bool) -> Checked | None:
+        from infill.models import checking
+
+        engine = self._configuration.settings.engine
+
+        def work(report: Report, cancelled: Cancelled) -> Checked | None:
+            return checking.check(model, engine, report, cancelled, background=background)
+
+        return await self._work.run(f"infill: checking {model.partition(':')[2] or model}", work)
+
+    def _begin_check(self, model: str) -> None:
+        """Check a model that has just arrived, once."""
+        from infill.models import checking
+
+        if checking.is_due(model):
+            self._background.start(self._check(model, background=True), "checking a model")
 
     async def load(self, argument: OptionalArgument) -> dict[str, str]:
         model = argument.model or self._provision.local_model()
@@ -270,3 +298,10 @@ class ModelCommands:
             return f"{model} is remembered, but the setting models.{argument.role} names {setting}, and settings win."
         where = "in this workspace" if argument.scope == "workspace" else "everywhere"
         return f"{model} is chosen {where}."
+
+
+def _problems_of(model: str) -> str:
+    """What the last check of a local model found wrong."""
+    from infill.models import checking
+
+    return checking.warning(model) if model.startswith(f"{LOCAL}:") else ""

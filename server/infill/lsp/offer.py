@@ -44,6 +44,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     state: Literal["installed", "available", "downloading", "loaded", "broken"] = "available"
     progress: float = 0.0
     notes: str = ""
+    checked: str = ""
+    """What `infill models check` found, and what it found wrong; empty: not checked."""
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +93,7 @@ def _local(choice: Choice, loaded: Sequence[str], downloading: Mapping[str, floa
         state=state,
         progress=share or 0.0,
         notes=choice.notes,
+        checked=". ".join([choice.checked, *(problem.rstrip(".") for problem in choice.problems)]) if choice.checked else "",
     )
 
 

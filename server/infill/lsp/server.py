@@ -155,6 +155,7 @@ class Server(LanguageServer):
         models, providers = self.models, ProviderCommands(self.provision, self.configuration)
         add = self.commands.add
         add("infill.build", BuildArgument, Building(self.work).build)
+        add("infill.checkModel", Argument, models.check)
         add("infill.didAccept", str, self.acceptance.did_accept)
         add("infill.downloadModel", Argument, models.download)
         add("infill.explain", Nothing, self._explain)

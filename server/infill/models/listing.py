@@ -13,7 +13,7 @@ import msgspec
 
 from infill import state
 from infill.errors import InfillError, ModelError
-from infill.models import catalog, fit, gguf, hardware, importing, planning, recommend, store
+from infill.models import catalog, checked, fit, gguf, hardware, importing, planning, recommend, store
 from infill.models.catalog import Entry
 from infill.models.fit import Fit, Judgement
 from infill.models.machine import Machine
@@ -54,6 +54,10 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     incoming: int = 0
     """Bytes that arrived of an unfinished download."""
     notes: str = ""
+    checked: str = ""
+    """What `infill models check` found, such as `11 of 12, suffix first, 34 tokens/s`; empty: not checked."""
+    problems: tuple[str, ...] = ()
+    """What it found wrong, as sentences."""
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,6 +160,7 @@ def _installed(manifest: Manifest, engine: Engine, machine: Machine, speeds: rec
         why = str(exc) if isinstance(exc, InfillError) else f"Its file cannot be read ({type(exc).__name__})."
         return msgspec.structs.replace(described, state="broken", why=why)
     kept = planning.tuned(manifest.full_id, machine)
+    used = checked.result(file.path)
     speed = kept.generate_per_second if kept else recommend.expected_speed(facts, found, machine, speeds)
     return msgspec.structs.replace(
         described,
@@ -165,7 +170,13 @@ def _installed(manifest: Manifest, engine: Engine, machine: Machine, speeds: rec
         tokens_per_second=speed,
         context=facts.context,
         roles=described.roles if facts.generates else (),
+        checked=_told(used) if used else "",
+        problems=used.problems if used else (),
     )
+
+
+def _told(used: checked.Checked) -> str:
+    return f"{used.sentence or 'failed'} (problem)" if used.problems else used.sentence
 
 
 def _entry(entry: Entry, engine: Engine, machine: Machine, speeds: recommend.Speeds | None) -> Choice:

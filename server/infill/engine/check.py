@@ -1,0 +1,311 @@
+"""A throw-away process that checks a model by using it: `python -m infill.engine.check JOB`, where JOB is a `Job` as JSON.
+
+JSON lines on standard output:
+
+    {"share": 0.4}          how far it is
+    {"result": {...}}       a `models.checked.Checked`
+    {"error": sentence, "hint": sentence}   the model cannot be loaded
+
+First the prompt's order: with the file's tokens, and as a test with exchanged ones, the mean log-probability of the right answers is computed in each
+order. Then the holes are filled and the instructions followed by `Runtime`, as the engine would do it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import psutil
+
+from infill.ask import Message, Stop
+from infill.engine import measure, trial
+from infill.engine.check_cases import TASKS, Hole, holes
+from infill.engine.llama import Context, Model
+from infill.engine.prompt_tokens import Fim, Order, Parts, fim_of, join
+from infill.engine.protocol import Complete, Done, Generate, Text
+from infill.engine.runtime import Runtime
+from infill.engine.sampling import log_probability
+from infill.errors import BadChatTemplate, EngineCrashed, InfillError, NotAFimModel
+from infill.models.checked import ORDERS, Checked
+from infill.models.child import is_disturbed
+from infill.models.fit import Plan
+from infill.models.store import ModelFile
+
+CONTEXT = 512
+LOWEST = 19
+"""Niceness."""
+ANSWER = Stop(max_tokens=32, deadline_ms=120_000)
+SAID = Stop(max_tokens=160, deadline_ms=300_000)
+MARGIN = 0.3
+"""Nats a token by which another arrangement of the prompt has to be better to be called so."""
+MARKS = re.compile(r"<\|[^|<>\s]{1,40}\|>|<\|?(?:start|end)_(?:of_turn|of_role|header_id)\|?>|\[/?INST\]")
+"""What chat templates of published models write as control tokens."""
+INSTRUCT = re.compile(r"(?i)(?:^|[\W_])(?:instruct|chat)(?:$|[\W_])")
+
+Say = Callable[[float], None]
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be checked, and how it is loaded."""
+
+    id: str
+    title: str
+    path: str
+    plan: Plan
+    fim_order: Literal["", "psm", "spm"] = ""
+    languages: tuple[str, ...] = ()
+    background: bool = False
+    """At the lowest priority."""
+
+    @property
+    def file(self) -> ModelFile:
+        return ModelFile(id=self.id, title=self.title, path=Path(self.path), fim_order=self.fim_order)
+
+
+class Arrangement(msgspec.Struct, frozen=True, kw_only=True):
+    """How well the right answers fit, in nats a token, with the prompt arranged in different ways."""
+
+    named: Order | None
+    """The order that the file or the catalogue names; None: neither does."""
+    scores: dict[str, float]
+    """By order."""
+    exchanged: dict[str, float]
+    """By order, with the suffix and middle tokens exchanged."""
+    continued: float
+    """With the prefix alone."""
+
+    @property
+    def best(self) -> Order:
+        return "spm" if self.scores["spm"] > self.scores["psm"] else "psm"
+
+    @property
+    def order(self) -> Order:
+        """The one to ask in."""
+        return self.named or self.best
+
+    @property
+    def fills(self) -> bool:
+        """Whether the suffix helps it."""
+        return self.continued <= max(self.scores.values()) + MARGIN
+
+    def problems(self) -> list[str]:
+        best, exchanged = max(self.scores.values()), max(self.exchanged.values())
+        if exchanged > best + MARGIN:
+            return ["Its suffix and middle tokens seem to be exchanged in the file: it fills in better with each in the other's place."]
+        if not self.fills:
+            return ["It was not trained to fill in the middle: it continues better without its fill-in-the-middle tokens."]
+        if self.named and self.scores[self.best] > self.scores[self.named] + MARGIN:
+            return [f"The file says {ORDERS[self.named]}, but the model fills in better {ORDERS[self.best]}."]
+        return []
+
+
+def check(job: Job, say: Say) -> Checked:
+    """Do all of it. Raises InfillError where the model cannot be loaded."""
+    try:
+        plan = trial.verified(job.file, job.plan, lambda _: True)
+    except EngineCrashed as exc:
+        return Checked(holes=0, filled=0, problems=(exc.message,))
+    chosen = holes(job.languages)
+    known = _looked_at(job, plan, chosen)
+    say(0.3)
+    used = _used(job, plan, known, chosen, say)
+    return msgspec.structs.replace(used, tokens_per_second=_speed(job, plan), restricted=plan.restricted)
+
+
+# ---- the vocabulary
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file itself shows, before it is used."""
+
+    arranged: Arrangement | None = None
+    """None: it has no fill-in-the-middle tokens."""
+    problems: tuple[str, ...] = ()
+    chats: bool = False
+    """Its chat template can be rendered."""
+
+    @property
+    def order(self) -> Literal["", "psm", "spm"]:
+        return self.arranged.order if self.arranged and self.arranged.fills else ""
+
+
+def _looked_at(job: Job, plan: Plan, chosen: Sequence[Hole]) -> Known:
+    """The vocabulary, the chat template, and how the prompt is arranged."""
+    model = Model(Path(job.path), plan, lambda _: True)
+    try:
+        problems = [] if any(model.is_end(token) for token in range(model.vocabulary)) else ["The file names no token that ends an answer."]
+        found = _template_problems(model, job.title)
+        arranged = _tried_orders(model, job, plan, chosen)
+        problems += found + (arranged.problems() if arranged else [])
+        return Known(arranged=arranged, problems=tuple(problems), chats=bool(model.chat_template) and not found)
+    finally:
+        model.close()
+
+
+def _template_problems(model: Model, title: str) -> list[str]:
+    """Whether the chat template renders, and writes control tokens that the vocabulary has as one token each."""
+    if not model.chat_template:
+        says_so = INSTRUCT.search(f"{title} {model.metadata('general.name')}")
+        return ["Its name says that it follows instructions, but the file has no chat template."] if says_so else []
+    try:
+        text = _last(model.render_chat([{"role": "user", "content": "hello"}]))
+    except BadChatTemplate as exc:
+        return [exc.message]
+    split = [mark for mark in sorted(set(MARKS.findall(text))) if len(model.tokenize(mark, special=True)) != 1]
+    return [f"The vocabulary has no token for {', '.join(split)}, which the chat template writes."] if split else []
+
+
+def _last(steps: Generator[None, None, str]) -> str:
+    """What a generator returns."""
+    returned: list[str] = []
+
+    def run() -> Generator[None, None, None]:
+        returned.append((yield from steps))
+
+    for _ in run():
+        pass
+    return returned[0]
+
+
+def _tried_orders(model: Model, job: Job, plan: Plan, chosen: Sequence[Hole]) -> Arrangement | None:
+    try:
+        fim = fim_of(model, job.fim_order, job.title)
+    except NotAFimModel:
+        return None
+    context = Context(model, msgspec.structs.replace(plan, context=CONTEXT, batch=CONTEXT, micro_batch=CONTEXT), 1)
+    try:
+        named = fim.order if model.metadata("infill.fim_order") or job.fim_order else None
+        return _arranged(model, context, fim, named, chosen)
+    finally:
+        context.close()
+
+
+def _arranged(model: Model, context: Context, fim: Fim, named: Order | None, chosen: Sequence[Hole]) -> Arrangement:
+    replace = msgspec.structs.replace
+    exchanged = replace(fim, suffix=fim.middle, middle=fim.suffix) if fim.middle >= 0 else fim
+    orders: tuple[Order, ...] = ("psm", "spm")
+
+    def score(arrangement: Fim | None) -> float:
+        return sum(_likelihood(model, context, arrangement, hole) for hole in chosen) / len(chosen)
+
+    return Arrangement(
+        named=named,
+        scores={order: score(replace(fim, order=order)) for order in orders},
+        exchanged={order: score(replace(exchanged, order=order)) for order in orders},
+        continued=score(None),
+    )
+
+
+def _likelihood(model: Model, context: Context, fim: Fim | None, hole: Hole) -> float:
+    """Mean log-probability of a token of the hole's usual answer; without `fim` after the prefix alone."""
+    prefix, answer = model.tokenize(hole.prefix), model.tokenize(hole.answers[0])
+    prompt = join(fim, Parts(prefix=prefix, suffix=model.tokenize(hole.suffix))) if fim else prefix
+    context.remove(0)
+    tokens = [*prompt, *answer[:-1]]
+    context.decode(tokens, 0, 0, outputs=len(answer))
+    rows = range(len(tokens) - len(answer), len(tokens))
+    return sum(log_probability(context.logits(row), token) for row, token in zip(rows, answer, strict=True)) / len(answer)
+
+
+# ---- answers
+
+
+def _used(job: Job, plan: Plan, known: Known, chosen: Sequence[Hole], say: Say) -> Checked:
+    """Fill the holes and follow the instructions, as the engine does it."""
+    runtime = Runtime.load(msgspec.structs.replace(job.file, fim_order=known.order), plan, lambda _: True)
+    try:
+        answers = _fill(runtime, chosen, say)
+        done = _follow(runtime, say) if known.chats else None
+        memory = psutil.Process().memory_info().rss
+    finally:
+        runtime.close()
+    filled = sum(hole.is_filled_by(text) for hole, (text, _) in zip(chosen, answers, strict=False))
+    ended = sum(why == "end" for _, why in answers)
+    problems = list(known.problems)
+    if known.order and not ended:
+        problems.append("None of its answers ended by itself: its end token is missing, or it was not trained with it.")
+    if answers and not filled:
+        problems.append("It filled no hole correctly.")
+    if done == 0:
+        problems.append("It followed no instruction: its chat template does not fit the model, or it is a base model.")
+    return Checked(
+        holes=len(answers),
+        filled=filled,
+        order=known.order,
+        ended=ended,
+        instructions=0 if done is None else len(TASKS),
+        followed=done or 0,
+        memory=memory,
+        problems=tuple(problems),
+    )
+
+
+def _fill(runtime: Runtime, chosen: Sequence[Hole], say: Say) -> list[tuple[str, str]]:
+    """An answer for each hole; none where the model cannot complete."""
+    answers = []
+    for number, hole in enumerate(chosen):
+        asked = Complete(id=0, model="", slot=f"hole {number}", prefix=hole.prefix, suffix=hole.suffix, path=hole.path, stop=ANSWER, speculate=False)
+        try:
+            answers.append(_answer(runtime.complete(asked)))
+        except NotAFimModel:
+            return []
+        say(0.3 + 0.4 * (number + 1) / len(chosen))
+    return answers
+
+
+def _follow(runtime: Runtime, say: Say) -> int:
+    """How many instructions were followed by an answer that ended by itself."""
+    followed = 0
+    for number, task in enumerate(TASKS):
+        asked = Generate(id=0, model="", slot=f"task {number}", messages=(Message("user", task.instruction),), stop=SAID, speculate=False)
+        text, why = _answer(runtime.generate(asked))
+        followed += task.is_done_by(text) and why == "end"
+        say(0.7 + 0.2 * (number + 1) / len(TASKS))
+    return followed
+
+
+def _answer(frames: Iterator[Text | Done | None]) -> tuple[str, str]:
+    """The text, and why it ended."""
+    text, why = "", ""
+    for frame in frames:
+        if isinstance(frame, Text):
+            text += frame.text
+        elif isinstance(frame, Done) and frame.finishes:
+            why = frame.finishes[0].why
+    return text, why
+
+
+def _speed(job: Job, plan: Plan) -> float:
+    """Tokens a second; 0 where other programs used the cores."""
+    found = measure.measure(Path(job.path), plan)
+    return 0.0 if found.error or is_disturbed(found.received) else found.generate_per_second
+
+
+def main(arguments: list[str]) -> int:
+    out = os.dup(1)
+    os.dup2(2, 1)
+    threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(1)), daemon=True).start()
+
+    def say(**facts: Any) -> None:
+        os.write(out, msgspec.json.encode(facts) + b"\n")
+
+    job = msgspec.json.decode(arguments[0], type=Job)
+    if job.background:
+        psutil.Process().nice(getattr(psutil, "IDLE_PRIORITY_CLASS", LOWEST))  # the name is there on Windows only
+    try:
+        say(result=check(job, lambda share: say(share=share)))
+    except InfillError as exc:
+        say(error=exc.message, hint=exc.hint)
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    # without llama.cpp's own destructors, which may crash
+    os._exit(code)
