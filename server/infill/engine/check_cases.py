@@ -38,6 +38,11 @@ class Hole(msgspec.Struct, frozen=True, kw_only=True):
         return any(line == "".join(right.split()) for right in self.answers)
 
 
+def _solid(text: str) -> str:
+    """The first line without white space."""
+    return "".join(text.partition("\n")[0].split())
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """An instruction, and the words that any right answer has."""
 
@@ -67,20 +72,20 @@ def _python(text: str, *answers: str) -> Hole:
 
 
 PYTHON = (
-    _python("def add(a, b):\n    return a <CURSOR>\n\n\nprint(add(1, 2))\n", "+ b"),
-    _python("import json\n\n\ndef load(path):\n    with open(path) as <CURSOR>:\n        return json.load(file)\n", "file"),
-    _python("class Point:\n    def __init__(self, x, y):\n        self.x = x\n        self.y = <CURSOR>\n\n    def __str__(self):\n", "y"),
+    _python("def check(value):\n    if value is <CURSOR>\n        raise ValueError(\"no value\")\n    return value\n", "None:"),
     _python("import <CURSOR>\n\n\ndef read(text):\n    return json.loads(text)\n", "json"),
+    _python("    @property\n    def name(self):\n        return self._<CURSOR>\n\n    @name.setter\n    def name(self, value):\n"
+            "        self._name = value\n", "name"),
     _python("def area(<CURSOR>):\n    return width * height\n", "width, height", "height, width", "width: float, height: float"),
-    _python("def number(text):\n    try:\n        return int(text)\n    except <CURSOR>:\n        return None\n", "ValueError"),
-    _python("def total(numbers):\n    result = 0\n    for number in <CURSOR>:\n        result += number\n    return result\n", "numbers"),
-    _python('def greet(name=None):\n    if name is <CURSOR>:\n        name = "you"\n    return "Hello " + name\n', "None"),
-    _python("for index, value in <CURSOR>(values):\n    print(index, value)\n", "enumerate"),
-    _python("def names(users):\n    return [user.name <CURSOR> in users]\n", "for user"),
-    _python("def largest(values):\n    best = values[0]\n    for value in values:\n        if value > <CURSOR>:\n"
-            "            best = value\n    return best\n", "best"),
+    _python("class Point:\n    def __init__(self, x, y):\n        self.x = x\n        self.y = <CURSOR>\n\n    def __str__(self):\n", "y"),
+    _python("def read(path):\n    with open(path) as <CURSOR>\n        return file.read()\n", "file:"),
+    _python("def total(numbers):\n    result = 0\n    for number in <CURSOR>\n        result += number\n    return result\n", "numbers:"),
+    _python("def add(a, b):\n    return <CURSOR>\n\n\ndef sub(a, b):\n    return a - b\n", "a + b"),
+    _python("def number(text):\n    try:\n        return int(text)\n    except <CURSOR>\n        return None\n", "ValueError:"),
+    _python("def names(users):\n    return [user.name for user in <CURSOR>\n", "users]"),
     _python("class Stack:\n    def __init__(self):\n        self.items = <CURSOR>\n\n    def push(self, item):\n"
             "        self.items.append(item)\n", "[]", "list()"),
+    _python("def larger(a, b):\n    if a > b:\n        return a\n    return <CURSOR>\n", "b"),
 )  # fmt: skip
 OTHERS = (
     _hole("example.js", "function add(a, b) {\n  return a <CURSOR>;\n}\n", "+ b"),
