@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
 import os
 import re
@@ -54,23 +56,52 @@ def test_an_event_that_sqlite_refuses_is_dropped_and_the_rest_is_kept(tmp_path: 
     assert statistics.summary().accepted == 1
 
 
-@pytest.mark.slow
-def test_a_million_events_are_summed_up_in_seconds(tmp_path: Path) -> None:
-    file = tmp_path / "statistics.sqlite3"
+class Counting(sqlite3.Connection):
+    """Counts what SQLite does, in hundreds of instructions of its virtual machine."""
+
+    steps = 0
+
+    def __init__(self, *words: object, **options: object) -> None:
+        super().__init__(*words, **options)  # type: ignore[arg-type]
+        self.set_progress_handler(self._step, 100)
+
+    def _step(self) -> int:
+        Counting.steps += 1
+        return 0
+
+
+def statistics_of(file: Path, number: int) -> Statistics:
     Statistics(file).flush()
     now = time.time()
-    with sqlite3.connect(file) as database:
-        rows = ((now - n / 10, "answered", "local", f"m{n % 3}", "python", "model", n % 500, 10, 5, 20.0) for n in range(1_000_000))
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        rows = ((now - n / 10, "answered", "local", f"m{n % 3}", "python", "model", n % 500, 10, 5, 20.0) for n in range(number))
         database.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    database.close()
-    began = time.thread_time()
-    summary = Statistics(file).summary()
-    assert time.thread_time() - began < 10, "11 s before there was an index, about 1 s since"
-    assert len(summary.by_model) == 3
-    with sqlite3.connect(file) as database:
+    return Statistics(file)
+
+
+def steps_of(work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> int:
+    Counting.steps = 0
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=Counting))
+        work()
+    return Counting.steps
+
+
+def test_writing_an_event_costs_the_same_however_many_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few, many = statistics_of(tmp_path / "few", 100), statistics_of(tmp_path / "many", 20_000)
+    for statistics in (few, many):
+        statistics.add(Event(kind="shown", model="m"))
+    assert steps_of(many.flush, monkeypatch) <= steps_of(few.flush, monkeypatch) + 1
+
+
+def test_the_work_of_a_summary_grows_with_the_number_of_events_and_no_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the newest answers alone the times are sorted: there the work stops growing so fast."""
+    some, more, most = (steps_of(statistics_of(tmp_path / f"{n}", n).summary, monkeypatch) for n in (25_000, 50_000, 200_000))
+    assert more < 2.5 * some
+    assert most - more < 4 * more
+    with contextlib.closing(sqlite3.connect(tmp_path / "25000")) as database:
         (plan,) = [row[3] for row in database.execute("EXPLAIN QUERY PLAN DELETE FROM events WHERE at < 1")]
-        assert "events_at" in plan
-    database.close()
+    assert "events_at" in plan
 
 
 def test_two_windows_that_choose_at_once_lose_no_choice(home: Path) -> None:

@@ -162,7 +162,7 @@ class Guard:
 
 def _read(file: Path, root: Path) -> IgnoreRules:
     try:
-        return IgnoreRules(lines_of(workspace_files.read_text(file, root) or ""))
+        return IgnoreRules(lines_of(workspace_files.read(file, root) or b""))
     except (workspace_files.NotRead, NotJudged) as exc:
         raise NotJudged(f"{file.name}: {exc}") from exc
 
