@@ -130,7 +130,8 @@ def _typed_since(answer: Answer, request: CompletionRequest, start: int) -> str 
     if not request.prefix.startswith(line_before, start):
         return None
     typed = request.prefix[start + len(line_before) :]
-    return typed if holds(answer.made_of, request, typed) and answer.agrees(typed) else None
+    # what was typed is compared first: most answers filed above a cursor say something else, and holding is dearer to find out
+    return typed if answer.agrees(typed) and holds(answer.made_of, request, typed) else None
 
 
 def _near(above: str) -> str:

@@ -7,6 +7,7 @@ written, and no file is read but by `read`, in a thread.
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import re
 import time
@@ -181,6 +182,7 @@ def same(uri: str) -> str:
     return f"{scheme.lower()}{colon}{rest}" if colon else plain
 
 
+@functools.lru_cache(maxsize=64)
 def path_of(uri: str) -> Path | None:
     """The file that a URI names, or None: `untitled:` documents and the like have none."""
     path = to_fs_path(uri) if uri.startswith(("file:", "vscode-notebook-cell:")) else None
