@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from raw_editor import NewRawEditor
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="most of these files cannot exist on Windows")

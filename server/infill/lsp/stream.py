@@ -18,8 +18,8 @@ LARGEST_MESSAGE = 512 * 1024 * 1024
 LONGEST_HEADER = 64 * 1024
 MOST_HEADERS = 64
 """Header lines of one message."""
-MOST_UNHANDLED = 1_000
-"""Messages that were read and not handled yet, after which reading waits."""
+MOST_UNHANDLED = 64
+"""Messages that were read and not handled yet, after which reading waits: what handling them needs exists all at once, 10 MB for 1,000 documents."""
 MOST_UNREAD = 64 * 1024 * 1024
 """Bytes that may wait for an editor that does not read."""
 CLOSING_SECONDS = 1.0

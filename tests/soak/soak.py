@@ -1,23 +1,27 @@
-"""Memory of the language server over many requests and documents: `python tests/hostile/soak.py --requests 100000 --rounds 200 --documents 500`.
+"""Memory of the language server over many requests and documents: `python tests/soak/soak.py --requests 100000 --rounds 200 --documents 500`.
 
-Drives a real `infill lsp` with the bundled model, and prints what the server holds after a warm-up and at regular intervals. Live objects are counted
-inside the server, after a garbage collection; memory is the resident set of its process, in MB.
+Drives a real `infill lsp` with the bundled model, and prints what the server holds after a warm-up and at regular intervals. The warm-up is some
+requests and one round of documents, all opened before the first is closed. Live objects are counted inside the server, after a garbage collection;
+memory is the resident set of its process, in MB. Exit code 1: it grew by more than MOST_GROWTH after the warm-up, or tasks or documents were left.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
-from raw_editor import RawEditor
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from infill.engine import transport
+from raw_editor import RawEditor
 
 COUNTING = """
 import asyncio, gc
@@ -43,6 +47,8 @@ start.serve(start.stdio())
 """A server that also answers how many objects it holds."""
 LINES = "".join(f"def value_{n}(number):\n    return number + {n}\n\n\n" for n in range(10))
 WARM_UP = 200
+MOST_GROWTH = 0.05
+"""Of the memory after the warm-up."""
 IDLE = 20
 """Tasks that a server may have while nothing is asked: warming, writing statistics, timers."""
 SETTLING = 20.0
@@ -50,14 +56,26 @@ BURST = 20
 OVERTAKEN = (-32800, -32801)
 """LSP's codes for a request that was cancelled, and for one whose document has changed."""
 
-Counts = dict[str, int]
+Counts = dict[str, float]
 
 
-def start(folder: Path) -> RawEditor:
-    """A server with counting, initialized. INFILL_HOME says where its engine lives."""
-    editor = RawEditor(program=COUNTING)
-    editor.initialize(folder)
-    return editor
+@contextlib.contextmanager
+def server() -> Iterator[tuple[RawEditor, Path]]:
+    """A server with counting, initialized, and its workspace, which is its home too; they and its engine are gone afterwards."""
+    before = os.environ.get("INFILL_HOME")
+    with tempfile.TemporaryDirectory(prefix="inf-", ignore_cleanup_errors=True) as home:
+        os.environ["INFILL_HOME"] = home
+        editor = RawEditor(program=COUNTING)
+        try:
+            editor.initialize(Path(home))
+            yield editor, Path(home)
+        finally:
+            editor.kill()
+            if (status := transport.read_status(transport.place())) is not None:
+                os.kill(status.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+            os.environ.pop("INFILL_HOME")
+            if before is not None:
+                os.environ["INFILL_HOME"] = before
 
 
 def counts(editor: RawEditor) -> Counts:
@@ -67,7 +85,7 @@ def counts(editor: RawEditor) -> Counts:
     while True:
         held: Counts = editor.ask("soak/count", {})["result"]
         if held["tasks"] <= IDLE or time.monotonic() > deadline:
-            return {**held, "memory": psutil.Process(editor.process.pid).memory_info().rss >> 20}
+            return {**held, "memory": psutil.Process(editor.process.pid).memory_info().rss / (1 << 20)}
         time.sleep(0.05)
 
 
@@ -114,23 +132,30 @@ def soak(editor: RawEditor, folder: Path, *, number: int, rounds: int, each: int
         yield f"{rounds * part // parts} x {each} documents", counts(editor)
 
 
-def main(show: Callable[[str], object] = print) -> None:
+def verdict(held: Sequence[Counts]) -> str:
+    """What is wrong with what the server held after the warm-up and later; empty: nothing."""
+    growth = max(each["memory"] for each in held) / held[0]["memory"] - 1
+    if growth > MOST_GROWTH:
+        return f"memory grew by {growth:.1%}, more than {MOST_GROWTH:.0%}"
+    return "tasks or documents were left" if any(each["tasks"] > IDLE or each["documents"] for each in held) else ""
+
+
+def main(show: Callable[[str], object] = print) -> str:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--documents", type=int, default=500)
+    parser.add_argument("--parts", type=int, default=10, help="How often to measure while requests, and then documents, are sent.")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="inf-", ignore_cleanup_errors=True) as home:
-        os.environ["INFILL_HOME"] = home
-        editor = start(Path(home))
-        try:
-            for what, held in soak(editor, Path(home), number=chosen.requests, rounds=chosen.rounds, each=chosen.documents):
-                show(f"{what:>24}: {held['memory']} MB, {held['tasks']} tasks, {held['documents']} documents, {held['objects']} objects")
-        finally:
-            editor.kill()
-            if (status := transport.read_status(transport.place())) is not None:
-                os.kill(status.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    loads = {"number": chosen.requests, "rounds": chosen.rounds, "each": chosen.documents, "parts": chosen.parts}
+    held: list[Counts] = []
+    with server() as (editor, folder):
+        for what, counted in soak(editor, folder, **loads):
+            held.append(counted)
+            facts = ", ".join(f"{counted[name]} {name}" for name in ("tasks", "documents", "objects"))
+            show(f"{time.strftime('%H:%M:%S')} {what:>24}: {counted['memory']:.1f} MB, {facts}")
+    return verdict(held)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
