@@ -112,9 +112,10 @@ class Installation:
         self._report("Installing llama.cpp", 0, 0)
         with tempfile.TemporaryDirectory() as folder:
             flags = f"{os.environ.get('CMAKE_ARGS', '')} {shlex.join(llama_package.compile_flags(Path(folder)))}".strip()
-            code, lines = self._pip(
-                ["--verbose", *options, f"{PACKAGE}=={VERSION}"], phase="Compiling llama.cpp for this machine", more={"CMAKE_ARGS": flags}
-            )
+            # what it needs comes with infill; offline pip sees only what its own settings find locally, which may be a wheel
+            wanted = [f"{PACKAGE}=={VERSION}"] if _offline() else llama_package.source_arguments(Path(folder))
+            arguments = ["--verbose", "--no-deps", *options, *wanted]
+            code, lines = self._pip(arguments, phase="Compiling llama.cpp for this machine", more={"CMAKE_ARGS": flags})
         if code != 0:
             raise Failed("llama.cpp could not be compiled.", "Fix what these lines name, then run this again.", llama_package.reasons(lines))
 
@@ -134,7 +135,7 @@ class Installation:
         if not fetched:
             raise Failed("llama.cpp was installed, but does not run.", "Report this with the lines below.", llama_package.reasons(lines))
         self._report("The prebuilt llama.cpp does not run on this machine", 0, 0)
-        self._compile("--force-reinstall", "--no-deps")
+        self._compile("--force-reinstall")
         self._check(fetched=False)
 
     def _pip(self, arguments: list[str], *, phase: str = "", more: Mapping[str, str] | None = None, seconds: float = 0) -> tuple[int, list[str]]:

@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 from wheel_index import WheelIndex, crashing_wheel
 
-from infill import install
+from infill import install, llama_package
 
 pytestmark = pytest.mark.slow
 BASE_PYTHON = sys._base_executable  # type: ignore[attr-defined]
@@ -94,6 +95,22 @@ def test_a_missing_compiler_is_named_before_anything_is_compiled(
     assert "no C++ compiler was found" in done.stderr
     assert "Install one (" in done.stderr
     assert not environment.exists()
+
+
+def test_a_source_with_another_content_than_the_locked_one_is_not_compiled(
+    environment: Path, packed: Path, infill_wheel: Path, tmp_path: Path
+) -> None:
+    mirror = without(packed, tmp_path / "mirror", "llama_cpp_python")
+    source = mirror / f"llama_cpp_python-{llama_package.VERSION}.tar.gz"
+    with tarfile.open(source, "w:gz") as archive:
+        (tmp_path / "setup.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+        archive.add(tmp_path / "setup.py", f"llama_cpp_python-{llama_package.VERSION}/setup.py")
+    done = run(environment, infill_wheel, variables(mirror, tmp_path / "home", CXX="c++"), "--compile", "--json")
+    assert done.returncode == 1
+    failure = json.loads(done.stdout.splitlines()[-1])
+    assert failure["error"] == "llama.cpp could not be compiled."
+    assert "DO NOT MATCH THE HASHES" in " ".join(failure["lines"])
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
