@@ -257,6 +257,38 @@ def _write_table(to: Path, measured: Measured, here: Machine, played: Trace, wis
     output.note(f"Table and reports are in {to}.")
 
 
+@app.command(help="Play scenarios of next edits, or replay a git history, and count the suggestions that are right.")
+def edits(
+    repository: Path | None = typer.Option(None, "--repository", help="A git repository whose commits are replayed instead."),
+    commits: int = typer.Option(200, "--commits", min=1, help="With --repository: the newest commits that are no merges."),
+    eagerness: str = typer.Option("medium", "--eagerness", help="low, medium or high."),
+    as_json: bool = typer.Option(False, "--json", help="Print everything."),
+) -> None:
+    from infill.bench import next_edits, next_edits_report
+
+    if eagerness not in next_edits.EAGERNESS:
+        raise typer.BadParameter(f"choose {', '.join(next_edits.EAGERNESS)}", param_hint="--eagerness")
+    if repository is not None:
+        from infill.bench import replay
+
+        found = replay.replay(repository, commits, eagerness)
+        if as_json:
+            output.json(found)
+        else:
+            output.table(*next_edits_report.replayed(found))
+        return
+    from infill.bench import scenarios
+
+    results = [next_edits.played(one, eagerness) for one in scenarios.load()]
+    if as_json:
+        output.json({"scores": next_edits.scores(results), "scenarios": results})
+        return
+    output.table(*next_edits_report.by_kind(results))
+    for one in results:
+        if not one.exact:
+            output.say(f"{one.name} is not exact:", *(f"  {line}" for line in one.diff))
+
+
 @app.command(help="Compare answers of a cache that was moved about with fresh ones, on texts that the bundled model does not know.")
 def quality(
     acceptance: bool = typer.Option(False, "--acceptance", help="Accept scripted suggestions in real files, and compare with the files."),

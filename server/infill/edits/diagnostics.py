@@ -17,7 +17,7 @@ _IMPORT = "import"
 
 def suggest(situation: Situation) -> Suggestion | None:
     """The nearest new error that is not where the cursor is."""
-    newest = situation.newest()
+    newest = situation.newest(1)
     if not newest:
         return None
     edited = newest[0]

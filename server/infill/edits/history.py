@@ -82,9 +82,9 @@ class History:
         self._action = None
 
     def accepted(self, document: str, first: int, end: int) -> None:
-        """The lines `first` to `end` of the present text hold an accepted suggestion."""
+        """The lines `first` up to `end` of the present text are an accepted suggestion; a hunk that is larger holds typing too."""
         for hunk in self.of(document):
-            if hunk.first <= end and first <= hunk.end:
+            if first <= hunk.first and hunk.end <= end:
                 hunk.accepted = True
 
     def forget(self, document: str) -> None:
@@ -158,7 +158,6 @@ class History:
             began=min((hunk.began for hunk in touched), default=now),
             changed=now,
             order=self._order,
-            accepted=any(hunk.accepted for hunk in touched),
             states=states[-MOST_STATES:],
         )
         return hunk, kind

@@ -48,7 +48,7 @@ class Hunk(msgspec.Struct, kw_only=True):
     order: int
     """Greater than that of all hunks which were changed earlier."""
     accepted: bool = False
-    """It holds an accepted suggestion."""
+    """It is an accepted suggestion, and was not edited since."""
     states: list[list[str]] = []
     """What the lines were after earlier steps, oldest first."""
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from infill.edits.repeat import FARTHEST, MORE_LINES, alike
-from infill.edits.tokens import indentation, shape, words
+from infill.edits.tokens import indentation, is_import, shape, words
 from infill.edits.types import Change, Situation, Suggestion, nearest
 
 MOST_INSERTED = 3
 LATEST_HUNKS = 6
+_REMARKS = frozenset("#/*\"'`-")
 NEAR = 8
 """Lines around a place in which the inserted line must not stand already."""
 
@@ -26,8 +27,9 @@ class Inserted(NamedTuple):
 
 def suggest(situation: Situation) -> Suggestion | None:
     """The same lines at the next place that has such lines above and below."""
-    inserted = [one for hunk in situation.newest()[:LATEST_HUNKS] if (one := _inserted(situation, hunk.first, hunk.old, hunk.new)) is not None]
-    if not inserted or situation.newest()[0].old:
+    hunks = [*situation.newest(LATEST_HUNKS), *situation.accepted()]
+    inserted = [one for hunk in hunks if (one := _inserted(situation, hunk.first, hunk.old, hunk.new)) is not None]
+    if not inserted or not situation.newest(1) or situation.newest(1)[0].old:
         return None
     newest = inserted[0]
     others = [one for one in inserted[1:] if _text(one.new) == _text(newest.new) and alike(one.above, newest.above)]
@@ -54,6 +56,8 @@ def _inserted(situation: Situation, first: int, old: Sequence[str], new: Sequenc
     if old or not 0 < len(new) <= MOST_INSERTED or first == 0 or end >= len(lines) or any(len(words(line)) < 2 for line in new):
         return None
     above = lines[first - 1]
+    if any(is_import(line) or line.strip()[:1] in _REMARKS for line in new):
+        return None
     return Inserted(first, tuple(new), above, lines[end]) if indentation(above) == indentation(new[0]) and above.strip() else None
 
 
@@ -62,7 +66,7 @@ def _places(situation: Situation, newest: Inserted) -> list[int]:
     changed = {line for hunk in situation.hunks for line in range(hunk.first, hunk.end)}
     text, below, depth = _text(newest.new), shape(newest.below), indentation(newest.above)
     found = []
-    for at in range(max(1, newest.first - FARTHEST), min(len(lines), newest.first + FARTHEST)):
+    for at in range(newest.first + 1, min(len(lines), newest.first + FARTHEST)):
         if at in changed or at - 1 in changed or indentation(lines[at - 1]) != depth or not alike(lines[at - 1], newest.above):
             continue
         begin, end = _block(lines, at, depth)

@@ -17,7 +17,9 @@ MOST_PLACES = 50
 SHORTEST_NAME = 2
 LATEST_HUNKS = 3
 """How many of the newest hunks may hold the definition."""
-_MEMBER = re.compile(r"(?:(?<!\.)\.|->|\?\.|::)\s*\Z")
+_MEMBER = re.compile(r"(?:(?<!\.)\.|\?\.|::)\s*\Z")
+_ARROWS = frozenset({"c", "cpp", "php", "objective-c", "objective-cpp", "cuda-cpp", "perl"})
+"""Languages in which `->` stands before a member."""
 _SHORTHAND = frozenset({"javascript", "typescript", "javascriptreact", "typescriptreact", "rust"})
 
 
@@ -33,7 +35,7 @@ class Renamed(NamedTuple):
 
 def suggest(situation: Situation) -> Suggestion | None:
     """The nearest line that still has the old name, with the new one."""
-    for hunk in situation.newest()[:LATEST_HUNKS]:
+    for hunk in situation.newest(LATEST_HUNKS):
         for renamed in _renames(situation, hunk):
             if (found := _suggestion(situation, renamed)) is not None:
                 return found
@@ -61,11 +63,13 @@ def _is_variable(name: str) -> bool:
 
 def _renames(situation: Situation, hunk: Hunk) -> list[Renamed]:
     found = []
-    for line, old, new in pairs(hunk):
-        change = renamed_in(old, new)
-        if change is None:
-            continue
-        index, name, other = change
+    changes = [(line, renamed_in(old, new)) for line, old, new in pairs(hunk)]
+    if len(hunk.old) != len(hunk.new) or len({change[1:] for _, change in changes if change}) != 1 or not all(change for _, change in changes):
+        return []  # something was rewritten, not only renamed
+    for line, change in changes:
+        index, name, other = change or (0, "", "")
+        if other.strip("_") == name.strip("_"):
+            continue  # marked as unused, or as private, which others may be too
         role = scopes.role(situation.lines, line, index, other, situation.language)
         if role is not None:
             found.append(Renamed(line, index, name, other, role))
@@ -117,7 +121,7 @@ def _places(situation: Situation, renamed: Renamed, scope: Block) -> list[Place]
             used.append(place)
         elif other in {"parameter", "local"} and renamed.role != "member":
             own = scope_of(lines, place.line, other, language)
-            if own != scope:
+            if own != scope and own.first >= scope.first and own.end <= scope.end:
                 hidden.append(own)
             elif renamed.role == "parameter" and language in scopes.INDENTED:
                 used.append(place)
@@ -132,7 +136,7 @@ def _means(lines: Sequence[str], place: Place, renamed: Renamed, language: str) 
     """Whether a use may mean what was renamed: members stand behind a dot, variables do not, and neither is the label of an argument."""
     line = lines[place.line]
     before, follows = line[: place.column], line[place.column + len(renamed.old) :].lstrip()
-    behind_dot = _MEMBER.search(before) is not None
+    behind_dot = _MEMBER.search(before) is not None or (language in _ARROWS and before.rstrip().endswith("->"))
     label = re.search(r"[(,{]\s*\Z|^\s*\Z", before) is not None
     keyword = language in scopes.INDENTED and label and _in_parentheses(lines, place) and follows.startswith("=") and not follows.startswith("==")
     key = label and follows.startswith(":") and not follows.startswith("::") and language not in scopes.INDENTED and "?" not in before
@@ -179,7 +183,9 @@ def _change(situation: Situation, line: int, places: list[Place], renamed: Renam
 
 
 def _is_shorthand(text: str, start: int, end: int) -> bool:
-    """`{ name }` or `{ a, name }`: the name is a key too."""
+    """`{ name }` or `{ a, name }`, but not in a string: the name is a key too."""
     before, after = text[:start], text[end:]
+    if before.count('"') % 2 or before.count("`") % 2:
+        return False
     opener = max(before.rfind(sign) for sign in "{([")
     return opener >= 0 and before[opener] == "{" and re.search(r"[{,]\s*\Z", before) is not None and re.match(r"\s*[,}]", after) is not None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from infill.edits.hunks import Hunk
 from infill.edits.rename import renamed_in
 from infill.edits.scopes import role
-from infill.edits.tokens import KEYWORDS, indentation, is_name, kind, opcodes, pairs, shape, tokens
+from infill.edits.tokens import KEYWORDS, indentation, is_import, is_name, kind, opcodes, pairs, shape, tokens
 from infill.edits.types import Change, Situation, Suggestion, nearest
 
 LATEST_HUNKS = 6
@@ -54,16 +55,16 @@ class Rewrite(NamedTuple):
 
 def suggest(situation: Situation, *, singles: bool = True) -> Suggestion | None:
     """The same edit on the next line that is like the lines which were edited. `singles`: one example is enough where several lines match."""
-    examples = _examples(situation)
+    examples = _examples(situation, situation.newest(LATEST_HUNKS))
     if not examples:
         return None
-    newest = examples[0]
+    newest, others = examples[0], [*examples[1:], *_examples(situation, situation.accepted())]
     rewrite = learned(newest.old, newest.new)
-    others = [one for one in examples[1:] if alike(one.old, newest.old) and rewrite.apply(one.old) == one.new and one.line != newest.line]
+    others = [one for one in others if alike(one.old, newest.old) and rewrite.apply(one.old) == one.new and one.line != newest.line]
     lines = _candidates(situation, newest, others, rewrite)
     if not lines or _skipped(lines, newest, others):
         return None
-    if not others and (not singles or len(lines) < MORE_LINES or _is_rename(situation, newest)):
+    if not others and (not singles or not _in_a_row(lines, newest) or _is_rename(situation, newest)):
         return None
     return _suggestion(situation, newest, others, rewrite, lines)
 
@@ -86,14 +87,14 @@ def alike(one: str, other: str) -> bool:
     return len(same) >= ALIKE * count and any(is_name(token) for token in same)
 
 
-def _examples(situation: Situation) -> list[Example]:
+def _examples(situation: Situation, hunks: Sequence[Hunk]) -> list[Example]:
     found: list[Example] = []
-    for hunk in situation.newest()[:LATEST_HUNKS]:
+    for hunk in hunks:
         lines = [Example(line, old, new, hunk.order) for line, old, new in pairs(hunk) if old.strip() and new.strip()]
         # within a hunk the order of its lines says in which direction the user goes
         lines.sort(key=lambda one: abs(one.line - situation.cursor[0]))
         found += lines
-    return [one for one in found if tokens(one.old) and tokens(one.new) and indentation(one.old) == indentation(one.new)]
+    return [one for one in found if tokens(one.old) and tokens(one.new) and indentation(one.old) == indentation(one.new) and not is_import(one.old)]
 
 
 def _part(token: str, before: Sequence[str]) -> Part:
@@ -111,7 +112,9 @@ def _written(part: Part, line: Sequence[str]) -> str:
 def _candidates(situation: Situation, newest: Example, others: list[Example], rewrite: Rewrite) -> list[int]:
     changed = {line for hunk in situation.hunks for line in range(hunk.first, hunk.end)}
     wanted, depth = shape(newest.old), indentation(newest.old)
-    first, last = max(0, newest.line - FARTHEST), newest.line + FARTHEST + 1
+    # on the way that the user goes: downward, unless an earlier example stands below
+    up = bool(others) and others[0].line > newest.line
+    first, last = (max(0, newest.line - FARTHEST), newest.line) if up else (newest.line + 1, newest.line + FARTHEST + 1)
     found = []
     for line, text in enumerate(situation.lines[first:last], first):
         if line in changed or (not others and indentation(text) != depth) or len(text) > 2 * len(newest.old) + 40 or shape(text) != wanted:
@@ -138,6 +141,11 @@ def _skipped(lines: Sequence[int], newest: Example, others: list[Example]) -> bo
         return False
     low, high = sorted((newest.line, others[0].line))
     return sum(low < line < high for line in lines) >= SKIPPED
+
+
+def _in_a_row(lines: Sequence[int], newest: Example) -> bool:
+    """Whether the next lines match, one after the other."""
+    return list(lines[:MORE_LINES]) == [newest.line + 1 + number for number in range(MORE_LINES)]
 
 
 def _is_rename(situation: Situation, example: Example) -> bool:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from infill.edits.hunks import Hunk
-from infill.edits.tokens import aligned, indentation, is_name, words
+from infill.edits.tokens import aligned, indentation, is_name, shape, words
 from infill.edits.types import Change, Situation, Suggestion, nearest
 
 DISTINCT_WORDS = 3
+TELLING_WORDS = 6
+"""A line with so many is the same wherever it stands."""
 MOST_COPIES = 5
 LATEST_HUNKS = 2
 
 
 def suggest(situation: Situation) -> Suggestion | None:
     """The nearest copy of a line that was changed or removed, changed or removed likewise."""
-    for hunk in situation.newest()[:LATEST_HUNKS]:
+    for hunk in situation.newest(LATEST_HUNKS):
         for line, old, new in reversed(aligned(hunk)):
             if old is not None and new != old and (found := _suggestion(situation, hunk, line, old, new)) is not None:
                 return found
@@ -21,14 +23,17 @@ def suggest(situation: Situation) -> Suggestion | None:
 
 
 def _suggestion(situation: Situation, hunk: Hunk, line: int, old: str, new: str | None) -> Suggestion | None:
-    if len({word for word in words(old) if is_name(word)}) < DISTINCT_WORDS or (new is not None and not new.strip()):
+    names = {word for word in words(old) if is_name(word)}
+    if len(names) < DISTINCT_WORDS or (new is not None and not new.strip()):
         return None
     if new is None and _moved(situation, old):
         return None
     copies = _copies(situation, old)
     if not 0 < len(copies) <= MOST_COPIES:
         return None
-    if new is None and not _same_around(situation, hunk, copies):
+    if len(names) < TELLING_WORDS or new is None:
+        copies = [at for at in copies if _same_around(situation, hunk, line, at)]
+    if not copies:
         return None
     changes = {at: _change(situation, at, new) for at in copies}
     at = nearest(copies, line)[0]
@@ -62,10 +67,11 @@ def _moved(situation: Situation, old: str) -> bool:
     return any(old.strip() == line.strip() for hunk in situation.hunks for line in hunk.new)
 
 
-def _same_around(situation: Situation, hunk: Hunk, copies: list[int]) -> bool:
-    """Whether one copy at least stands between the same lines: else the line had another meaning there."""
+def _same_around(situation: Situation, hunk: Hunk, line: int, copy: int) -> bool:
+    """Whether a copy stands by a line like that beside the edited one: else it may have another meaning there."""
     lines = situation.lines
-    if hunk.new or not 0 < hunk.first < len(lines):
-        return False
-    above, below = lines[hunk.first - 1].strip(), lines[hunk.first].strip()
-    return any(0 < at < len(lines) - 1 and (lines[at - 1].strip(), lines[at + 1].strip()) == (above, below) for at in copies)
+    end = line + 1 if hunk.new else line
+    rows = [(line - 1, copy - 1), (end, copy + 1)]
+    near = [(lines[one], lines[other]) for one, other in rows if 0 <= one < len(lines) and 0 <= other < len(lines)]
+    same = [one.strip() != "" and shape(one) == shape(other) for one, other in near]
+    return any(same) if hunk.new else bool(same) and all(one.strip() == other.strip() for one, other in near)

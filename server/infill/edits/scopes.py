@@ -16,7 +16,7 @@ MOST_LINES_OF_SIGNATURE = 30
 
 _FUNCTION = re.compile(
     r"\b(?:def|function|func|fn|fun)\b|=>\s*[({]?\s*$"
-    r"|^\s*(?!(?:if|for|while|switch|catch|else|elif|do|try|with|match|return|using|lock|foreach|synchronized)\b)"
+    r"|^\s*(?!\s)(?!(?:if|for|while|switch|catch|else|elif|do|try|with|match|return|using|lock|foreach|synchronized)\b)"
     r"[\w<>\[\],.*&:?~@ \t]*\b[\w$]+\s*\([^;]*\)[^;={}]*\{\s*\}?\s*$"
 )
 _TYPE_HEADER = re.compile(
@@ -25,7 +25,7 @@ _TYPE_HEADER = re.compile(
 _DECLARED = re.compile(r"\b(?:let|const|var|val|auto|final|my|local|static|mut)\s+(?:mut\s+)?(?:[\w$]+\s*,\s*)*$")
 _FUNCTION_NAME = re.compile(r"\b(?:def|function\s*\*?|func|fn|fun|macro_rules!)\s+(?:\([^)]*\)\s*)?$")
 _TYPE_NAME = re.compile(r"\b(?:class|struct|enum|interface|type|trait|union|record|protocol|namespace|typedef\s+struct)\s+$")
-_IMPORTED = re.compile(r"^\s*from\s+\S+\s+import\b.*(?:[\s,(])$|^\s*import\b.*\bas\s+$|^\s*import\s+(?:type\s+)?(?:[\w$]+\s*,\s*)?\{.*[\s{,]$")
+_IMPORTED = re.compile(r"^\s*(?:from\s+\S+\s+)?(?:import|use)\b.*\bas\s+$")
 _TYPED = re.compile(r"^\s*(?:[A-Za-z_][\w:.]*(?:<[^;=()]*>)?(?:\[\])*[\s*&]+)+$")
 _NO_TYPE = re.compile(
     r"^\s*(?:return|throw|new|delete|goto|package|import|else|case|using|await|yield|raise|assert|del|print|not|in|is|if|while|for)\b"

@@ -62,7 +62,7 @@ class Changed(NamedTuple):
 
 def suggest(situation: Situation) -> Suggestion | None:
     """The nearest call that does not fit the changed signature."""
-    for hunk in situation.newest()[:LATEST_HUNKS]:
+    for hunk in situation.newest(LATEST_HUNKS):
         changed = _changed(situation, hunk)
         calls = _calls(situation, changed) if changed is not None else []
         if changed is not None and calls and (found := _suggestion(situation, changed, calls)) is not None:

@@ -18,20 +18,21 @@ SIMILAR = 0.5
 MOST_COMPARED = 400
 """Pairs of lines of a hunk that are compared by their tokens; in larger hunks only equal lines belong together."""
 
+_IMPORT = re.compile(r"\s*(?:import|from|use|using|#\s*include|require|package|export\s+\{)\b")
+
 KEYWORDS = frozenset(
     re.findall(
         r"\w+",
         """
-    abstract and as assert async await base bool boolean break byte case catch chan char class const constexpr continue crate debugger def default
-    defer del delete do double dyn elif else enum except explicit export extends extern fallthrough False final finally float fn for foreach from func
-    function global go goto if impl implements import in instanceof int interface is lambda let long loop map match mod module move mut namespace new
-    nil None nonlocal not null operator or override package pass priv private protected pub public raise range readonly ref register return self Self
-    short signed sizeof static str string struct super switch template this throw throws trait True true false try type typedef typeof undefined
-    union unsafe unsigned use using val var virtual void volatile when where while with yield
+    abstract and as assert async await break case catch class const constexpr continue crate debugger def default del delete do dyn elif else
+    enum except explicit export extern fallthrough false False finally fn for foreach from func function go goto if impl implements import in
+    instanceof interface is lambda let mod move mut namespace new nil None nonlocal not null or override pass priv private protected pub public
+    raise readonly ref register return Self self sizeof static struct super switch this throw throws trait True true try typedef typeof
+    undefined union unsafe use using var virtual void volatile while with yield
     """,
     )
 )
-"""Words that are no names in most languages."""
+"""Words that are names in hardly any language."""
 
 
 @lru_cache(maxsize=16_384)
@@ -88,20 +89,25 @@ def pairs(hunk: Hunk) -> list[tuple[int, str, str]]:
 
 def aligned(hunk: Hunk) -> list[tuple[int, str | None, str | None]]:
     """A hunk line by line: line of the present text, line before (None: inserted), line now (None: removed)."""
-    if len(hunk.old) == len(hunk.new):
-        return [(hunk.first + number, *pair) for number, pair in enumerate(zip(hunk.old, hunk.new, strict=True))]
+    return [(hunk.first + number, old, new) for number, old, new in _aligned(tuple(hunk.old), tuple(hunk.new))]
+
+
+@lru_cache(maxsize=512)
+def _aligned(old: tuple[str, ...], new: tuple[str, ...]) -> list[tuple[int, str | None, str | None]]:
+    if len(old) == len(new):
+        return [(number, *pair) for number, pair in enumerate(zip(old, new, strict=True))]
     found: list[tuple[int, str | None, str | None]] = []
+    alike = similar if len(old) * len(new) <= MOST_COMPARED else str.__eq__
     before = 0
-    alike = similar if len(hunk.old) * len(hunk.new) <= MOST_COMPARED else str.__eq__
-    for number, line in enumerate(hunk.new):
-        match = next((at for at in range(before, len(hunk.old)) if alike(hunk.old[at], line)), None)
+    for number, line in enumerate(new):
+        match = next((at for at in range(before, len(old)) if alike(old[at], line)), None)
         if match is None:
-            found.append((hunk.first + number, None, line))
+            found.append((number, None, line))
             continue
-        found += [(hunk.first + number, old, None) for old in hunk.old[before:match]]
-        found.append((hunk.first + number, hunk.old[match], line))
+        found += [(number, gone, None) for gone in old[before:match]]
+        found.append((number, old[match], line))
         before = match + 1
-    return found + [(hunk.end, old, None) for old in hunk.old[before:]]
+    return found + [(len(new), gone, None) for gone in old[before:]]
 
 
 def similar(one: str, other: str) -> bool:
@@ -112,3 +118,8 @@ def similar(one: str, other: str) -> bool:
     if not left or not right:
         return False
     return SequenceMatcher(None, left, right, autojunk=False).ratio() >= SIMILAR
+
+
+def is_import(line: str) -> bool:
+    """Whether a line imports something: what is imported next to it has nothing to do with it."""
+    return _IMPORT.match(line) is not None

@@ -37,9 +37,13 @@ class Situation(msgspec.Struct, kw_only=True):
     """Line and index."""
     problems: Sequence[Problem] = ()
 
-    def newest(self) -> list[Hunk]:
-        """The hunks that change more than white space, the newest first."""
-        return sorted((hunk for hunk in self.hunks if not hunk.blank), key=lambda hunk: -hunk.order)
+    def newest(self, count: int) -> list[Hunk]:
+        """The last `count` hunks that the user made, the newest first: neither white space alone nor accepted suggestions."""
+        return sorted((hunk for hunk in self.hunks if not (hunk.blank or hunk.accepted)), key=lambda hunk: -hunk.order)[:count]
+
+    def accepted(self) -> list[Hunk]:
+        """The suggestions that were accepted: they confirm the edits that they repeat."""
+        return [hunk for hunk in self.hunks if hunk.accepted]
 
 
 class Change(msgspec.Struct, frozen=True):

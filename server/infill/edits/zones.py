@@ -15,6 +15,9 @@ from infill.completion.lexer.languages import ALIASES, Language, language_of
 Zone = Literal["code", "string", "comment"]
 _HOLE = re.compile(r"(\$?)\{+([^{}\n]*)\}|\$\(([^()\n]*)\)")
 
+_MACROS = frozenset({"rust", "rs"})
+"""Languages whose macros interpolate names in braces."""
+
 
 class Place(NamedTuple):
     """A name in a text."""
@@ -62,6 +65,7 @@ def _inside(text: str, match: re.Match[str], place: int, language: str) -> Zone:
         return "comment"
     prefix = re.search(r"\w*\Z", text[max(0, match.start() - 3) : match.start()])
     dollar, always = _holes(language, match[0][0])
+    always = always or (language in _MACROS and "!(" in text[text.rfind("\n", 0, match.start()) + 1 : match.start()])
     if not (always or dollar or (prefix and re.search("[fF$]", prefix[0]))):
         return "string"
     for hole in _HOLE.finditer(match[0]):

@@ -1,0 +1,139 @@
+"""Replays a git history as edits: a commit's hunks one by one, asked after each. A hit is a suggestion that equals a later hunk of its file.
+
+Real commits hold edits in an order that nobody typed; the hunks are applied from the top of a file to its end.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from infill.bench.next_edits import Player
+from infill.edits.suggest import Eagerness
+from infill.edits.types import Suggestion
+from infill.errors import InfillError
+
+GIT_SECONDS = 60
+LARGEST_FILE = 400_000
+"""Characters of a file that is replayed."""
+MOST_HUNKS = 40
+"""Of a file in one commit; larger changes were made by programs."""
+LANGUAGES = {
+    ".py": "python", ".pyi": "python", ".ts": "typescript", ".tsx": "typescriptreact", ".js": "javascript", ".mjs": "javascript", ".go": "go",
+    ".rs": "rust", ".c": "c", ".h": "c", ".cpp": "cpp", ".cc": "cpp", ".hpp": "cpp", ".java": "java", ".lua": "lua", ".md": "markdown",
+    ".rb": "ruby", ".kt": "kotlin", ".cs": "csharp", ".php": "php", ".toml": "toml", ".yml": "yaml", ".yaml": "yaml", ".json": "json",
+}  # fmt: skip
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """A suggestion in a replayed commit."""
+
+    commit: str
+    file: str
+    source: str
+    hit: bool
+    reason: str
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+
+
+class Replayed(msgspec.Struct, kw_only=True):
+    """What came of a repository."""
+
+    commits: int = 0
+    files: int = 0
+    edits: int = 0
+    """Hunks after which the rules were asked."""
+    milliseconds: list[float] = []
+    cases: list[Case] = []
+
+    @property
+    def shown(self) -> int:
+        return len(self.cases)
+
+    @property
+    def hits(self) -> int:
+        return sum(case.hit for case in self.cases)
+
+
+def replay(repository: Path, commits: int, eagerness: Eagerness = "medium") -> Replayed:
+    """Replay the newest commits that are no merges. Raises InfillError where there is no such repository."""
+    found = Replayed()
+    for commit in git(repository, "log", "--no-merges", f"-{commits}", "--format=%H").split():
+        found.commits += 1
+        for path, before, after in _files(repository, commit):
+            found.files += 1
+            _file(found, commit[:10], path, before.split("\n"), after.split("\n"), eagerness)
+    return found
+
+
+def git(repository: Path, *arguments: str) -> str:
+    """What git prints. Raises InfillError."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(repository), *arguments], capture_output=True, check=True, timeout=GIT_SECONDS, encoding="utf-8", errors="replace"
+        )
+    except (OSError, subprocess.SubprocessError) as exc:
+        raise InfillError(f"git could not read {repository}.", "Name a folder that is a git repository.") from exc
+    return done.stdout
+
+
+def _files(repository: Path, commit: str) -> Iterator[tuple[str, str, str]]:
+    """The text files that a commit changed: path, before, after."""
+    changed = git(repository, "diff-tree", "-r", "--no-commit-id", "--diff-filter=M", "--name-only", "-z", commit)
+    for path in changed.split("\0"):
+        if PurePosixPath(path).suffix in LANGUAGES:
+            before, after = git(repository, "show", f"{commit}^:{path}"), git(repository, "show", f"{commit}:{path}")
+            if len(before) + len(after) <= LARGEST_FILE:
+                yield path, before, after
+
+
+def hunks(before: Sequence[str], after: Sequence[str]) -> list[tuple[int, int, list[str]]]:
+    """What made `after` of `before`: lines from `first` up to `end` of `before`, and what came in their place."""
+    opcodes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    return [(a, b, list(after[c:d])) for tag, a, b, c, d in opcodes if tag != "equal"]
+
+
+def _file(found: Replayed, commit: str, path: str, before: list[str], after: list[str], eagerness: Eagerness) -> None:
+    todo = hunks(before, after)
+    if not 1 < len(todo) <= MOST_HUNKS:
+        return
+    player = Player(before, LANGUAGES[PurePosixPath(path).suffix], eagerness)
+    shift, seen = 0, set()
+    for first, end, new in todo:
+        player.replace(first + shift, end + shift, new)
+        shift += len(new) - (end - first)
+        found.edits += 1
+        suggestion = player.suggestion()
+        if suggestion is None or suggestion.change is None:
+            continue
+        change = suggestion.change
+        old = tuple(player.lines[change.first : change.end])
+        key = (old, change.new, change.first - shift)
+        if key not in seen:
+            seen.add(key)
+            case = _case(commit, path, suggestion, old, hit(player.lines, after, suggestion))
+            found.cases.append(case)
+    found.milliseconds += player.milliseconds
+
+
+def hit(lines: Sequence[str], after: Sequence[str], suggestion: Suggestion) -> bool:
+    """Whether the suggested lines are what the commit has there."""
+    change = suggestion.change
+    if change is None:
+        return False
+    applied = [*lines[: change.first], *change.new, *lines[change.end :]]
+    first, end = change.first, change.first + len(change.new)
+    blocks = SequenceMatcher(None, applied, after, autojunk=False).get_matching_blocks()
+    if change.new:
+        return any(block.a <= first and end <= block.a + block.size for block in blocks)
+    return any(block.a < first < block.a + block.size for block in blocks)
+
+
+def _case(commit: str, path: str, suggestion: Suggestion, old: tuple[str, ...], right: bool) -> Case:
+    new = suggestion.change.new if suggestion.change else ()
+    return Case(commit=commit, file=path, source=suggestion.source, hit=right, reason=suggestion.reason, old=old, new=new)
