@@ -12,7 +12,6 @@ they enter, with `from exc`. Cancelled, stale, too slow and "nothing to say" are
     |  |- DownloadFailed        not transferred; what has arrived is kept for the next try
     |  |- ChecksumMismatch      what arrived is not what was promised
     |  |- DoesNotFit            too big for this machine
-    |  |- NotAFimModel          its vocabulary has no fill-in-the-middle tokens
     |  |- NotAChatModel         it has no chat template: it does not follow instructions
     |  |- BadChatTemplate       its chat template is invalid, or refuses the conversation
     |  `- BadModelFile          damaged, cut short, or no GGUF at all
@@ -60,9 +59,6 @@ class ChecksumMismatch(ModelError): ...
 
 
 class DoesNotFit(ModelError): ...
-
-
-class NotAFimModel(ModelError): ...
 
 
 class NotAChatModel(ModelError): ...

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from infill import continuation
 from infill.ask import Finish, Sampling, Snippet, Stop
 from infill.engine.protocol import Complete, Done, Generate, Text, Warm
 from infill.engine.runtime import LoadStopped, Runtime
 from infill.engine.speed import FIRST_SHARE, SMALLEST_WINDOW, Speed
-from infill.errors import BadModelFile, InfillError, NotAChatModel, NotAFimModel
+from infill.errors import BadModelFile, InfillError, NotAChatModel
 from infill.models.fit import Plan
 from infill.models.store import ModelFile, locate
 
@@ -332,14 +333,56 @@ def test_a_file_that_is_no_model_or_a_damaged_one_is_told_in_a_sentence(tmp_path
         Runtime.load(ModelFile(id="x", title="x", path=tmp_path / "none.gguf"), PLAN, lambda done: True)
 
 
-def test_a_model_without_fim_tokens_says_so_when_it_is_asked_to_fill_in(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    """The bundled model without the names of its fill-in-the-middle tokens."""
     whole = locate("local:bundled").path.read_bytes()
     for name in (b"fim_pre", b"fim_suf", b"fim_mid", b"fim_prefix", b"fim_suffix", b"fim_middle"):
         whole = whole.replace(name, name[::-1])
-    plain = Runtime.load(_damaged(tmp_path, "plain.gguf", whole), PLAN, lambda done: True)
-    with pytest.raises(NotAFimModel, match=r"plain\.gguf cannot fill in the middle"):
-        list(plain.complete(ask()))
-    plain.close()
+    runtime = Runtime.load(_damaged(tmp_path_factory.mktemp("plain"), "plain.gguf", whole), PLAN, lambda done: True)
+    yield runtime
+    runtime.close()
+
+
+def test_a_model_without_fim_tokens_continues_and_says_so(plain: Runtime) -> None:
+    (text,), done = answer(plain.complete(ask(path="point.py", stop=SHORT)))
+    assert text
+    assert continuation.NOTE in done.notes
+    (_,), again = answer(plain.complete(ask(path="point.py", suffix="\n# another suffix\n", stop=SHORT)))
+    assert again.timings.tokens_evaluated == 0, "the suffix is no part of the prompt"
+    (_,), typed = answer(plain.complete(ask(path="point.py", prefix=PREFIX + "self", stop=SHORT)))
+    assert typed.timings.tokens_evaluated <= 2
+    assert plain.limits()["prefix_tokens"] > 4 * plain.limits()["suffix_tokens"]
+
+
+def test_an_empty_document_without_a_path_is_answered_by_a_model_that_continues(plain: Runtime) -> None:
+    for prefix in ("", "d"):
+        (_,), done = answer(plain.complete(ask(slot="empty", prefix=prefix, suffix="", stop=SHORT)))
+        assert done.finishes[0].why in {"length", "end"}
+
+
+def test_a_model_that_continues_ends_before_the_line_below_and_keeps_to_the_line_of_code_after_the_cursor(plain: Runtime) -> None:
+    prefix = "def one():\n    return 1\n\n\ndef two():\n    return 1\n\n\ndef three():\n    return"
+    (free,), _ = answer(plain.complete(ask(prefix=prefix, suffix="")))
+    assert "\n" in free.strip("\n"), "a model that repeats itself goes on with another function"
+    below = next(line for line in free.split("\n")[1:] if sum(map(str.isalnum, line)) >= continuation.LEAST)
+    (text,), done = answer(plain.complete(ask(prefix=prefix, suffix=f"\n\n{below}\n")))
+    assert free.startswith(text)
+    assert below not in text
+    assert done.finishes[0].why == "end"
+    (line,), done = answer(plain.complete(ask(prefix=prefix, suffix=" + rest(1)\n")))
+    assert "\n" not in line
+    assert done.finishes[0].why == "line"
+
+
+def test_a_model_that_continues_is_warmed_healed_and_asked_for_several_answers(plain: Runtime) -> None:
+    words = {"path": "warm.py", "slot": "warm", "prefix": PREFIX + "self.y\n        ret"}
+    list(plain.warm(Warm(id=1, model="x", suffix="", **words)))  # type: ignore[arg-type]
+    texts, done = answer(plain.complete(ask(**words, suffix=")", candidates=3, stop=SHORT)))
+    assert done.timings.tokens_evaluated == 0
+    assert done.timings.tokens_kept > 0
+    assert texts[0].startswith("urn"), "the half-typed word is completed"
+    assert len(set(texts)) == len(texts)
 
 
 def test_steps_after_unloading_end_without_touching_freed_memory() -> None:

@@ -149,15 +149,25 @@ def test_a_choice_is_remembered_and_the_nearest_wins(home: Path, tmp_path: Path)
     assert listing.chosen(named, "/project")["complete"] == "local:bundled"
 
 
-@pytest.mark.parametrize(
-    ("fim", "chat", "role", "says"), [(False, True, "complete", "cannot complete"), (True, False, "generate", "follows no instructions")]
-)
-def test_a_model_is_not_chosen_for_what_it_cannot_do(home: Path, tmp_path: Path, fim: bool, chat: bool, role: state.Role, says: str) -> None:
-    (tmp_path / "x.gguf").write_bytes(small_gguf(fim=fim, chat=chat))
+def test_a_model_is_not_chosen_for_what_it_cannot_do(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.gguf").write_bytes(small_gguf(fim=True, chat=False))
     importing.import_file(tmp_path / "x.gguf")
-    with pytest.raises(ModelError, match=says):
-        listing.use("x", role)
+    with pytest.raises(ModelError, match="follows no instructions"):
+        listing.use("x", "generate")
     assert state.load().models == {}
+
+
+def test_a_model_without_fim_tokens_is_chosen_with_a_remark_and_never_recommended(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.gguf").write_bytes(small_gguf(fim=False, chat=True))
+    importing.import_file(tmp_path / "x.gguf")
+    here = machine(16, 10)
+    assert listing.use("x") == "local:x"
+    assert "continues only" in listing.remark("local:x", "complete")
+    assert listing.remark("local:x", "generate") == listing.remark("local:bundled", "complete") == listing.remark("ollama:x", "complete") == ""
+    marked = {choice.id: choice.continues_only for choice in listing.listing(Settings(), machine=here).choices}
+    assert marked["local:x"]
+    assert not marked["local:bundled"]
+    assert recommend.recommend(machine=here, speeds=LAPTOP).id != "local:x"
 
 
 def test_what_is_not_here_cannot_be_chosen_but_other_providers_models_can(home: Path) -> None:

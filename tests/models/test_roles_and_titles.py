@@ -51,7 +51,8 @@ def test_a_model_that_generates_no_text_has_no_role_and_cannot_be_chosen(home: P
     [
         ({"fim": True, "qwen2.pooling_type": 0, "qwen2.attention.causal": True}, ("complete",)),
         ({"fim": True, "chat": True}, ("complete", "generate")),
-        ({"fim": False, "chat": True}, ("generate",)),
+        ({"fim": False, "chat": True}, ("complete", "generate")),
+        ({"fim": False, "chat": False}, ("complete",)),
     ],
 )
 def test_a_model_that_generates_text_has_the_roles_of_its_vocabulary_and_template(

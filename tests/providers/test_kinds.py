@@ -9,9 +9,9 @@ from api_peers import QWEN_TOKENS, LlamaServer, Mistral, Ollama, OpenAi
 from asking import KEY, chain_of, gather, prompt
 from http_peer import Answer, Peer, Request
 
+from infill import continuation
 from infill.ask import Instruction, Message, Snippet, Stop
 from infill.errors import ProviderError, ProviderRefused, ProviderUnavailable
-from infill.providers import continued
 
 QUESTION = Instruction(slot="g", messages=(Message("user", "add two numbers"),), stop=Stop(max_tokens=20, deadline_ms=4000))
 ALL = [
@@ -157,7 +157,7 @@ async def test_what_stands_behind_the_cursor_ends_a_continuation(path: str, suff
 
 
 def test_a_comment_of_another_file_cannot_be_closed_by_its_text() -> None:
-    rendered = continued.render(prompt(path="a.css", prefix="b {", snippets=(Snippet("c.css", "x */ y"),)))
+    rendered = continuation.render(prompt(path="a.css", prefix="b {", snippets=(Snippet("c.css", "x */ y"),)))
     assert rendered == "/* c.css */\n/* x * / y */\n/* a.css */\nb {"
 
 

@@ -22,6 +22,7 @@ export interface Model {
   why: string;
   tokensPerSecond: number;
   checked?: string;
+  continuesOnly?: boolean;
   state: 'installed' | 'available' | 'downloading' | 'loading' | 'loaded' | 'broken';
 }
 

@@ -31,7 +31,8 @@ function stateOf(model: Model): string {
 
 export function summary(model: Model): string {
   const speed = model.tokensPerSecond > 0 ? l10n.t('about {0} tokens/s', Math.round(model.tokensPerSecond)) : '';
-  return [bytes(model.size), speed, stateOf(model), model.licence].filter((part) => part !== '').join(' · ');
+  const mark = model.continuesOnly === true ? l10n.t('continues only') : '';
+  return [bytes(model.size), speed, stateOf(model), mark, model.licence].filter((part) => part !== '').join(' · ');
 }
 
 const STATUS_ICON = {

@@ -19,6 +19,10 @@ test('a model is told with its fit, size, speed, state and licence', () => {
   assert.equal(summary(model), '1.6 GB · about 30 tokens/s · available · Apache-2.0');
 });
 
+test('a model without fill-in-the-middle tokens is marked', () => {
+  assert.equal(summary({ ...model, continuesOnly: true }), '1.6 GB · about 30 tokens/s · available · continues only · Apache-2.0');
+});
+
 test('a model that is too big says so instead of being available', () => {
   assert.match(summary({ ...model, fit: 'too big', tokensPerSecond: 0 }), /1\.6 GB · too big · Apache-2\.0/);
   assert.match(label({ ...model, fit: 'too big' }), /circle-slash/);

@@ -83,6 +83,7 @@ def _facts(outcome: Outcome, request: CompletionRequest) -> dict[str, Any]:
         "source": outcome.source,
         "timings": outcome.timings,
         "reason": outcome.reason,
+        "notes": outcome.notes,
     }
 
 

@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 import typer
 
-from infill import __version__, paths, settings_file, state
+from infill import __version__, continuation, paths, settings_file, state
 from infill.cli import output
 from infill.engine import launch
 from infill.engine.protocol import Status
@@ -127,9 +127,8 @@ def _model(settings: Settings) -> Iterator[Finding]:
         return
     detail = f"{file.id}: {facts.parameters / 1e6:.0f} M parameters, {amount(facts.file_bytes)}, context {facts.context}"
     if not facts.fim:
-        yield Finding(
-            about="model", verdict="problem", detail=f"{detail}. It cannot fill in the middle.", next="Choose another: `infill models list`."
-        )
+        hint = "For suggestions that fit the code after the cursor: `infill models recommend`."
+        yield Finding(about="model", verdict="warning", detail=f"{detail}. {continuation.REMARK}", next=hint)
     elif file.id == state.BUNDLED:
         hint = "For real work: `infill models recommend`, then `infill models download`."
         yield Finding(about="model", verdict="warning", detail=f"{detail}; the small one that ships with infill, Python only.", next=hint)

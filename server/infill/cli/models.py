@@ -127,6 +127,8 @@ def use(model: str = MODEL, role: str = ROLE, here: bool = typer.Option(False, "
         output.note(f"The check of {model} found a problem. {problems}")
     chosen = listing.use(named.full_id(model, settings), wanted, str(Path.cwd()) if here else None)
     output.say(f"{chosen} is chosen {_purpose(wanted)}{' in this folder' if here else ''}.")
+    if remark := listing.remark(chosen, wanted):
+        output.note(remark)
     if unchecked:
         output.note(f"It could not be checked whether the model exists. {unchecked}")
     models = settings.models
@@ -284,7 +286,10 @@ def _row(choice: Choice) -> tuple[str, ...]:
 def _does(choice: Choice) -> str:
     if choice.state == "broken":
         return ""
-    return ", ".join(_purpose(role).removeprefix("for ") for role in choice.roles) or "neither (embedding or reranking)"
+    purposes = {role: _purpose(role).removeprefix("for ") for role in choice.roles}
+    if choice.continues_only and "complete" in purposes:
+        purposes["complete"] += " (continues only)"
+    return ", ".join(purposes.values()) or "neither (embedding or reranking)"
 
 
 def _licence(choice: Choice) -> str:

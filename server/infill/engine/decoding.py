@@ -28,7 +28,7 @@ Piece = tuple[int, str]
 class Candidate:
     """One answer as it grows."""
 
-    def __init__(self, number: int, sequence: int, position: int, stop: Stop, chooser: Chooser) -> None:
+    def __init__(self, number: int, sequence: int, position: int, stop: Stop, chooser: Chooser, below: str = "") -> None:
         self.number = number
         self.sequence = sequence
         self.position = position
@@ -42,7 +42,7 @@ class Candidate:
         self.owed = b""
         """Text before the cursor that the answer has to repeat first, and that is not shown: a word that was half typed."""
         self.chooser = chooser
-        self.stream = TextStream(stop)
+        self.stream = TextStream(stop, below)
         self._stop = stop
         self.tokens: list[int] = []
         self.logprobs: list[float] = []
@@ -83,6 +83,7 @@ class Generation:
         """The draft under way: its length as wished, as found, and the seconds of its batch."""
         self._known: Logits | None = None
         self._owed = b""
+        self._below = ""
         self.candidates: list[Candidate] = []
         self.seconds = 0.0
         """Spent in llama.cpp, after the first token."""
@@ -95,6 +96,10 @@ class Generation:
         last token is left out of the prompt, and the answer begins with any token that agrees with it.
         """
         self._owed = text
+
+    def end_before(self, line: str) -> None:
+        """Have answers end before this line: the one below the cursor, which a model that only continues does not see."""
+        self._below = line
 
     def draft_from(self, make_lookup: Callable[[], Lookup], policy: Policy) -> None:
         """Look tokens up, whenever the policy sees it pay; for one greedy candidate only."""
@@ -144,7 +149,7 @@ class Generation:
             if (own := branch() if number else sequence) is not None:
                 if number:
                     self._context.copy(sequence, own)
-                self.candidates.append(Candidate(number, own, position, self._stop, Chooser(self._sampling, number)))
+                self.candidates.append(Candidate(number, own, position, self._stop, Chooser(self._sampling, number), self._below))
                 self.candidates[-1].owed = self._owed
 
     def _choose(self, candidate: Candidate, count: int, branch: Callable[[], int | None]) -> list[Piece]:
@@ -172,7 +177,7 @@ class Generation:
 
     def _branch_off(self, parent: Candidate, sequence: int, token: int, logprob: float) -> list[Piece]:
         self._context.copy(parent.sequence, sequence, 0, parent.position)
-        child = Candidate(len(self.candidates), sequence, parent.position, self._stop, Chooser(self._sampling))
+        child = Candidate(len(self.candidates), sequence, parent.position, self._stop, Chooser(self._sampling), self._below)
         child.owed = self._owed
         self.candidates.append(child)
         steps = [*zip(parent.tokens, parent.logprobs, strict=True), (token, logprob)]

@@ -1,5 +1,7 @@
 """From the parts of a prompt to tokens: the model's own fill-in-the-middle tokens, its order, and an exact budget. No llama.cpp here.
 
+A model without such tokens continues the prefix (order "prefix"): its prompt has no suffix.
+
 User text is never read for special tokens: code that contains `<|fim_middle|>` stays text. What is cut to fit is cut in steps, so that the window
 stands still while somebody types.
 """
@@ -12,16 +14,16 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from infill import continuation
 from infill.ask import Message, Snippet
 from infill.engine import conversation
-from infill.errors import NotAFimModel
 
 SUFFIX_SHARE = 0.3
 """Of a window that is too small for everything, what the text after the cursor may take: the text before it tells the model more."""
 STEPS = 8
 """A cut moves by an eighth of its part's budget, so that one line typed does not move it."""
 
-Order = Literal["psm", "spm"]
+Order = Literal["psm", "spm", "prefix"]
 
 
 class Vocabulary(Protocol):
@@ -44,6 +46,11 @@ class Fim(msgspec.Struct, frozen=True, kw_only=True):
     middle: int
     separator: int = -1
     bos: int = -1
+
+    @property
+    def fills(self) -> bool:
+        """False for a model that only continues the text before the cursor."""
+        return self.order != "prefix"
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,24 +85,23 @@ def budget(total: int) -> Budget:
     return Budget(total=max(8, total), suffix=int(max(8, total) * SUFFIX_SHARE))
 
 
-def fim_of(vocabulary: Vocabulary, named_order: str, title: str) -> Fim:
-    """The model's fill-in-the-middle tokens. Raises NotAFimModel where its vocabulary names none."""
+def fim_of(vocabulary: Vocabulary, named_order: str) -> Fim:
+    """The model's fill-in-the-middle tokens and order; order "prefix" where its vocabulary does not have them all."""
     prefix, suffix, middle = (vocabulary.special(f"fim_{name}") for name in ("pre", "suf", "mid"))
     order = vocabulary.metadata("infill.fim_order") or named_order or "psm"
     order_known: Order = "spm" if order == "spm" else "psm"
     # suffix-first models may go straight on after the prefix (Codestral); prefix-first ones need the token that says "now the middle"
-    if prefix < 0 or suffix < 0 or (middle < 0 and order_known == "psm"):
-        raise NotAFimModel(
-            f"{title} cannot fill in the middle: its vocabulary has no fill-in-the-middle tokens.",
-            "Choose a model made for code completion: `infill models list` shows some.",
-        )
     bos = vocabulary.special("bos") if vocabulary.adds_bos else -1
+    if prefix < 0 or suffix < 0 or (middle < 0 and order_known == "psm"):
+        return Fim(order="prefix", prefix=-1, suffix=-1, middle=-1, bos=bos)
     return Fim(order=order_known, prefix=prefix, suffix=suffix, middle=middle, separator=vocabulary.special("fim_sep"), bos=bos)
 
 
 def join(fim: Fim, parts: Parts) -> list[int]:
     """The whole prompt, in the model's order."""
     start = [fim.bos] if fim.bos >= 0 else []
+    if not fim.fills:
+        return [*start, *parts.header, *parts.prefix]
     middle = [fim.middle] if fim.middle >= 0 else []
     if fim.order == "spm":
         return [*start, *parts.header, fim.suffix, *parts.suffix, fim.prefix, *parts.prefix, *middle]
@@ -104,20 +110,25 @@ def join(fim: Fim, parts: Parts) -> list[int]:
 
 def overhead(fim: Fim) -> int:
     """Tokens of a prompt that are nobody's text."""
-    return 2 + (fim.middle >= 0) + (fim.bos >= 0)
+    return 2 * fim.fills + (fim.middle >= 0) + (fim.bos >= 0)
 
 
-def half_typed(prefix: Sequence[int], piece: Callable[[int], bytes]) -> bytes:
+def half_typed(prefix: Sequence[int], piece: Callable[[int], bytes], joins: bool = False) -> bytes:
     """The text of the last token before the cursor, where it may be the beginning of a longer one; else empty.
 
-    Not at the start of a line: there, tokens of several line breaks would be put in place of the one that stands.
+    At the start of a line only for a vocabulary that `joins` a line break with the indentation after it.
     """
     text = piece(prefix[-1]) if prefix else b""
-    return b"" if b"\n" in text else text
+    return b"" if b"\n" in text and not (joins and text.endswith(b"\n")) else text
 
 
 def header(fim: Fim, snippets: Sequence[Snippet], path: str, tokenize: Callable[[str], list[int]]) -> list[int]:
-    """Snippets as files of the same repository, then the name of the file at hand; nothing for models that know no file separator."""
+    """Snippets as files of the same repository, then the path of the document; nothing for models that know no file separator.
+
+    For a model that only continues, both are comments.
+    """
+    if not fim.fills:
+        return tokenize(continuation.comments(path, snippets))
     if fim.separator < 0 or not snippets:
         return []
     tokens: list[int] = []

@@ -25,10 +25,10 @@ from typing import TypeVar
 import msgspec
 
 from infill import paths
-from infill.ask import Message, Stop
-from infill.engine.protocol import Complete, Generate
+from infill.ask import Stop
+from infill.engine.protocol import Complete
 from infill.engine.worker import Loaded, Worker, settle
-from infill.errors import DoesNotFit, InfillError, NotAFimModel, ProviderError, ProviderUnavailable
+from infill.errors import DoesNotFit, InfillError, ProviderError, ProviderUnavailable
 from infill.models.fit import Plan
 from infill.models.store import ModelFile
 from infill.settings import Engine
@@ -294,12 +294,8 @@ class Residents:
 def try_out(runtime: Loaded, model: str) -> None:
     """Have a model produce one token: only then it is known to work. Blocks."""
     complete = Complete(id=0, model=model, slot="trial", prefix="def main():\n    ", suffix="\n", stop=TRIAL)
-    try:
-        for _ in runtime.complete(complete):
-            pass
-    except NotAFimModel:
-        for _ in runtime.generate(Generate(id=0, model=model, slot="trial", messages=(Message(role="user", content="Hello"),), stop=TRIAL)):
-            pass
+    for _ in runtime.complete(complete):
+        pass
     runtime.forget("trial")
 
 

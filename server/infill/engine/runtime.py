@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from infill import continuation
 from infill.ask import Finish, Sampling, Stop, Timings
 from infill.engine import kv, prompt_tokens, saved
 from infill.engine.decoding import Generation
@@ -22,7 +23,7 @@ from infill.engine.prompt_tokens import Fim, Parts
 from infill.engine.protocol import Complete, Done, Generate, ModelStatus, SlotStatus, Text, Warm
 from infill.engine.slots import SEQUENCES, Slot, Slots
 from infill.engine.speed import FIRST_BATCH, SLOW_TOKEN, TARGET_MS, Speed
-from infill.engine.tokenizer import Tokenizer
+from infill.engine.tokenizer import Tokenizer, joins_indentation
 from infill.errors import NotAChatModel, ProviderRefused
 from infill.models import fit
 from infill.models.fit import Plan
@@ -35,6 +36,9 @@ SLACK = 1.25
 SHARES = {"prefix_tokens": 0.7, "suffix_tokens": 0.3, "snippet_tokens": 0.0}
 SHARES_WITH_SNIPPETS = {"prefix_tokens": 0.55, "suffix_tokens": 0.25, "snippet_tokens": 0.2}
 """Of the window. A model that was trained on a short context never saw snippets."""
+SHARES_CONTINUING = {"prefix_tokens": 0.95, "suffix_tokens": 0.1, "snippet_tokens": 0.0}
+SHARES_CONTINUING_WITH_SNIPPETS = {"prefix_tokens": 0.75, "suffix_tokens": 0.1, "snippet_tokens": 0.2}
+"""Of a suffix that is not evaluated only the first lines are needed."""
 LONG_CONTEXT = 4096
 
 
@@ -46,6 +50,8 @@ class Prompt(msgspec.Struct, frozen=True):
     suffix: Sequence[int] = ()
     owed: bytes = b""
     """Text before the cursor that is left out of the tokens, for the answer to begin with."""
+    below: str = ""
+    """The line before which the answer ends, where the model does not see the suffix."""
 
 
 class Run:
@@ -93,6 +99,7 @@ class Runtime:
         self._closed = False
         self._fim: Fim | None = None
         self._tokenize = Tokenizer(model.tokenize)
+        self._joins = joins_indentation(model.tokenize, model.piece)
         self._speed = Speed()
         self._slots.chunk = lambda restless: self._speed.chunk(self._context.largest_batch, restless=restless)
         self._drafting = Policy()
@@ -133,11 +140,13 @@ class Runtime:
     # ---- the requests
 
     def complete(self, ask: Complete) -> Iterator[Text | Done | None]:
-        """Fill in the middle. Raises NotAFimModel."""
+        """Fill in the middle; a model without the tokens for it continues the prefix."""
         run = Run(ask.stop.deadline_ms)
         longest = min(ask.stop.max_tokens, self._room // 4)  # a long answer must not starve the prompt
         prompt = self._prompt(ask, longest, run)
-        stop = msgspec.structs.replace(ask.stop, max_tokens=min(ask.stop.max_tokens, self._room - len(prompt.tokens)))
+        one_line = not self._fim_tokens().fills and continuation.is_one_line(ask.suffix)
+        most = min(ask.stop.max_tokens, self._room - len(prompt.tokens))
+        stop = msgspec.structs.replace(ask.stop, max_tokens=most, single_line=ask.stop.single_line or one_line)
         return self._answer(ask.id, prompt, ask.sampling, stop, ask.candidates, ask.speculate, run)
 
     def generate(self, ask: Generate) -> Iterator[Text | Done | None]:
@@ -159,7 +168,7 @@ class Runtime:
         yield from self._answer(ask.id, Prompt(ask.slot, tokens), ask.sampling, stop, 1, ask.speculate, run)
 
     def warm(self, ask: Warm) -> Iterator[Done | None]:
-        """Evaluate a prompt, so that it is there when it is asked for. Raises NotAFimModel."""
+        """Evaluate a prompt, so that it is there when it is asked for."""
         run = Run(float("inf"))
         prompt = self._prompt(ask, Stop().max_tokens, run)
         slot = self._slots.take(ask.slot, run)
@@ -210,31 +219,44 @@ class Runtime:
 
     def _fim_tokens(self) -> Fim:
         if self._fim is None:
-            self._fim = prompt_tokens.fim_of(self._model, self._file.fim_order, self._file.title)
+            self._fim = prompt_tokens.fim_of(self._model, self._file.fim_order)
         return self._fim
 
     def _prompt(self, ask: Complete | Warm, answer: int, run: Run) -> Prompt:
-        """The prompt's tokens, cut to the budget. Raises NotAFimModel."""
+        """The prompt's tokens, cut to the budget."""
         fim, tokenize = self._fim_tokens(), self._tokenize
-        header = prompt_tokens.header(fim, ask.snippets if self._takes_snippets else (), ask.path, tokenize)
-        if ask.snippets and not header:
-            run.notes.append("context from other files left out: this model was not trained on any")
+        suffix = ask.suffix if fim.fills else ""
+        header = self._header(fim, ask, run)
         before = tokenize(ask.prefix)
-        if owed := prompt_tokens.half_typed(before, self._model.piece):
+        if owed := prompt_tokens.half_typed(before, self._model.piece, self._joins):
             before.pop()
-        parts = Parts(prefix=before, suffix=tokenize(ask.suffix), header=header)
-        self._speed.read(len(ask.prefix) + len(ask.suffix), len(parts.prefix) + len(parts.suffix))
+        parts = Parts(prefix=before, suffix=tokenize(suffix), header=header)
+        self._speed.read(len(ask.prefix) + len(suffix), len(parts.prefix) + len(parts.suffix))
         window = self._window()
         fits = len(parts.prefix) + len(parts.suffix) + len(header) <= window * SLACK
         room = min(self._room - answer, int(window * SLACK) if fits else window) - prompt_tokens.overhead(fim)
         previous = next((slot.suffix for slot in self._slots if slot.name == ask.slot), ())
         parts, notes = prompt_tokens.fit(parts, prompt_tokens.budget(room), previous)
         run.notes += notes
-        return Prompt(ask.slot, prompt_tokens.join(fim, parts), parts.suffix, owed)
+        if fim.fills:
+            return Prompt(ask.slot, prompt_tokens.join(fim, parts), parts.suffix, owed)
+        run.notes.append(continuation.NOTE)
+        # an empty document without a path has no tokens, and there is no answer to no prompt
+        return Prompt(ask.slot, prompt_tokens.join(fim, parts) or tokenize("\n"), (), owed, continuation.line_below(ask.suffix))
+
+    def _header(self, fim: Fim, ask: Complete | Warm, run: Run) -> list[int]:
+        snippets = ask.snippets if self._takes_snippets else ()
+        header = prompt_tokens.header(fim, snippets, ask.path, self._tokenize)
+        if ask.snippets and not snippets:
+            run.notes.append("context from other files left out: this model was not trained on any")
+        elif snippets and not header:
+            run.notes.append("context from other files left out: the comments of this kind of file are not known")
+        return header
 
     @property
     def _takes_snippets(self) -> bool:
-        return self._model.trained_context >= LONG_CONTEXT and self._fim_tokens().separator >= 0
+        fim = self._fim_tokens()
+        return self._model.trained_context >= LONG_CONTEXT and (fim.separator >= 0 or not fim.fills)
 
     # ---- work
 
@@ -246,6 +268,7 @@ class Runtime:
         if speculate and count == 1 and sampling.temperature <= 0:
             generation.draft_from(lambda: Lookup(prompt.tokens, self._dividers()), self._drafting)
         generation.owe(prompt.owed)
+        generation.end_before(prompt.below)
         branches = self._slots.branches()
         try:
             yield from self._place(slot, prompt, run, known_serves=sampling.temperature <= 0)
@@ -343,7 +366,10 @@ class Runtime:
         fim = self._fim
         window = min(self._window(), self._room - Stop().max_tokens) - 8
         snippets = fim is not None and self._takes_snippets
-        limits: dict[str, float] = {name: int(window * share) for name, share in (SHARES_WITH_SNIPPETS if snippets else SHARES).items()}
+        shares = SHARES_WITH_SNIPPETS if snippets else SHARES
+        if fim is not None and not fim.fills:
+            shares = SHARES_CONTINUING_WITH_SNIPPETS if snippets else SHARES_CONTINUING
+        limits: dict[str, float] = {name: int(window * share) for name, share in shares.items()}
         if self._speed.chars_per_token:
             limits["chars_per_token"] = self._speed.chars_per_token
         if self._speed.typical_ms:

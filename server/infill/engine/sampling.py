@@ -62,6 +62,8 @@ def compatible(logits: Logits, count: int, owed: bytes, piece: Callable[[int], b
 
 
 def _agree(text: bytes, owed: bytes) -> bool:
+    if owed.endswith(b"\n") and b"\n" in text[len(owed) :]:  # at the start of a line: more line breaks than stand there
+        return False
     return bool(text) and (text.startswith(owed) or owed.startswith(text))
 
 

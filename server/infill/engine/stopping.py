@@ -9,20 +9,24 @@ from typing import Literal
 from infill.ask import Stop
 from infill.columns import columns
 
+WHITE = " \t\r\n\f\v"
 Why = Literal["end", "line", "indent", "length", "deadline", "stopped"]
 
 
 class TextStream:
     """One candidate's text as it grows.
 
-    White space after a line break is held back until something follows it: whether that line still belongs to the answer shows only then.
+    White space after a line break is held back until something follows it: whether that line still belongs to the answer shows only then. So is the
+    beginning of a line that may become the line below the cursor.
     """
 
-    def __init__(self, stop: Stop) -> None:
+    def __init__(self, stop: Stop, below: str = "") -> None:
         self._stop = stop
+        self._below = below
+        """The line below the cursor, before which the answer ends; empty: the model sees that line and ends by itself."""
         self._decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
         self._held = ""
-        """White space of lines that have nothing else yet."""
+        """The beginning of a line of which it is not certain that it belongs to the answer, and the blank lines above it."""
         self._line_open = True
         """False once a line break was seen: what follows is the start of a line."""
         self._anything = False
@@ -41,7 +45,7 @@ class TextStream:
         """The answer ended for another reason; returns what was held back where it belongs to the answer."""
         held, self._held = self._held, ""
         self.why = self.why or why
-        return held if why == "end" else ""
+        return held if why == "end" and not self._is_below(held.rpartition("\n")[2]) else ""
 
     def _in_line(self, text: str) -> tuple[str, str]:
         line, newline, rest = text.partition("\n")
@@ -55,13 +59,23 @@ class TextStream:
         return line + "\n", rest
 
     def _at_start(self, text: str) -> tuple[str, str]:
-        stripped = text.lstrip(" \t\r\n\f\v")
-        self._held += text[: len(text) - len(stripped)]
-        if not stripped:
+        self._held += text
+        bare = self._held.lstrip(WHITE)
+        if not bare:
             return "", ""
-        indentation = self._held.rpartition("\n")[2]
+        blank = self._held[: len(self._held) - len(bare)]
+        indentation = blank.rpartition("\n")[2]
         if self._anything and self._stop.indent is not None and columns(indentation, self._stop.tab) < self._stop.indent:
             self.why = "indent"
             return "", ""
-        held, self._held, self._line_open = self._held, "", True
-        return held, stripped
+        line, newline, _ = (indentation + bare).partition("\n")
+        if not newline and self._below.startswith(line.rstrip()):  # it may become the line below, or go on in another way
+            return "", ""
+        if newline and self._is_below(line):
+            self.why = "end"
+            return "", ""
+        self._held, self._line_open = "", True
+        return blank, bare
+
+    def _is_below(self, line: str) -> bool:
+        return bool(self._below) and line.rstrip() == self._below

@@ -55,6 +55,11 @@ class Tokenizer:
         return known
 
 
+def joins_indentation(tokenize: Callable[[str], list[int]], piece: Callable[[int], bytes]) -> bool:
+    """Whether one token may hold a line break and the indentation after it, as by GPT-2's rule: a line break alone is rare there in front of code."""
+    return any(b"\n" in text and text.strip(b"\r\n") for text in map(piece, tokenize("a\n        b")))
+
+
 def _may_begin(text: str, at: int) -> bool:
     """Whether tokens may begin anew there: a line break goes together with those of the empty lines after it."""
     following = text[at : at + 200]

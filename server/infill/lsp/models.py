@@ -111,12 +111,13 @@ class ModelCommands:
             before = self._provision.model()
             if argument.role == "complete":
                 await self._get_ready(model)
-            model = await asyncio.to_thread(self._remember, model, argument.role, workspace)
+            model, remark = await asyncio.to_thread(self._remember, model, argument.role, workspace)
             self._chosen()
         if argument.role == "complete" and before != model and before.startswith(f"{LOCAL}:"):
             self._background.start(self._leave(before), "giving back a model's memory")
         problems = await asyncio.to_thread(_problems_of, model)
-        return {"model": model, "message": f"{self._told(model, argument)} {problems}".rstrip()}
+        words = self._told(model, argument), remark, problems
+        return {"model": model, "message": " ".join(filter(None, words))}
 
     async def download(self, argument: Argument) -> dict[str, str]:
         """Get a model. Raises RequestError when it was cancelled: what has arrived is kept."""
@@ -243,11 +244,13 @@ class ModelCommands:
         if await self._loaded() or self._configuration.settings.engine.preload:
             await self._provision.local.load(model)
 
-    def _remember(self, model: str, role: state.Role, workspace: str | None) -> str:
+    def _remember(self, model: str, role: state.Role, workspace: str | None) -> tuple[str, str]:
+        """The full id, and what a person should know of it."""
         from infill.models import listing
         from infill.providers import named
 
-        return listing.use(named.full_id(model, self._configuration.settings), role, workspace)
+        chosen = listing.use(named.full_id(model, self._configuration.settings), role, workspace)
+        return chosen, listing.remark(chosen, role)
 
     async def _leave(self, model: str) -> None:
         """Give a model's memory back once what it was asked is answered, unless another window may be using it."""

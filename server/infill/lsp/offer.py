@@ -35,6 +35,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     commercial: bool = True
     context: int = 0
     roles: tuple[Role, ...] = ()
+    continues_only: bool = False
+    """It has no fill-in-the-middle tokens: it does not see the code after the cursor."""
     languages: tuple[str, ...] = ()
     installed: bool = False
     active: bool = False
@@ -84,6 +86,7 @@ def _local(choice: Choice, loaded: Sequence[str], downloading: Mapping[str, floa
         commercial=choice.commercial,
         context=choice.context,
         roles=choice.roles,
+        continues_only=choice.continues_only,
         languages=choice.languages,
         installed=choice.state == "installed",
         active=bool(choice.active),

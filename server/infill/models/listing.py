@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from infill import state
+from infill import continuation, state
 from infill.errors import InfillError, ModelError
 from infill.models import catalog, checked, fit, gguf, hardware, importing, planning, recommend, store
 from infill.models.catalog import Entry
@@ -43,6 +43,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     commercial: bool = True
     context: int = 0
     roles: tuple[Role, ...] = ()
+    continues_only: bool = False
+    """It completes without fill-in-the-middle tokens: it does not see the code after the cursor."""
     languages: tuple[str, ...] = ()
     fit: Judgement | Literal["unknown"] = "unknown"
     why: str = ""
@@ -119,12 +121,17 @@ def use(model_id: str, role: Role = "complete", workspace: str | None = None) ->
     return full_id
 
 
+def remark(full_id: str, role: Role) -> str:
+    """What a person should know of a model chosen for this role, as a sentence; empty: nothing. Raises UnknownModel, ModelMissing or BadModelFile."""
+    if role != "complete" or not full_id.startswith(catalog.PREFIX) or gguf.facts(store.locate(full_id).path).fim:
+        return ""
+    return continuation.REMARK
+
+
 def _must_be_able(full_id: str, role: Role) -> str:
     facts = gguf.facts(store.locate(full_id).path)
     if not facts.generates:
         raise ModelError(f"{full_id} is an embedding or reranking model: it does not generate text.", "Choose another: `infill models list`.")
-    if role == "complete" and not facts.fim:
-        raise ModelError(f"{full_id} has no fill-in-the-middle tokens: it cannot complete.", "It may do for generating code: --role generate.")
     if role == "generate" and not facts.chat:
         raise ModelError(f"{full_id} follows no instructions: it has no chat template.", "Choose an instruct model for generating code.")
     return catalog.PREFIX + catalog.short(full_id)
@@ -169,7 +176,8 @@ def _installed(manifest: Manifest, engine: Engine, machine: Machine, speeds: rec
         why=found.sentence,
         tokens_per_second=speed,
         context=facts.context,
-        roles=described.roles if facts.generates else (),
+        roles=entry.roles if entry and facts.generates else store.roles_of(facts),
+        continues_only=facts.generates and not facts.fim,
         checked=_told(used) if used else "",
         problems=used.problems if used else (),
     )
@@ -214,6 +222,7 @@ def _elsewhere(found: importing.Found, engine: Engine, machine: Machine) -> Choi
             quantization=facts.quantization,
             context=facts.context,
             roles=store.roles_of(facts),
+            continues_only=facts.generates and not facts.fim,
             fit=fits.judgement,
             why=fits.sentence,
             notes=f"In {found.source} already: nothing to download.",

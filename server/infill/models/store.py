@@ -333,7 +333,7 @@ def roles_of(facts: gguf.Facts) -> tuple[state.Role, ...]:
     """What a file can do, as its own header, vocabulary and chat template say."""
     if not facts.generates:
         return ()
-    return (*(("complete",) if facts.fim else ()), *(("generate",) if facts.chat else ())) or ("complete",)
+    return ("complete", "generate") if facts.chat else ("complete",)
 
 
 def _set_aside(directory: Path) -> None:

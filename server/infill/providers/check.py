@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from infill import continuation
 from infill.ask import Delta, Prompt, Report, Stop
 from infill.errors import InfillError, ProviderRefused
 from infill.providers import keys, setup
@@ -26,6 +27,7 @@ from infill.providers.trouble import CannotFill, Throttled
 from infill.settings import Settings
 
 QUESTION = Prompt(slot="infill:test", prefix="def add(a, b):\n    return ", suffix="\n", path="add.py", stop=Stop(max_tokens=16, single_line=True))
+CONTINUES = "no: it continues only"
 SECONDS = 20.0
 """Longest wait for each provider: a model may have to be loaded first."""
 
@@ -70,7 +72,8 @@ async def _try_local(local: Provider) -> Check:
     except InfillError as exc:
         return Check(provider=local.name, message=str(exc))
     done = f"It answers in {milliseconds:.0f} ms."
-    return Check(provider=local.name, ok=True, reach="yes", key="none needed", model=report.model, fim="the engine", ms=milliseconds, message=done)
+    way = CONTINUES if continuation.NOTE in report.notes else "the engine"
+    return Check(provider=local.name, ok=True, reach="yes", key="none needed", model=report.model, fim=way, ms=milliseconds, message=done)
 
 
 async def try_remote(remote: Remote) -> Check:
@@ -114,9 +117,7 @@ async def _answer(provider: Provider) -> tuple[Report, float]:
 def _way(facts: Facts) -> str:
     if facts.family is not None:
         return f"in the tokens of {facts.family.title}"
-    return {"suffix": "the server does it", "chat": "a chat model is asked", "continued": "no: it continues only"}.get(
-        facts.mode, "the server does it"
-    )
+    return {"suffix": "the server does it", "chat": "a chat model is asked", "continued": CONTINUES}.get(facts.mode, "the server does it")
 
 
 def last_request(provider: Provider) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
+from infill import continuation
 from infill.answers.code import CURSOR
 from infill.ask import Instruction, Message, Prompt, Sampling, Stop
 from infill.errors import InfillError, ProviderRefused, ProviderUnavailable
 from infill.privacy.text import clean
-from infill.providers import continued, families
+from infill.providers import families
 from infill.providers.base import Limits
 from infill.providers.dialect import Call, Facts, Piece, RemoteModel
 from infill.providers.http import Connection, Deadline
@@ -45,9 +46,9 @@ class OpenAi:
             return Facts(model=model, mode=wanted)
         family = families.named(wanted, line.name) if wanted else await self._by_tokenizer(line, model, deadline)
         if family is None:
-            warning = continued.WARNING.format(name=line.name, model=model or "its model")
-            hint = continued.HINT.format(entry=line.name.partition(":")[2])
-            return Facts(model=model, mode="continued", warning=InfillError(warning, hint), note=continued.NOTE)
+            warning = continuation.WARNING.format(name=line.name, model=model or "its model")
+            hint = continuation.HINT.format(entry=line.name.partition(":")[2])
+            return Facts(model=model, mode="continued", warning=InfillError(warning, hint), note=continuation.NOTE)
         return Facts(model=model, family=family, mode="rendered")
 
     async def _by_tokenizer(self, line: Connection, model: str, deadline: Deadline) -> families.Family | None:
@@ -70,9 +71,9 @@ class OpenAi:
             return replace(call, chat=True, converses=False, prefix=prompt.prefix, language=prompt.path.rpartition(".")[2])
         body: dict[str, Any] = {"model": facts.model, "max_tokens": prompt.stop.max_tokens, "stream": True, **_sampling(prompt.sampling)}
         if facts.mode == "continued":
-            words = (*continued.ends(prompt), *(("\n",) if continued.is_one_line(prompt) else ()))
+            words = (*continuation.ends(prompt.suffix), *(("\n",) if continuation.is_one_line(prompt.suffix) else ()))
             return Call(
-                path="/v1/completions", body=body | {"prompt": continued.render(prompt)} | ({"stop": list(words)} if words else {}), words=words
+                path="/v1/completions", body=body | {"prompt": continuation.render(prompt)} | ({"stop": list(words)} if words else {}), words=words
             )
         if facts.family is None:
             return Call(path="/v1/completions", body=body | {"prompt": prompt.prefix, "suffix": prompt.suffix})

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infill.ask import Message, Snippet
-from infill.engine.prompt_tokens import Fim, Parts, budget, chat, fim_of, fit, half_typed, header, join
-from infill.errors import NotAFimModel
+from infill.engine.prompt_tokens import Fim, Parts, budget, chat, fim_of, fit, half_typed, header, join, overhead
 
 PRE, SUF, MID, SEP, BOS = 1000, 1001, 1002, 1003, 1004
 PSM = Fim(order="psm", prefix=PRE, suffix=SUF, middle=MID, separator=SEP)
@@ -50,23 +49,34 @@ def test_suffix_first_models_get_the_prefix_last() -> None:
 
 def test_the_file_knows_its_order_better_than_the_catalogue() -> None:
     known = {"fim_pre": PRE, "fim_suf": SUF, "fim_mid": MID}
-    assert fim_of(Vocabulary(order="spm", **known), "psm", "M").order == "spm"
-    assert fim_of(Vocabulary(**known), "spm", "M").order == "spm"
-    assert fim_of(Vocabulary(**known), "", "M").order == "psm"
+    assert fim_of(Vocabulary(order="spm", **known), "psm").order == "spm"
+    assert fim_of(Vocabulary(**known), "spm").order == "spm"
+    assert fim_of(Vocabulary(**known), "").order == "psm"
 
 
-def test_a_model_without_fim_tokens_is_refused_by_name() -> None:
-    with pytest.raises(NotAFimModel, match="Chatty cannot fill in the middle"):
-        fim_of(Vocabulary(fim_pre=PRE), "", "Chatty")
+@pytest.mark.parametrize("tokens", [{}, {"fim_pre": PRE}, {"fim_pre": PRE, "fim_suf": SUF}, {"fim_mid": MID}])
+def test_a_model_without_all_fim_tokens_continues_the_prefix(tokens: dict[str, int]) -> None:
+    fim = fim_of(Vocabulary(adds_bos=True, bos=BOS, **tokens), "")
+    assert not fim.fills
+    assert join(fim, Parts(prefix=[1, 2], suffix=(), header=[7])) == [BOS, 7, 1, 2]
+    assert overhead(fim) == 1
+    assert join(fim_of(Vocabulary(), ""), Parts(prefix=[], suffix=())) == []
+
+
+def test_a_model_that_continues_reads_the_path_and_the_snippets_as_comments() -> None:
+    fim = fim_of(Vocabulary(), "")
+    assert header(fim, [Snippet("a.py", "x\ny")], "b.py", letters) == letters("# a.py\n# x\n# y\n# b.py\n")
+    assert header(fim, [], "b.py", letters) == letters("# b.py\n")
+    assert header(fim, [Snippet("a.py", "x")], "b.unknown", letters) == []
 
 
 def test_a_suffix_first_model_needs_no_middle_token() -> None:
-    fim = fim_of(Vocabulary(fim_pre=PRE, fim_suf=SUF), "spm", "M")
+    fim = fim_of(Vocabulary(fim_pre=PRE, fim_suf=SUF), "spm")
     assert join(fim, PARTS) == [SUF, 8, 9, PRE, 1, 2]
 
 
 def test_a_vocabulary_that_wants_a_start_token_gets_it_first() -> None:
-    fim = fim_of(Vocabulary(adds_bos=True, bos=BOS, fim_pre=PRE, fim_suf=SUF, fim_mid=MID), "", "M")
+    fim = fim_of(Vocabulary(adds_bos=True, bos=BOS, fim_pre=PRE, fim_suf=SUF, fim_mid=MID), "")
     assert join(fim, PARTS)[0] == BOS
 
 
@@ -126,3 +136,8 @@ def test_the_last_token_may_be_half_of_one_but_not_across_a_line_break() -> None
     pieces = {1: b"ret", 2: b"    ", 3: b"\n", 4: b":\n\n", 5: b""}.__getitem__
     assert [half_typed([9, token], pieces) for token in (1, 2, 3, 4, 5)] == [b"ret", b"    ", b"", b"", b""]
     assert half_typed([], pieces) == b""
+
+
+def test_a_line_break_is_half_typed_where_the_vocabulary_joins_it_with_the_indentation() -> None:
+    pieces = {1: b"\n", 2: b"\n\n", 3: b"\n    "}.__getitem__
+    assert [half_typed([9, token], pieces, True) for token in (1, 2, 3)] == [b"\n", b"\n\n", b""]

@@ -48,3 +48,9 @@ def test_the_likeliest_are_found_among_many_equals_and_many_far_apart(spread: fl
     logits = (np.random.default_rng(3).standard_normal(5000) * spread).astype(np.float32)
     best = likeliest(logits, 20)
     assert [float(logits[token]) for token, _ in best] == sorted(logits.tolist(), reverse=True)[:20]
+
+
+def test_a_line_break_goes_on_with_indentation_and_never_with_another_line_break() -> None:
+    pieces = [b"\n\n", b"\n    ", b"\n", b"\n\n    ", b"x", b"    ", b"\n\t", b" "]
+    found = compatible(LOGITS, 8, b"\n", pieces.__getitem__)
+    assert [pieces[token] for token, _ in found] == [b"\n    ", b"\n\t", b"\n"]

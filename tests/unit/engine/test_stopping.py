@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infill.ask import Stop
 from infill.engine.stopping import TextStream
 
 
-def told(stop: Stop, *pieces: str | bytes, end: bool = False) -> tuple[str, str | None]:
+def told(stop: Stop, *pieces: str | bytes, end: bool = False, below: str = "") -> tuple[str, str | None]:
     """The text that a stream lets out, and why it ended."""
-    stream, shown = TextStream(stop), ""
+    stream, shown = TextStream(stop, below), ""
     for piece in pieces:
         if stream.why is None:
             shown += stream.feed(piece if isinstance(piece, bytes) else piece.encode())
@@ -80,3 +84,36 @@ def test_only_whole_characters_come_out(text: str) -> None:
 def test_a_character_cut_short_by_the_end_is_left_out() -> None:
     stream = TextStream(Stop())
     assert stream.feed("aé".encode()[:-1]) + stream.finish("length") == "a"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "shown", "why"),
+    [
+        (("x = 1\n", "    ret", "urn x", "\n", "more"), "x = 1\n", "end"),
+        (("x = 1\n\n    return x \nmore",), "x = 1\n", "end"),
+        (("x = 1\n    return x", " + 1"), "x = 1\n    return x + 1", None),
+        (("x = 1\n    return x ", " + 1\ny"), "x = 1\n    return x  + 1\ny", None),
+        (("x = 1\n  return x\ny",), "x = 1\n  return x\ny", None),
+        (("    return x\ny",), "    return x\ny", None),
+        (("\n    return x\n",), "\n", "end"),
+    ],
+)
+def test_an_answer_that_does_not_see_the_line_below_ends_before_it(pieces: tuple[str, ...], shown: str, why: str | None) -> None:
+    assert told(Stop(), *pieces, below="    return x") == (shown, why)
+
+
+def test_an_answer_that_ends_within_the_line_below_keeps_what_differs() -> None:
+    assert told(Stop(), "x\n    ret", end=True, below="    return x") == ("x\n    ret", "end")
+    assert told(Stop(), "x\n    return x", end=True, below="    return x") == ("x\n", "end")
+
+
+@given(st.text("ab \n", max_size=30), st.lists(st.integers(0, 30), max_size=6), st.text("ab ", max_size=4).map(str.rstrip))
+def test_pieces_make_no_difference_and_nothing_but_the_end_is_lost(text: str, cuts: list[int], below: str) -> None:
+    at = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
+    shown, why = told(Stop(), *(text[start:end] for start, end in itertools.pairwise(at)), end=True, below=below)
+    assert (shown, why) == told(Stop(), text, end=True, below=below)
+    assert text.startswith(shown)
+    if not below:
+        assert shown == text
+    else:
+        assert below not in [line.rstrip() for line in shown.split("\n")[1:]]

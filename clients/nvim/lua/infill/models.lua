@@ -12,7 +12,7 @@ function M.size(bytes)
   return bytes < 1e9 and ('%d MB'):format(bytes / 1e6) or ('%.1f GB'):format(bytes / 1e9)
 end
 
---- One line of the picker: fit mark, name, size, speed, state, licence where it is not a free one.
+--- One line of the picker: fit mark, name, size, speed, state, whether it continues only, licence where it is not a free one.
 ---@param model table
 ---@return string
 function M.line(model)
@@ -21,6 +21,7 @@ function M.line(model)
     M.size(model.size),
     model.tokensPerSecond and model.tokensPerSecond > 0 and ('about %d tokens/s'):format(model.tokensPerSecond) or '',
     model.fit == 'too big' and 'too big' or model.state or '',
+    model.continuesOnly and 'continues only' or '',
     model.licence and not model.licence:lower():match('apache') and not model.licence:lower():match('mit') and model.licence or '',
   }) do
     if part ~= '' then
