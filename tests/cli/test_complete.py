@@ -24,7 +24,7 @@ def test_it_prints_the_suggestion_and_nothing_else(shell: Shell, example: str) -
 
 def test_json_tells_everything_about_the_answer(shell: Shell, example: str) -> None:
     ran = shell.run("complete", example, "--json")
-    assert set(ran.facts) == {"items", "model", "provider", "source", "timings", "reason"}
+    assert set(ran.facts) == {"items", "model", "provider", "source", "timings", "reason", "notes"}
     assert ran.facts["model"] == "local:bundled"
     assert ran.facts["provider"] == "local"
     assert ran.facts["source"] == "model"

@@ -19,6 +19,7 @@ from infill.models import importing, listing
 
 FETCHING_SECONDS = 280
 TEMPLATES = "vendor/llama.cpp/models/templates/"
+VOCABULARIES = "vendor/llama.cpp/models/ggml-vocab-"
 
 
 @pytest.fixture(scope="session")
@@ -50,16 +51,33 @@ def smol(smol_file: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def templates(pytestconfig: pytest.Config) -> dict[str, str]:
-    """The chat templates in the source distribution of llama-cpp-python, by file name; fetched once and kept in pytest's cache."""
+def source(pytestconfig: pytest.Config) -> Path:
+    """The source distribution of llama-cpp-python: named by INFILL_LLAMA_SOURCE, else fetched once and kept in pytest's cache."""
     assert pytestconfig.cache is not None
-    folder = pytestconfig.cache.mkdir("llama-cpp-python")
     archive = Path(os.environ.get("INFILL_LLAMA_SOURCE", ""))
-    if not archive.is_file():
-        archive = next(iter(folder.glob("*.tar.gz")), None) or _fetched(folder)
-    with tarfile.open(archive) as contents:
+    if archive.is_file():
+        return archive
+    folder = pytestconfig.cache.mkdir("llama-cpp-python")
+    return next(iter(folder.glob("*.tar.gz")), None) or _fetched(folder)
+
+
+@pytest.fixture(scope="session")
+def templates(source: Path) -> dict[str, str]:
+    """The chat templates of well-known models, by file name."""
+    with tarfile.open(source) as contents:
         members = [member for member in contents if TEMPLATES in member.name and member.name.endswith(".jinja")]
         return {Path(member.name).stem: stream.read().decode() for member in members if (stream := contents.extractfile(member))}
+
+
+@pytest.fixture(scope="session")
+def vocabularies(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of `ggml-vocab-NAME.gguf`, most with texts (`.inp`) and their makers' tokens (`.out`) beside them."""
+    folder = tmp_path_factory.mktemp("vocabularies")
+    with tarfile.open(source) as contents:
+        for member in contents:
+            if VOCABULARIES in member.name and (stream := contents.extractfile(member)):
+                (folder / Path(member.name).name).write_bytes(stream.read())
+    return folder
 
 
 def _fetched(folder: Path) -> Path:

@@ -227,10 +227,10 @@ class Runtime:
         fim, tokenize = self._fim_tokens(), self._tokenize
         suffix = ask.suffix if fim.fills else ""
         header = self._header(fim, ask, run)
-        before = tokenize(ask.prefix)
+        before = tokenize.after(ask.prefix) if header else tokenize(ask.prefix)
         if owed := prompt_tokens.half_typed(before, self._model.piece, self._joins):
             before.pop()
-        parts = Parts(prefix=before, suffix=tokenize(suffix), header=header)
+        parts = Parts(prefix=before, suffix=tokenize.after(suffix), header=header)
         self._speed.read(len(ask.prefix) + len(suffix), len(parts.prefix) + len(parts.suffix))
         window = self._window()
         fits = len(parts.prefix) + len(parts.suffix) + len(header) <= window * SLACK

@@ -33,6 +33,7 @@ class Tokenizer:
     def __init__(self, tokenize: Callable[[str], list[int]]) -> None:
         self._tokenize = tokenize
         self._known: OrderedDict[str, list[int]] = OrderedDict()
+        self._spaced = len(tokenize("\n")) > 1
         self._cuts = all(_same_when_cut(tokenize, SAMPLE[:end]) for end in range(len(SAMPLE), 0, -11))
 
     def __call__(self, text: str) -> list[int]:
@@ -42,6 +43,13 @@ class Tokenizer:
         if not _may_begin(text, last):
             return self._tokenize(text)
         return [*self._lines(text[:last]), *self._tokenize(text[last:])]
+
+    def after(self, text: str) -> list[int]:
+        """Tokens of a text that is not a prompt's first one: without the space with which SentencePiece's vocabularies begin every text."""
+        if not self._spaced:
+            return self(text)
+        line_break, whole = self._tokenize("\n"), self._tokenize(f"\n{text}")
+        return whole[len(line_break) :] if whole[: len(line_break)] == line_break else self._tokenize(text)
 
     def _lines(self, text: str) -> list[int]:
         known = self._known.get(text)
