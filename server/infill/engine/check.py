@@ -27,11 +27,11 @@ from infill.ask import Message, Stop
 from infill.engine import measure, trial
 from infill.engine.check_cases import TASKS, Hole, holes
 from infill.engine.llama import Context, Model
-from infill.engine.prompt_tokens import Fim, Order, Parts, fim_of, join
+from infill.engine.prompt_tokens import FillOrder, Fim, Parts, fim_of, join
 from infill.engine.protocol import Complete, Done, Generate, Text
 from infill.engine.runtime import Runtime
 from infill.engine.sampling import log_probability
-from infill.errors import BadChatTemplate, EngineCrashed, InfillError, NotAFimModel
+from infill.errors import BadChatTemplate, EngineCrashed, InfillError
 from infill.models.checked import ORDERS, Checked
 from infill.models.child import is_disturbed
 from infill.models.fit import Plan
@@ -73,7 +73,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class Arrangement(msgspec.Struct, frozen=True, kw_only=True):
     """How well the right answers fit, in nats a token, with the prompt arranged in different ways."""
 
-    named: Order | None
+    named: FillOrder | None
     """The order that the file or the catalogue names; None: neither does."""
     scores: dict[str, float]
     """By order."""
@@ -85,11 +85,11 @@ class Arrangement(msgspec.Struct, frozen=True, kw_only=True):
     """How much more probable the end becomes by the right answer, in nats: a model that was trained with its end token ends there."""
 
     @property
-    def best(self) -> Order:
+    def best(self) -> FillOrder:
         return "spm" if self.scores["spm"] > self.scores["psm"] else "psm"
 
     @property
-    def order(self) -> Order:
+    def order(self) -> FillOrder:
         """The one to ask in."""
         return self.named or self.best
 
@@ -178,9 +178,8 @@ def _last(steps: Generator[None, None, str]) -> str:
 
 
 def _tried_orders(model: Model, job: Job, plan: Plan, chosen: Sequence[Hole]) -> Arrangement | None:
-    try:
-        fim = fim_of(model, job.fim_order, job.title)
-    except NotAFimModel:
+    fim = fim_of(model, job.fim_order)
+    if fim.order == "prefix":
         return None
     context = Context(model, msgspec.structs.replace(plan, context=CONTEXT, batch=CONTEXT, micro_batch=CONTEXT), 1)
     try:
@@ -190,10 +189,10 @@ def _tried_orders(model: Model, job: Job, plan: Plan, chosen: Sequence[Hole]) ->
         context.close()
 
 
-def _arranged(model: Model, context: Context, fim: Fim, named: Order | None, chosen: Sequence[Hole]) -> Arrangement:
+def _arranged(model: Model, context: Context, fim: Fim, named: FillOrder | None, chosen: Sequence[Hole]) -> Arrangement:
     replace = msgspec.structs.replace
     exchanged = replace(fim, suffix=fim.middle, middle=fim.suffix) if fim.middle >= 0 else fim
-    orders: tuple[Order, ...] = ("psm", "spm")
+    orders: tuple[FillOrder, ...] = ("psm", "spm")
 
     ends = [token for token in range(model.vocabulary) if model.is_end(token)]
 
@@ -256,14 +255,11 @@ def _used(job: Job, plan: Plan, known: Known, chosen: Sequence[Hole], say: Say) 
 
 
 def _fill(runtime: Runtime, chosen: Sequence[Hole], say: Say) -> list[tuple[str, str]]:
-    """An answer for each hole; none where the model cannot complete."""
+    """An answer for each hole."""
     answers = []
     for number, hole in enumerate(chosen):
         asked = Complete(id=0, model="", slot=f"hole {number}", prefix=hole.prefix, suffix=hole.suffix, path=hole.path, stop=ANSWER, speculate=False)
-        try:
-            answers.append(_answer(runtime.complete(asked)))
-        except NotAFimModel:
-            return []
+        answers.append(_answer(runtime.complete(asked)))
         say(0.3 + 0.4 * (number + 1) / len(chosen))
     return answers
 

@@ -23,7 +23,8 @@ SUFFIX_SHARE = 0.3
 STEPS = 8
 """A cut moves by an eighth of its part's budget, so that one line typed does not move it."""
 
-Order = Literal["psm", "spm", "prefix"]
+FillOrder = Literal["psm", "spm"]
+Order = Literal[FillOrder, "prefix"]
 
 
 class Vocabulary(Protocol):
@@ -89,7 +90,7 @@ def fim_of(vocabulary: Vocabulary, named_order: str) -> Fim:
     """The model's fill-in-the-middle tokens and order; order "prefix" where its vocabulary does not have them all."""
     prefix, suffix, middle = (vocabulary.special(f"fim_{name}") for name in ("pre", "suf", "mid"))
     order = vocabulary.metadata("infill.fim_order") or named_order or "psm"
-    order_known: Order = "spm" if order == "spm" else "psm"
+    order_known: FillOrder = "spm" if order == "spm" else "psm"
     # suffix-first models may go straight on after the prefix (Codestral); prefix-first ones need the token that says "now the middle"
     bos = vocabulary.special("bos") if vocabulary.adds_bos else -1
     if prefix < 0 or suffix < 0 or (middle < 0 and order_known == "psm"):
