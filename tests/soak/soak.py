@@ -53,6 +53,7 @@ IDLE = 20
 """Tasks that a server may have while nothing is asked: warming, writing statistics, timers."""
 SETTLING = 20.0
 BURST = 20
+"""Requests of which each but the last is overtaken by the next."""
 OVERTAKEN = (-32800, -32801)
 """LSP's codes for a request that was cancelled, and for one whose document has changed."""
 
@@ -89,8 +90,8 @@ def counts(editor: RawEditor) -> Counts:
         time.sleep(0.05)
 
 
-def requests(editor: RawEditor, uri: str, number: int) -> None:
-    """Type a character and ask, `number` times, in a document that is opened and closed; each request but every BURST-th is overtaken by the next.
+def requests(editor: RawEditor, uri: str, number: int, burst: int = BURST) -> None:
+    """Type a character and ask, `number` times, in a document that is opened and closed; each request but every `burst`-th is overtaken by the next.
 
     Raises AssertionError for an error in an answer, TimeoutError where one is missing.
     """
@@ -101,8 +102,8 @@ def requests(editor: RawEditor, uri: str, number: int) -> None:
         editor.notify("textDocument/didChange", {"textDocument": {"uri": uri, "version": n + 2}, "contentChanges": [change]})
         where = {"textDocument": {"uri": uri}, "position": {"line": line, "character": 1 - there}, "context": {"triggerKind": 1}}
         editor.send({"id": f"soak {n}", "method": "textDocument/inlineCompletion", "params": where})
-        if n % BURST == BURST - 1 or n == number - 1:
-            answers = [editor.answer(f"soak {one}") for one in range(n - n % BURST, n + 1)]
+        if n % burst == burst - 1 or n == number - 1:
+            answers = [editor.answer(f"soak {one}") for one in range(n - n % burst, n + 1)]
             assert all(answer.get("error", {"code": OVERTAKEN[0]})["code"] in OVERTAKEN for answer in answers), answers
             editor.notifications.clear()
     editor.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
@@ -117,14 +118,14 @@ def documents(editor: RawEditor, folder: Path, number: int) -> None:
         editor.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
 
 
-def soak(editor: RawEditor, folder: Path, *, number: int, rounds: int, each: int, parts: int = 4) -> Iterator[tuple[str, Counts]]:
+def soak(editor: RawEditor, folder: Path, *, number: int, rounds: int, each: int, parts: int = 4, burst: int = BURST) -> Iterator[tuple[str, Counts]]:
     """What the server holds after the warm-up, and after each of `parts` parts of the requests and of the rounds."""
     uri = (folder / "main.py").as_uri()
     requests(editor, uri, min(WARM_UP, number))
     documents(editor, folder, each)
     yield "warm-up", counts(editor)
     for part in range(1, parts + 1):
-        requests(editor, uri, number // parts)
+        requests(editor, uri, number // parts, burst)
         yield f"{number * part // parts} requests", counts(editor)
     for part in range(1, parts + 1):
         for _ in range(rounds // parts):
@@ -146,8 +147,9 @@ def main(show: Callable[[str], object] = print) -> str:
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--documents", type=int, default=500)
     parser.add_argument("--parts", type=int, default=10, help="How often to measure while requests, and then documents, are sent.")
+    parser.add_argument("--burst", type=int, default=BURST, help="Requests of which each but the last is overtaken by the next.")
     chosen = parser.parse_args()
-    loads = {"number": chosen.requests, "rounds": chosen.rounds, "each": chosen.documents, "parts": chosen.parts}
+    loads = {"burst": chosen.burst, "number": chosen.requests, "rounds": chosen.rounds, "each": chosen.documents, "parts": chosen.parts}
     held: list[Counts] = []
     with server() as (editor, folder):
         for what, counted in soak(editor, folder, **loads):

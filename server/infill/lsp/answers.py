@@ -103,6 +103,7 @@ class Answers:
         document = await self._documents.find(uri)
         revision = document.revision
         verdict = await self._rules.judge(document)
+        self._rules.renew(self._documents)
         if document.revision != revision:
             return None
         at, until, selected = _place(document, position, popup)

@@ -9,17 +9,18 @@ import asyncio
 import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeAlias
+from urllib.parse import unquote
 
 import msgspec
 
 from infill.completion.types import Indentation
 from infill.lsp.documents import Document, Documents
 from infill.privacy import editorconfig
-from infill.privacy.files import Guard
+from infill.privacy.files import Guard, names_a_secret
 from infill.privacy.ignore_rules import IgnoreRules, NotJudged
 from infill.settings import Settings
 
@@ -74,9 +75,10 @@ class Rules:
         self._looking.clear()
 
     def known(self, document: Document) -> Verdict:
-        """What is known without asking anybody."""
-        if document.path is None:
-            return Verdict(refused="")
+        """What is known without looking at the file system."""
+        if document.path is None:  # a version of a file, or one of another machine: its name may say enough
+            secret = names_a_secret(PurePosixPath(unquote(document.uri.partition(":")[2]).partition("?")[0]))
+            return Verdict(refused="its name says that it holds secrets" if secret else "")
         return self._verdicts.get(document.identity, Verdict())
 
     async def judge(self, document: Document) -> Verdict:
@@ -90,6 +92,13 @@ class Rules:
             return _verdict(looking, self._clock())
         late = self._verdicts[document.identity] = Verdict(refused="its rules could not be evaluated in time")
         return late
+
+    def renew(self, documents: Iterable[Document]) -> None:
+        """Look again, in the background, at files whose verdicts are older than REMEMBERED_SECONDS: an ignore file may name them now."""
+        for document in documents:
+            stale = self.known(document).at + REMEMBERED_SECONDS <= self._clock()
+            if document.path is not None and stale and document.identity not in self._looking:
+                self._look(document, document.path)
 
     def forget(self, document: Document) -> None:
         self._verdicts.pop(document.identity, None)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
+import unicodedata
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
@@ -71,6 +73,11 @@ CODE = frozenset(
 SECRET_WORDS = ("password", "passwd", "passphrase", "token", "secret", "private_key", "private-key", "api_key", "api-key", "apikey")
 NOTES = frozenset({"", ".txt", ".md", ".csv", ".tsv", ".log", ".cfg", ".conf", ".properties", ".bak", ".old", ".orig", ".rtf", ".xml"})
 """`password_reset.py` is code, `passwords.txt` a list of them: the words count in files that hold notes or settings."""
+_ADDED = re.compile(r"(?: - copy| copy|\.(?:bak|backup|old|orig|save|swp|swo|tmp|copy|\d+)|[~# .])(?: ?\(?\d+\)?)?$")
+_ADDED_BEFORE = re.compile(r"^(?:\.#|#|~\$|\.~)")
+"""What editors and file managers add to the name of a backup, a swap file or a copy: `.env~`, `#.env#`, `.#.env`, `.env copy 2`."""
+LONGEST_NAME = 255
+"""Characters of a file's name, on every system."""
 IGNORE_FILES = (".gitignore", ".infillignore")
 MOST_FOLDERS = 64
 """Folders between the repository's root and a file whose rules are evaluated."""
@@ -169,16 +176,40 @@ def _read(file: Path, root: Path) -> IgnoreRules:
 
 def names_a_secret(file: PurePath, inside: PurePath | None = None) -> bool:
     """Whether a path's own words say that there are secrets in it; `inside` is its part below the workspace folder."""
-    name = file.name.lower()
-    if any(fnmatchcase(name, pattern) for pattern in EXAMPLES):
+    # on Windows `.env::$DATA` is the content of `.env`
+    names = {_plain(_folded(name)) for name in (file.name, file.name.partition(":")[0]) if name}
+    if any(fnmatchcase(name, pattern) for name in names for pattern in EXAMPLES):
         return False
-    if SECRET_FOLDERS.intersection(part.lower() for part in file.parent.parts):
+    if SECRET_FOLDERS.intersection(map(_folded, file.parent.parts)):
         return True
-    if inside and SECRET_FOLDERS_INSIDE.intersection(part.lower() for part in inside.parent.parts):
+    if inside and SECRET_FOLDERS_INSIDE.intersection(map(_folded, inside.parent.parts)):
         return True
-    if file.suffix.lower() in NOTES and any(word in name for word in SECRET_WORDS):
+    return any(_is_secret(name) for name in names)
+
+
+def _is_secret(name: str) -> bool:
+    suffix = PurePath(name).suffix
+    if suffix in NOTES and any(word in name for word in SECRET_WORDS):
         return True
-    return any(fnmatchcase(name, pattern) for pattern in SECRET_FILES if pattern != "id_*" or file.suffix.lower() not in CODE)
+    return any(fnmatchcase(name, pattern) for pattern in SECRET_FILES if pattern != "id_*" or suffix not in CODE)
+
+
+def _folded(name: str) -> str:
+    """A name as file systems compare it that are blind to case: composed, without what is not shown."""
+    if name.isascii():
+        return name.lower()
+    shown = "".join(character for character in name if unicodedata.category(character) != "Cf")
+    return unicodedata.normalize("NFKC", shown).casefold()
+
+
+def _plain(name: str) -> str:
+    """The name of the file that this is a backup or a copy of, and without the dots and spaces at its end that Windows leaves out."""
+    plain = _ADDED_BEFORE.sub("", name) if len(name) <= LONGEST_NAME else ""
+    while shorter := _ADDED.sub("", plain):
+        if shorter == plain:
+            break
+        plain = shorter
+    return plain or name
 
 
 def _absolute(path: str | Path) -> Path:

@@ -29,14 +29,29 @@ def put(path: Path, text: str = "x") -> Path:
     "name",
     [".env", ".env.production", "prod.env", "server.pem", "deep/down/tls.key", "id_rsa", "id_ed25519.pub", ".ssh/config", ".aws/credentials", ".netrc",
      "kubeconfig", ".kube/config", "terraform.tfvars", "my-credentials.json", "client_secret_1.json", ".npmrc", ".pypirc", "store.jks", "vault.kdbx",
-     ".docker/config.json", ".git/config", "secrets/db.py", "secrets.yaml", ".PEM/Key.PEM", ".bash_history"],
+     ".docker/config.json", ".git/config", "secrets/db.py", "secrets.yaml", ".PEM/Key.PEM", ".bash_history", ".env~", "#.env#", ".#id_rsa", ".env.bak",
+     "tls.key.1", "id_rsa copy 2", ".env - copy", ".env::$DATA", ".env. .", "~$passwords.txt", "tls.key (1)"],
 )  # fmt: skip
 def test_secrets_are_known_by_their_names(tmp_path: Path, name: str) -> None:
     assert "secrets" in Guard([tmp_path], Privacy()).refusal(put(tmp_path / name))
 
 
 @pytest.mark.parametrize(
-    "name", ["main.py", ".env.example", "id_card.py", "secretary.py", "environment.py", "keys.ts", "src/monkey.go", "secrets.py", "pem.rs"]
+    "name",
+    [
+        "main.py",
+        ".env.example",
+        "id_card.py",
+        "secretary.py",
+        "environment.py",
+        "keys.ts",
+        "src/monkey.go",
+        "secrets.py",
+        "pem.rs",
+        "id_card.py~",
+        ".env.example~",
+        "main copy.py",
+    ],
 )
 def test_code_is_not_taken_for_a_secret(tmp_path: Path, name: str) -> None:
     assert Guard([tmp_path], Privacy()).refusal(put(tmp_path / name)) == ""
