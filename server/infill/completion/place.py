@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from infill.columns import columns
-from infill.completion.style import Region, Style, region_of, style_of
+from infill.completion.style import Region, Style, quote_of, region_of, style_of
 from infill.completion.types import CompletionRequest, Indentation
 
 TAIL = 1024
@@ -82,14 +82,22 @@ def place_of(request: CompletionRequest) -> Place:
         line_after=below.partition("\n")[0],
         below=below,
         language=request.language,
-        context=_whole_lines(request.prefix[max(0, start - CONTEXT) : start], start > CONTEXT),
+        context=_context(request.prefix, start, request.language),
         region=region,
         indentation=request.indentation,
     )
 
 
-def _whole_lines(text: str, cut: bool) -> str:
-    return text[text.find("\n") + 1 :] if cut else text
+def _context(prefix: str, end: int, language: str) -> str:
+    """Whole lines up to `end`; where they are not the document's first ones, they do not begin inside a string."""
+    if end <= CONTEXT:
+        return prefix[:end]
+    start = prefix.find("\n", end - CONTEXT, end) + 1 or end
+    quote = quote_of(language)
+    inside = prefix.find(quote, start, end) if quote else -1
+    if inside >= 0 and prefix.count(quote, 0, start) % 2:
+        start = prefix.find("\n", inside, end) + 1 or end
+    return prefix[start:end]
 
 
 def line_starts(prefix: str) -> Iterator[int]:

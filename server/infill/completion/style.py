@@ -62,11 +62,16 @@ class Region(msgspec.Struct, frozen=True):
     """It is a string, in whatever language."""
 
 
+def quote_of(language: str) -> str:
+    """What begins and ends a string of several lines; empty: the language has none, or nothing simple."""
+    return "`" if language in _BACKTICKS else '"""' if language in _TRIPLE_QUOTES else ""
+
+
 def region_of(prefix: str, language: str) -> Region:
     """The fenced block or the string of several lines that the cursor is in, else the document."""
     if language in _MARKDOWN:
         return _fenced(prefix, language)
-    quote = "`" if language in _BACKTICKS else '"""' if language in _TRIPLE_QUOTES else ""
+    quote = quote_of(language)
     near = 0 if quote == "`" else max(0, len(prefix) - _WITHIN)  # counting three characters takes long, and only a near one matters
     start = prefix.rfind(quote, near) if quote else -1
     if start < 0 or prefix.count(quote) % 2 == 0:

@@ -171,13 +171,13 @@ class Scanner:
         del self._stack[index:]
 
     def _close_with(self, closer: str, token: Token) -> bool:
-        """End the innermost frame that this closes, if there is one within reach."""
+        """End the innermost frame that this closes, if there is one within reach; in a line comment, only what the comment opened."""
         for index in range(len(self._stack) - 1, 0, -1):
             frame = self._stack[index]
             if frame.closer == closer:
                 self._pop(index, token)
                 return True
-            if frame.kind not in _PASSED:
+            if frame.kind not in _PASSED or frame.closer == "\n":
                 break
         return False
 

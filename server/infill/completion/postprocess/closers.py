@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 from infill.completion.cursor import Cursor, cursor_at, state_behind
 from infill.completion.lexer import BRACKET, COMMENT, ELEMENT, STRING, WEAK, Frame, Pair, Scanner, State, scan
-from infill.completion.place import Place
+from infill.completion.place import OPENERS, Place
 
 HORIZON = 600
 """Characters below the cursor's line whose closers have to keep their openers."""
 MOST_CUTS = 8
 _REPLACEABLE = re.compile(r"""(?:[\s)\]}>"'`|;:,{(]|\*/|-->|/>|</[\w:.-]*>|%>|\?>|=>)*""")
-_COMMENTS = ("#", "//", "--")
+_COMMENT = re.compile(r"(?:(?:#|//|--).*|/\*.*\*/)?")
 _PUNCTUATION = ";:, "
 
 
@@ -47,6 +47,8 @@ def fitted(text: str, place: Place) -> Fitted:
     """The text as far as it fits, and how much right of the cursor it takes the place of; empty where it cannot stand there."""
     cursor = cursor_at(place)
     whole = scan(cursor.before + text, cursor.state)
+    if (comment := _own_comment(whole.state, cursor)) is not None and place.line_after.strip():
+        return _before_line_break(text, comment - len(cursor.before), cursor, place)
     if not _needs_care(cursor, whole.state, place):
         return _ended(Candidate(text, 0, 0, whole.state), cursor, place)
     right = Right(cursor, place)
@@ -56,16 +58,29 @@ def fitted(text: str, place: Place) -> Fitted:
     return _ended(best, cursor, place) if best.text else Fitted("", 0)
 
 
+def _own_comment(state: State, cursor: Cursor) -> int | None:
+    """Where the line comment begins that the text ends in, if the text itself began it."""
+    frame = next((frame for frame in state.stack if frame.closer == "\n"), None)
+    return frame.start if frame and frame.start >= len(cursor.before) else None
+
+
+def _before_line_break(text: str, comment: int, cursor: Cursor, place: Place) -> Fitted:
+    """Text that ends in a line comment: closers that follow get a line of their own, before anything else the comment is left out."""
+    closes_next = cursor.closers and not place.line_after[: cursor.closers[0].start].strip()
+    ended = text.rstrip() + "\n" if closes_next else text[:comment].rstrip()
+    return fitted(ended, place) if ended else Fitted("", 0)
+
+
 def _needs_care(cursor: Cursor, state: State, place: Place) -> bool:
     """Whether the text leaves anything else open than was open before, and something right of the cursor or below could be concerned."""
     if any(closer.opener >= cursor.state.position for closer in cursor.closers):
         return True  # what the last character means depends on what follows
-    before, now = _closers_of(cursor.state.stack), _closers_of(state.stack)
+    before, now = _opened(cursor.state.stack), _opened(state.stack)
     return now != before and (bool(place.line_after.strip()) or now[: len(before)] != before)
 
 
-def _closers_of(stack: tuple[Frame, ...]) -> list[str]:
-    return [frame.closer for frame in stack]
+def _opened(stack: tuple[Frame, ...]) -> list[tuple[str, int]]:
+    return [(frame.closer, frame.start) for frame in stack]
 
 
 def _best(right: Right, text: str, whole: Scanner) -> Candidate:
@@ -84,12 +99,12 @@ def _best(right: Right, text: str, whole: Scanner) -> Candidate:
 
 def _lines(right: Right, text: str) -> Iterator[Candidate]:
     """Beginnings that are whole lines and leave open what was open, the longest first."""
-    wanted = _closers_of(right.cursor.state.stack)
+    wanted = _opened(right.cursor.state.stack)
     lines = text.split("\n")
     for count in range(len(lines) - 1, 0, -1):
         cut = "\n".join(lines[:count]).rstrip()
         state = scan(right.cursor.before + cut, right.cursor.state).state
-        if cut and _closers_of(state.stack) == wanted:
+        if cut and _opened(state.stack) == wanted:
             yield Candidate(cut, 0, 0, state)
 
 
@@ -99,7 +114,7 @@ class Right:
     def __init__(self, cursor: Cursor, place: Place) -> None:
         self.cursor = cursor
         self._line = place.line_after
-        self._language = place.language
+        self._place = place
         self._below = place.below[len(self._line) : len(self._line) + HORIZON]
         self._owners = self._owners_below(place)
 
@@ -123,10 +138,15 @@ class Right:
         candidates = []
         for count in self._counts(text):
             if self._line[count : count + 1] == "'":
-                state = state_behind(before, "'", self.cursor.state, self._language)
+                state = state_behind(before, "'", self.cursor.state, self._place.language)
             candidates.append(Candidate(text, count, broken + self.faults(before, state, count), state))
             state = told.state
-        return min(candidates, key=lambda candidate: (candidate.faults, self._loose(before, candidate)))
+        return min(candidates, key=lambda candidate: (candidate.faults, self._loose(before, candidate), not self._repeats_all(candidate)))
+
+    def _repeats_all(self, found: Candidate) -> bool:
+        """Whether the text ends with all that stands right of the cursor, which opens something for the lines below: `} {`."""
+        rest = self._line.strip()
+        return rest[-1:] in OPENERS and found.replaces >= len(self._line.rstrip()) and found.text.rstrip().endswith(rest)
 
     def _loose(self, before: str, found: Candidate) -> int:
         """Brackets in text that the suggestion opens and nothing in the line closes."""
@@ -139,7 +159,7 @@ class Right:
         scanner = Scanner(before + line + self._below, state)
         end = scanner.advance(len(before) + len(line))
         found = {pair.start - len(before) + taken: pair.opener for pair in scanner.pairs if pair.start >= len(before)}
-        count = sum(closer.start >= taken and not self._same(closer, found.get(closer.start)) for closer in self.cursor.closers)
+        count = sum(closer.start >= taken and not self._same(closer, found.get(closer.start), state) for closer in self.cursor.closers)
         count += self._left_open(scanner.broken)
         kept = count + self._faults_below(before + line, end)
         if line.strip() or kept == 0:
@@ -148,9 +168,12 @@ class Right:
         ended = end._replace(stack=tuple(frame for frame in end.stack if frame.start < len(self.cursor.before)))
         return min(kept, count + self._faults_below(before + line, ended))
 
-    def _same(self, closer: Pair, opener: int | None) -> bool:
-        """Whether a closer closes what it should: what it closed before, or something in the same line."""
-        return opener == closer.opener or (opener is not None and min(opener, closer.opener) >= self.cursor.line_start)
+    def _same(self, closer: Pair, opener: int | None, state: State) -> bool:
+        """Whether a closer closes what it closed before, something in the same line, or what the text opened behind that: `} else {`."""
+        if opener is None or opener == closer.opener:
+            return opener is not None
+        anew = opener >= len(self.cursor.before) and all(frame.start != closer.opener for frame in state.stack)
+        return anew or min(opener, closer.opener) >= self.cursor.line_start
 
     def _faults_below(self, before: str, state: State) -> int:
         start = self.cursor.line_start
@@ -160,7 +183,13 @@ class Right:
         scanner = scan(before + self._below, state)
         found = {pair.start - len(before): pair.opener for pair in scanner.pairs}
         moved = sum(found.get(position) != opener for position, opener in self._owners.items())
+        moved += sum(start <= opener < len(self.cursor.before) and self._is_outside(position) for position, opener in found.items())
         return moved + self._left_open(frame for frame in (*scanner.state.stack, *scanner.broken) if frame.start < len(before))
+
+    def _is_outside(self, position: int) -> bool:
+        """Whether a closer below is in a line that is indented less than the cursor's: it closes nothing that the cursor's line opened."""
+        line = self._below[self._below.rfind("\n", 0, max(0, position)) + 1 :]
+        return position >= 0 and self._place.columns(line) < self._place.indent
 
     def _left_open(self, frames: Iterable[Frame]) -> int:
         return sum(frame.start >= self.cursor.line_start and frame.kind != WEAK for frame in frames)
@@ -187,16 +216,32 @@ def _ended(found: Candidate, cursor: Cursor, place: Place) -> Fitted:
     if frame is None or frame.start < 0:
         return Fitted(text, taken)
     everything = cursor.before + text
-    if frame.closer == "}" and frame.kind == BRACKET and "\n" not in everything[frame.start :]:
-        return Fitted(f"{text} " if everything[frame.start + 1 : frame.start + 2] == " " and following[0] == "}" and text[-1] != " " else text, taken)
-    if not _alone(frame, everything, found.text):
-        return Fitted(text, taken)
+    spaces = len(following) - len(following.lstrip())
+    owner = next((closer.opener for closer in cursor.closers if closer.start == taken + spaces), frame.start)
+    commented = _own_comment(scan(everything, cursor.state).state, cursor) is not None
+    if commented or _alone(frame, everything, found.text) or _opened_anew(frame, owner, everything):
+        return _with_line_break(text, taken, frame, everything, spaces)
+    padded = (
+        frame.closer == "}"
+        and frame.kind == BRACKET
+        and "\n" not in everything[frame.start :]
+        and everything[frame.start + 1 : frame.start + 2] == " "
+    )
+    return Fitted(f"{text} " if padded and following[0] == "}" and text[-1] != " " else text, taken)
+
+
+def _with_line_break(text: str, taken: int, frame: Frame, everything: str, spaces: int) -> Fitted:
+    """Ended by a line break and the indentation of the line that opened what is closed next."""
     line = everything[everything.rfind("\n", 0, frame.start) + 1 :]
     indentation = line[: len(line) - len(line.lstrip(" \t"))]
-    spaces = len(following) - len(following.lstrip())
     if frame.kind == COMMENT:
         return Fitted(f"{text}\n{indentation}{'' if spaces or frame.closer != '*/' else ' '}", taken)
     return Fitted(f"{text}\n{indentation}", taken + spaces)
+
+
+def _opened_anew(frame: Frame, owner: int, text: str) -> bool:
+    """Whether the text closed a block of lines itself and opened the next one, `} else {`, which the closer right of it now ends."""
+    return frame.start > owner and frame.start == len(text) - 1 and "\n" in text[owner:]
 
 
 def _closed_next(before: str, state: State, following: str) -> Frame | None:
@@ -215,7 +260,7 @@ def _alone(frame: Frame, text: str, said: str) -> bool:
     if not broken:
         return False
     if frame.kind == BRACKET:
-        return not line[1:].strip() or line[1:].lstrip().startswith(_COMMENTS)
+        return _COMMENT.fullmatch(line[1:].strip()) is not None
     if frame.kind == ELEMENT:
         return line.rstrip().endswith(">") and line.count("<") == 1
     if frame.kind in {STRING, COMMENT}:

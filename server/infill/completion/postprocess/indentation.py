@@ -16,7 +16,8 @@ _WHITE_LINES = re.compile(r"^[ \t]+$", re.MULTILINE)
 _PROSE = frozenset({"markdown", "mdx", "plaintext", "restructuredtext", "latex", "asciidoc"})
 _LEAVES = re.compile(r"(?:return|break|continue|yield|raise|throw|await|goto)\b")
 """A line that begins so stands inside a function."""
-_OPENS = re.compile(r"(?:[:{(\[]|\b(?:then|do|else|begin))\s*$|^\s*(?:if|for|while)\b.*\)\s*$")
+_CONDITION = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
+_OPENS = re.compile(rf"(?:[:{{(\[]|=>|->|\b(?:then|do|else|begin))\s*$|^\s*(?:if|for|while)\s*{_CONDITION}\s*$")
 
 
 def blank_lines_dropped(text: str, place: Place) -> str:
@@ -71,7 +72,7 @@ def _one_too_many(width: int, place: Place) -> bool:
     """Whether a first line of so many columns is one column deeper than lines are here."""
     style, typed = place.style, place.indent
     if style.tabs is None:
-        return False
+        return width == 1 and not typed and "\n " not in place.above
     if width == 1:
         return typed != 1
     if style.tabs or place.region.language in _PROSE:
@@ -79,8 +80,8 @@ def _one_too_many(width: int, place: Place) -> bool:
         written = {level * columns for columns in retab.WIDTHS}
         return width - 1 in written and width not in written
     above = place.columns(_line_above(place))
-    if typed:
-        return width == typed + 1 and (typed % style.step == 0 or typed == above)
+    if typed and (typed % style.step == 0 or typed == above):
+        return width == typed + 1
     levels = {above, above + style.step, max(0, above - style.step)}
     return width - 1 in levels and width not in levels
 
@@ -94,7 +95,13 @@ def _needs_no_space(place: Place) -> bool:
         return False
     if before[-1] == ".":
         return before[-2:-1].isalnum() or before[-2:-1] in {"_", ")", "]"}
-    return before[-1] in "([" and f"{before[-1]} " not in place.above
+    return before[-1] in "([" and not _is_padded(before[-1], place.above)
+
+
+def _is_padded(opener: str, text: str) -> bool:
+    """Whether a space stands behind an opener in lines more often than not."""
+    padded = text.count(f"{opener} ")
+    return 2 * padded > text.count(opener) - text.count(f"{opener}\n")
 
 
 def not_doubled(text: str, place: Place) -> str:

@@ -6,11 +6,13 @@ import re
 from collections import Counter
 
 from infill.completion.cursor import Cursor, cursor_at
-from infill.completion.lexer import WEAK, scan
-from infill.completion.place import Place
+from infill.completion.lexer import BRACKET, WEAK, Pair, scan
+from infill.completion.place import CLOSERS, OPENERS, Place
 
 SIGNIFICANT = 3
 """Letters and digits that a line needs before it counts as the same line rather than the same punctuation."""
+WORDS = 3
+"""Names by which a line is known to be repeated, whatever it opens."""
 PART = 8
 """Characters by which a last line that was cut short is known."""
 _PUNCTUATION = re.compile(r"[^\w=&|?+%^~]*")
@@ -18,21 +20,28 @@ _PUNCTUATION = re.compile(r"[^\w=&|?+%^~]*")
 _END = re.compile(r"(?:end\w*|fi|done|esac|next|loop|wend|until)\b")
 """Words that close a block which a word opened."""
 _WORD = re.compile(r"(?<![\w.\\])[A-Za-z_$][\w$.]* ?\Z")
-_DOUBLED = frozenset({"long", "not", "end"})
-"""Words that code doubles: `long long`."""
+_SEVERAL = re.compile(r"\w\W*\s+\W*\w|\w\s*=\Z")
+_NAME = re.compile(r"[A-Za-z_$][\w.$:]+")
+_DOUBLED = frozenset({"not", "end"})
+_C_FAMILY = frozenset({"c", "cpp", "objective-c", "objective-cpp", "cuda-cpp"})
 
 
 def line_not_repeated(text: str, place: Place) -> str:
     """Without what stands left of the cursor already, if the model begins with the whole line or its last word again."""
     line, bare = place.line_before.lstrip(), text.lstrip(" \t")
     core = line.rstrip()
-    if core and bare.startswith(core) and (_is_certain(core, place) or (_repeats(line, bare) and _needs_nothing_before(text, place))):
-        return bare[len(core) :].lstrip(" \t") if line != core else bare[len(line) :]
+    if core and bare.startswith(core) and (_is_certain(core, place) or (_repeats(line, bare, place) and _needs_nothing_before(text, place))):
+        return _without_blanks(bare[len(core) :], len(line) - len(core))
     word = _last_word(place)
     for name in (word, word.rpartition(".")[2]):
         if len(name.strip()) > 1 and bare.startswith(name):
             return bare[len(name) :]
     return text
+
+
+def _without_blanks(text: str, most: int) -> str:
+    """Without spaces and tabs at its start, `most` at most: those that are typed already."""
+    return text[min(most, len(text) - len(text.lstrip(" \t"))) :]
 
 
 def may_repeat_line(text: str, place: Place) -> bool:
@@ -42,18 +51,26 @@ def may_repeat_line(text: str, place: Place) -> bool:
 
 
 def _is_certain(core: str, place: Place) -> bool:
-    """Whether a line says so much that code does not continue with it: several words, the beginning of a block or of a string."""
+    """Whether a line says so much that code does not continue with it: several words, the beginning of a block or of a string, `} else {`."""
+    if core[0] in CLOSERS and core[-1] == "{" and _letters(core) >= SIGNIFICANT:
+        return True
     if not any(map(str.isalpha, core)):
         return core[-1] in "{:" and _letters(core) > 1
     rows = "," in core and not re.search(r"[^\w\s,]", core)
-    several = _letters(core) >= SIGNIFICANT and re.search(r"\w\W*\s+\W*\w|\w\s*=\Z", core) is not None
+    several = _letters(core) >= SIGNIFICANT and (_SEVERAL.search(core) is not None or len(_NAME.findall(core)) >= WORDS)
     return (several and not rows) or (_letters(core) >= SIGNIFICANT and not _is_code(place))
 
 
-def _repeats(line: str, text: str) -> bool:
+def _is_doubled(word: str, place: Place) -> bool:
+    """Whether code has the word twice in a row: `long long`."""
+    return word in _DOUBLED or (word == "long" and place.language in _C_FAMILY)
+
+
+def _repeats(line: str, text: str, place: Place) -> bool:
     """Whether a text begins with the line; in rows of numbers, and of what a comma separates, that is no repetition."""
     core = line.rstrip()
-    if _letters(core) < 2 or not any(map(str.isalpha, core)) or core[-1] == "," or core in _DOUBLED:
+    row = core[-1] == "," and not any(opener in core for opener in OPENERS)
+    if _letters(core) < 2 or not any(map(str.isalpha, core)) or row or _is_doubled(core, place):
         return False
     return line == core or text[len(core) : len(core) + 1].isspace() or not (core[-1].isalnum() or core[-1] == "_")
 
@@ -68,7 +85,7 @@ def _needs_nothing_before(text: str, place: Place) -> bool:
 def _last_word(place: Place) -> str:
     """The name that is being written, or the word and the space before the cursor, outside of text; empty: nothing that a model repeats."""
     match = _WORD.search(place.line_before[-80:])
-    if match is None or len(match[0].strip()) < 2 or match[0].strip() in _DOUBLED or not _is_code(place):
+    if match is None or len(match[0].strip()) < 2 or _is_doubled(match[0].strip(), place) or not _is_code(place):
         return ""
     return match[0]
 
@@ -112,8 +129,10 @@ def _begins(below: list[str], tail: list[str]) -> bool:
 
 
 def _arrived(tail: list[str], said: list[str], below: list[str], place: Place) -> bool:
-    """Whether lines are those below, and one of them occurs only once around here: `break;` alone says little."""
+    """Whether lines are those below: several, or one that occurs only once around here. `break;` alone says little."""
     count = next((number for number, (line, other) in enumerate(zip(tail, below, strict=False)) if line != other), min(len(tail), len(below)))
+    if count > 1 and sum(map(_letters, below[:count])) >= PART:
+        return True
     around = Counter(line.strip() for line in (*said, *below, *place.above.split("\n")))
     return any(_letters(line) >= SIGNIFICANT and around[line.strip()] == 1 for line in below[:count])
 
@@ -126,18 +145,30 @@ def _needed(shorter: str, text: str, place: Place) -> bool:
 
 
 def _goes_on_below(text: str, cursor: Cursor, place: Place) -> bool:
-    """Whether the suffix holds the body and the closers of all that the text leaves open: deeper lines, and closers in the openers' columns."""
+    """Whether the lines below close all that the text leaves open."""
+    below = place.below[len(place.line_after) :]
     before = cursor.before + text
-    whole = before + place.below[len(place.line_after) :]
-    after = whole[len(before) :].lstrip("\n")
-    closed = {pair.opener: pair.start for pair in scan(whole, cursor.state).pairs}
-    opened = [frame.start for frame in scan(before, cursor.state).state.stack if frame.start >= len(cursor.before) and frame.kind != WEAK]
+    state = scan(before, cursor.state).state
+    opened = [frame for frame in state.stack if frame.start >= len(cursor.before) and frame.kind != WEAK]
+    closed = {pair.opener: pair.start for pair in scan(before + below, state).pairs}
+    if not all(frame.start in closed for frame in opened):
+        return False
+    columns = {frame.start: _column(before + below, closed[frame.start], place) for frame in opened}
+    if place.columns(below.lstrip("\n")) > max((_column(before, start, place) for start in columns), default=-1):  # the body is there too
+        return all(columns[start] == _column(before, start, place) for start in columns)
+    taken = {pair.start + len(text) for pair in scan(cursor.before + below, cursor.state).pairs if _in_line(pair, cursor.before + below, place)}
+    code = cursor.before.strip() and all(frame.kind == BRACKET for frame in opened)
+    return bool(code) and all(closed[start] not in taken and column >= place.indent for start, column in columns.items())
 
-    def column(offset: int) -> int:
-        return place.columns(whole[whole.rfind("\n", 0, offset) + 1 :])
 
-    deeper = all(place.columns(after) > column(opener) for opener in opened)
-    return deeper and all(opener in closed and column(closed[opener]) == column(opener) for opener in opened)
+def _in_line(pair: Pair, text: str, place: Place) -> bool:
+    """Whether a closer's line is indented like its opener's."""
+    return _column(text, pair.opener, place) == _column(text, pair.start, place)
+
+
+def _column(text: str, offset: int, place: Place) -> int:
+    """Columns by which the line of an offset is indented."""
+    return place.columns(text[text.rfind("\n", 0, offset) + 1 :])
 
 
 def _opened(text: str, cursor: Cursor) -> int:
