@@ -65,7 +65,7 @@ def test_the_table_of_machines(home: Path, here: dict[str, Any], expected: dict[
 
 def test_the_arithmetic_is_a_sentence(home: Path) -> None:
     found = fit.plan(facts("qwen2.5-coder-1.5b-q8_0"), machine(16, 10))
-    assert found.sentence == "fits: 1.6 GB weights + 394 MB beside them = 2.0 GB; 10.0 GB of 16.0 GB memory are free."
+    assert found.sentence == "fits: 1.6 GB weights + 407 MB beside them = 2.1 GB; 10.0 GB of 16.0 GB memory are free."
     on_gpu = fit.plan(facts("qwen2.5-coder-7b-q8_0"), machine(16, 10, gpus=[(6.44, 5.9)]))
     assert "17 of 29 layers" in on_gpu.sentence
     assert "5.9 GB are free on GPU0" in on_gpu.sentence
@@ -132,6 +132,16 @@ def test_a_copy_is_counted_where_the_processor_wants_weights_rearranged(home: Pa
     assert plain.rearranged == 0
     assert avx2.resident - avx2.memory == avx2.rearranged > 500_000_000
     assert avx2.memory == plain.memory
+
+
+def test_copies_for_amx_are_as_large_as_its_layout_makes_them(home: Path) -> None:
+    """Sizes of rows from llama.cpp's `get_row_size`: 4 bytes more for each block of q8_0 (34 bytes) and q4_k (144 bytes)."""
+    amx = msgspec.structs.replace(machine(16, 10), built_for=("AVX2", "AVX512", "AVX512_VNNI", "AMX_INT8", "REPACK"))
+    bundled = gguf.facts(paths.bundled_model())
+    for kind, times in (("f16", 1.0), ("q8_0", 38 / 34), ("q4_k", 148 / 144), ("q6_k", 1.0)):
+        model = msgspec.structs.replace(bundled, by_type={kind: 34 * 144 * 1000}, output_type="f32")
+        assert fit.need(model, Plan(), amx).rearranged == pytest.approx(34 * 144 * 1000 * times, rel=1e-6)
+        assert fit.need(model, Plan(extra_buffers=False), amx).rearranged == 0
 
 
 @settings(deadline=None)

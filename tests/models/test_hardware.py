@@ -101,6 +101,13 @@ def test_a_containers_limits_count(tmp_path: Path) -> None:
     assert Cpu(physical=16, performance=8).useful == 8
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux binds processes to cores")
+def test_only_the_cores_that_the_process_is_bound_to_count() -> None:
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from infill.models import hardware; print(hardware.cpu().useful)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "1"
+
+
 def test_a_summary_names_what_is_there_and_not_used() -> None:
     found = Machine(
         memory_total=16_000_000_000,

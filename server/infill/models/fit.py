@@ -27,8 +27,8 @@ CONTEXTS = (32768, 16384, CONTEXT, 4096, 2048)
 """Tried from the longest on a GPU; shortened before layers are taken off it."""
 ROOMY = 0.15
 """A KV cache longer than CONTEXT may take this share of what a GPU has free."""
-SEQUENCES = 8
-"""The runtime's sequences in one cache; each has a row of logits."""
+SEQUENCES = 30
+"""The runtime's sequences in one cache (`engine.slots.SEQUENCES` and one for moving cells); each has a row of logits."""
 OUTPUTS = 32
 """Rows of logits that the runtime computes at most in one batch."""
 PROCESS = 50 * MIB
@@ -50,8 +50,10 @@ REARRANGED = {
     "DOTPROD": ("q4_0", "q4_k", "q5_k", "q6_k", "q8_0", "iq4_nl", "mxfp4"),
 }
 """Which tensor types llama.cpp keeps a second copy of, by what the processor can (ggml-cpu/repack.cpp)."""
-AMX_TYPES = ("f16", "q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k", "iq4_xs")
-"""Those that go to llama.cpp's AMX buffers (ggml-cpu/amx/amx.cpp); 16-bit weights are copied there unchanged."""
+AMX_GROWTH = {
+    "f16": 1.0, "q4_0": 1.0, "q4_1": 1.0, "q8_0": 38 / 34, "q4_k": 148 / 144, "q5_k": 180 / 176, "q6_k": 1.0, "iq4_xs": 138 / 136,
+}  # fmt: skip
+"""Tensor types that llama.cpp copies to its AMX buffers (ggml-cpu/amx/amx.cpp) -> how much larger a row is there (`get_row_size` in amx/mmq.cpp)."""
 
 Judgement = Literal["fits", "tight", "too big"]
 
@@ -328,16 +330,18 @@ def _rearranged(facts: Facts, plan: Plan, machine: Machine, share: float) -> int
     """Bytes of the copies that llama.cpp makes of weights on the CPU; with layers on a GPU it makes none."""
     if machine.gpus or not plan.extra_buffers:
         return 0
-    kinds = _rearranged_types(machine)
-    output = facts.output_bytes if facts.output_type in kinds else 0
-    return int(sum(facts.by_type.get(kind, 0) for kind in kinds) * share) + output
+    growth = _growth(machine)
+    layers = sum(facts.by_type.get(kind, 0) * times for kind, times in growth.items()) * share
+    return int(layers + facts.output_bytes * growth.get(facts.output_type, 0.0))
 
 
-def _rearranged_types(machine: Machine) -> set[str]:
+def _growth(machine: Machine) -> dict[str, float]:
+    """Tensor types that this build of llama.cpp copies to extra buffers -> the size of the copy as a multiple of the original's."""
     built = set(machine.built_for)
+    repacked = dict.fromkeys(_repacked_types(machine), 1.0)
     if built & {"AMX", "AMX_INT8"} and "AVX512_VNNI" in built and machine.system in ("Linux", "Windows"):
-        return {*AMX_TYPES, *_repacked_types(machine)}
-    return _repacked_types(machine)
+        return repacked | AMX_GROWTH
+    return repacked
 
 
 def _repacked_types(machine: Machine) -> set[str]:

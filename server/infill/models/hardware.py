@@ -105,7 +105,7 @@ def cpu() -> Cpu:
     """The processor, as far as the operating system tells."""
     physical, logical = psutil.cpu_count(logical=False) or os.cpu_count() or 1, os.cpu_count() or 1
     title, features = processor.words()
-    return Cpu(title=title, physical=physical, performance=_performance_cores(physical), logical=logical, features=features, quota=_cgroup_quota())
+    return Cpu(title=title, physical=physical, performance=_performance_cores(physical), logical=logical, features=features, quota=_allowed(logical))
 
 
 def npus() -> tuple[str, ...]:
@@ -144,6 +144,14 @@ def _reclaimable(used: Path) -> int:
         found = re.search(r"^(?:total_)?inactive_file (\d+)", (used.parent / "memory.stat").read_text(), re.MULTILINE)
         return int(found[1]) if found else 0
     return 0
+
+
+def _allowed(logical: int) -> float | None:
+    """Cores' worth of time that this process may use where that is less than all: a container's quota, the cores that it is bound to."""
+    limits = [quota] if (quota := _cgroup_quota()) is not None else []
+    if sys.platform == "linux" and (bound := len(os.sched_getaffinity(0))) < logical:
+        limits.append(float(bound))
+    return min(limits, default=None)
 
 
 def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:

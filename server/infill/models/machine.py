@@ -43,7 +43,7 @@ class Cpu(msgspec.Struct, frozen=True, kw_only=True):
     features: tuple[str, ...] = ()
     """`AVX2`, `AVX512`, `NEON`, `AMX`, ... as the processor says."""
     quota: float | None = None
-    """Cores' worth of time that a container allows."""
+    """Cores' worth of time that a container or the process's affinity allows; None: all."""
 
     @property
     def useful(self) -> int:
