@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -27,6 +29,11 @@ LOCK_SECONDS = 5.0
 """How long one process waits for another one's change."""
 LARGEST = 16 * 1024 * 1024
 """Bytes of a file of our own that is read."""
+
+REPLACE_TRIES = 20 if sys.platform == "win32" else 1
+"""Windows refuses to replace a file that another process has open, such as a virus scanner, which closes it after a moment."""
+REPLACE_PAUSE = 0.05
+"""Seconds between two of them."""
 
 Kind = TypeVar("Kind")
 log = logging.getLogger(__name__)
@@ -114,11 +121,21 @@ def write_atomically(file: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(name, file)
+        replace(Path(name), file)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename a file or a folder to `target`, in place of a file there. Blocks up to a second on Windows. Raises OSError."""
+    for _ in range(REPLACE_TRIES - 1):
+        with contextlib.suppress(PermissionError):
+            os.replace(source, target)
+            return
+        time.sleep(REPLACE_PAUSE)
+    os.replace(source, target)
 
 
 def chosen_model(role: Role = "complete", workspace: str | None = None) -> str:

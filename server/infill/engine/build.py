@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from infill import llama_package, paths
+from infill import llama_package, paths, state
 from infill.engine import amx
 from infill.environment import inherited
 from infill.errors import InfillError
@@ -31,7 +31,6 @@ from infill.models import child, library, store
 from infill.models.library import Built
 from infill.models.machine import Machine
 from infill.privacy import network
-from infill.state import write_atomically
 
 Backend = Literal["cpu", "cuda", "metal", "vulkan", "hip"]
 Wanted = Literal["auto", "cpu", "cuda", "metal", "vulkan", "hip"]
@@ -174,7 +173,7 @@ def check(made: Built) -> None:
 
 def switch(made: Built) -> None:
     """Use a build from the next start of the engine on."""
-    write_atomically(library.builds_directory() / "current.json", msgspec.json.format(msgspec.json.encode(made)))
+    state.write_atomically(library.builds_directory() / "current.json", msgspec.json.format(msgspec.json.encode(made)))
 
 
 def reset() -> bool:
@@ -314,7 +313,7 @@ def _pip(
         if code != 0 or not (target / "llama_cpp").is_dir():
             raise BuildFailed("llama.cpp was not built: " + " | ".join(llama_package.reasons(last) or ("pip printed nothing",)), _LOG_HINT)
         shutil.rmtree(made.directory, ignore_errors=True)
-        target.replace(made.directory)
+        state.replace(target, Path(made.directory))
         return True
     finally:
         shutil.rmtree(target, ignore_errors=True)

@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 from msgspec.structs import replace
@@ -32,8 +33,12 @@ START = 30.0
 POLL = 0.015
 LINES = 100
 """How many of the last lines are kept for the user."""
-WINDOWS_FLAGS = 0x00000008 | 0x00000200 | 0x01000000
-"""DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP, CREATE_BREAKAWAY_FROM_JOB: survive the editor and its console."""
+DETACHED = 0x00000008 | 0x00000200
+"""DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP: survive the editor's console, and its Ctrl-C."""
+BREAKAWAY = 0x01000000
+"""CREATE_BREAKAWAY_FROM_JOB: survive the editor's job object. Where the job does not allow it, Windows refuses to create the process."""
+CREATION_FLAGS = (DETACHED | BREAKAWAY, DETACHED) if sys.platform == "win32" else (0,)
+"""Of CreateProcess, in the order in which they are tried."""
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,18 +74,27 @@ class Engine:
         """Start it. Raises OSError."""
         self._keep_last_words()
         with open(self._where.stderr, "ab") as stderr:  # noqa: PTH123 - its descriptor is what is needed
-            process = subprocess.Popen(
-                [sys.executable, "-m", "infill.engine"],
-                stdin=subprocess.DEVNULL,
-                stdout=stderr,
-                stderr=stderr,
-                # not the editor's folder: `-m` would import whatever a cloned repository calls llama_cpp.py there
-                cwd=self._where.directory,
-                env=child.environment(),
-                start_new_session=True,
-                creationflags=WINDOWS_FLAGS if sys.platform == "win32" else 0,
-            )
+            *first, last = CREATION_FLAGS
+            process = next(filter(None, (self._try(stderr, flags) for flags in first)), None) or self._spawn(stderr, last)
         threading.Thread(target=self._wait, args=(process,), name="engine's end", daemon=True).start()
+
+    def _try(self, stderr: BinaryIO, flags: int) -> subprocess.Popen[bytes] | None:
+        with contextlib.suppress(PermissionError):
+            return self._spawn(stderr, flags)
+        return None
+
+    def _spawn(self, stderr: BinaryIO, flags: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "infill.engine"],
+            stdin=subprocess.DEVNULL,
+            stdout=stderr,
+            stderr=stderr,
+            # not the editor's folder: `-m` would import whatever a cloned repository calls llama_cpp.py there
+            cwd=self._where.directory,
+            env=child.environment(),
+            start_new_session=True,
+            creationflags=flags,
+        )
 
     @property
     def gave_way(self) -> bool:
@@ -203,7 +217,7 @@ async def _start_lock(where: Place) -> AsyncIterator[None]:
     deadline = loop.time() + START
     while not lock.acquire():
         if loop.time() > deadline:
-            raise ProviderUnavailable("Somebody else has been starting the engine for too long.", f"Remove {where.start_lock}.")
+            raise ProviderUnavailable("Timed out waiting for another process to start the engine.", f"Remove {where.start_lock}.")
         await asyncio.sleep(POLL)
     try:
         yield

@@ -142,6 +142,7 @@ class Lock:
     def release(self) -> None:
         """Give it back; the file stays, so that nobody locks a file that has just lost its name."""
         if self._descriptor is not None:
+            _unlock(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -159,6 +160,15 @@ def _lock(descriptor: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _unlock(descriptor: int) -> None:
+    """Windows unlocks a region of a closed file at some later time (LockFile's documentation); elsewhere closing unlocks at once."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        with contextlib.suppress(OSError):
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 
 
 def engine_lives(where: Place) -> bool:

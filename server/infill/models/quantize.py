@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from infill import state
 from infill.errors import ModelError
 from infill.models import catalog, child, gguf, store
 from infill.models.child import Child
@@ -59,7 +60,7 @@ def quantize(
                 return False
         gguf.read(partial)
         with store.writing():
-            partial.replace(target)
+            state.replace(partial, target)
         progress(1.0)
         return True
     finally:

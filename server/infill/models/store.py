@@ -190,7 +190,7 @@ def install(manifest: Manifest, staged: Path | None = None) -> Manifest:
         write_atomically(staged / "manifest.json", _encoded(manifest))
         target = models_directory() / manifest.id
         _set_aside(target)
-        staged.replace(target)
+        state.replace(staged, target)
     return manifest
 
 
@@ -342,7 +342,7 @@ def _set_aside(directory: Path) -> None:
         return
     grave = directory.parent / ".incoming" / f".removed-{directory.name}-{os.getpid()}-{time.monotonic_ns()}"
     grave.parent.mkdir(parents=True, exist_ok=True)
-    directory.replace(grave)
+    state.replace(directory, grave)
     for left in grave.parent.glob(".removed-*"):  # also those of somebody who was killed half-way
         shutil.rmtree(left, ignore_errors=True)
 

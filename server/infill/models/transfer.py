@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from infill import state
 from infill.errors import ChecksumMismatch, DownloadFailed, InfillError
 from infill.models import store
 from infill.models.catalog import File
@@ -120,7 +121,7 @@ def bring(job: Job, tell: Callable[[Event], None], go: Callable[[], None]) -> No
             hashes.append(_one(job, file, lambda phase, done, before=before: tell(Step(phase, before + done, total))))  # type: ignore[misc]
             before += file.size
         for file, digest in zip(files, hashes, strict=True):  # all of one version now: they get their names together
-            _whole(directory, file, digest).replace(directory / local_name(file))
+            state.replace(_whole(directory, file, digest), directory / local_name(file))
     tell(Finished(tuple(hashes)))
 
 
@@ -182,7 +183,7 @@ def _one(job: Job, file: Wanted, tell: Callable[[str, int], None]) -> str:
         _continue(job, file, part, lambda done: tell("downloading", done))
         digest = store.sha256_of(part, lambda done: tell("verifying", done))
         _must_be_right(job, file, part, digest)
-        part.replace(_whole(directory, file, digest))
+        state.replace(part, _whole(directory, file, digest))
     tell("downloading", file.size)
     return digest
 
@@ -209,7 +210,7 @@ def _arrived_whole(directory: Path, file: Wanted, tell: Callable[[int], None]) -
             continue
         digest = store.sha256_of(path, tell)
         if digest == file.sha256 or (not file.sha256 and path == _whole(directory, file, digest)):
-            path.replace(_whole(directory, file, digest))
+            state.replace(path, _whole(directory, file, digest))
             return digest
         path.unlink()
     return ""
