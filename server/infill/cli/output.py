@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
 """What could move a terminal's cursor, change its title, turn text around or hide in it (tags)."""
+_noted: set[str] = set()
 
 
 def say(text: str) -> None:
@@ -38,13 +39,16 @@ def json(value: Any) -> None:
 
 def note(message: str) -> None:
     """Words beside the facts, on stderr."""
+    _noted.add(message)
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{_harmless(message) if on_terminal(sys.stderr) else message}\n")
         sys.stderr.flush()
 
 
 def problem(message: str, hint: str = "") -> None:
-    """What went wrong and the next step, on stderr."""
+    """What went wrong and the next step, on stderr; nothing where a note said the same."""
+    if f"{message} {hint}".strip() in _noted:
+        return
     if on_terminal(sys.stderr):
         console(stderr=True).print("[bold red]infill:[/] ", _plain(f"{message} {hint}".strip()), sep="")
     else:

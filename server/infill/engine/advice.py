@@ -71,9 +71,14 @@ def computation(lines: Sequence[str], exit_code: int | None = None) -> str:
     return exits.signal_of(exit_code) or exits.signal_said(lines)
 
 
-def unusable(signal: str, lacking: Sequence[str] = ()) -> EngineCrashed:
-    """llama.cpp does not run at all: for want of instructions where some are known to be lacking."""
+def unusable(signal: str, lacking: Sequence[str] = (), *, started: bool = True) -> EngineCrashed:
+    """llama.cpp does not run at all. `lacking`: what its build is known to use and this processor lacks. `started`: it crashed after its start."""
     if signal == "SIGILL" and lacking:
         message = f"llama.cpp was built for another processor: it uses {', '.join(lacking)}, which this one does not have."
-        return EngineCrashed(message, "`infill build` builds it for this machine.")
-    return EngineCrashed(f"llama.cpp crashes on this machine even in its plainest configuration ({signal}).", "`infill build` builds another one.")
+    elif signal == "SIGILL" and not started:
+        message = "llama.cpp crashes when it starts (SIGILL): it uses an instruction that this processor cannot execute."
+    elif not started:
+        message = f"llama.cpp crashes when it starts ({signal})."
+    else:
+        message = f"llama.cpp crashes on this machine even in its plainest configuration ({signal})."
+    return EngineCrashed(message, "Compile it for this machine with `infill build`, or try a published one with `infill build --prebuilt`.")

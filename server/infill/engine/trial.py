@@ -85,7 +85,7 @@ def _judged(said: dict[str, Any], tested: Child) -> Result | None:
         log.info("The self-test showed nothing: %s", said.get("error") or f"it ended with code {code}")
         return None
     if "reference" not in said:
-        raise advice.unusable(signal, processor.missing(library.features()))
+        raise advice.unusable(signal, processor.missing(library.features()), started="system" in said)
     return Result(works=False, why=f"crashed ({signal})")
 
 

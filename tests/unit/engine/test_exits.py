@@ -58,3 +58,6 @@ def test_another_processor_is_blamed_only_where_it_lacks_what_the_build_uses():
     assert "another processor" not in advice.crashed([], -11, ["AVX512"]).message
     assert isinstance(advice.unusable("SIGILL", ["AVX2"]), EngineCrashed)
     assert "AVX2" in advice.unusable("SIGILL", ["AVX2"]).message
+    assert "when it starts (SIGILL)" in advice.unusable("SIGILL", started=False).message
+    assert "instruction" not in advice.unusable("SIGSEGV", started=False).message
+    assert "plainest configuration (SIGILL)" in advice.unusable("SIGILL").message
