@@ -169,20 +169,12 @@ async def test_the_engine_crashes_twice_at_most(provider, home, broken):
     assert len(provider._crashes) == 2
 
 
-async def test_being_killed_says_nothing_about_kernels(provider, home):
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGSEGV", "SIGILL"])
+async def test_a_signal_from_outside_says_nothing_about_kernels(provider, home, how):
+    """It ends the engine while nothing is computed."""
     await answer(provider, PATIENT)
     status = await provider.status()
-    os.kill(status.pid, signal.SIGKILL)
-    await asyncio.to_thread(wait_for_end, provider)
-    await answer(provider, PATIENT)
-    assert planned().extra_buffers
-
-
-async def test_a_crash_beside_a_computation_says_nothing_about_kernels(provider, home):
-    """A signal from outside, while nothing is computed."""
-    await answer(provider, PATIENT)
-    status = await provider.status()
-    os.kill(status.pid, signal.SIGSEGV)
+    os.kill(status.pid, getattr(signal, how))
     await asyncio.to_thread(wait_for_end, provider)
     await answer(provider, PATIENT)
     assert planned().extra_buffers

@@ -101,7 +101,7 @@ class Residents:
         return resident if resident is not None and _loads_alike(resident.settings, self.settings) else None
 
     async def ensure(self, model: str, client: object) -> None:
-        """Have a model here because somebody asks it. Raises ModelError."""
+        """Load a model for a request. Raises ModelError."""
         known = self._failures.get(model)
         if known is not None and time.monotonic() < known[0] + REMEMBER:
             raise known[1]
@@ -129,7 +129,7 @@ class Residents:
                     await self._close(resident)
 
     async def unload_unused(self, since: float) -> None:
-        """Give the memory of models back that nobody has asked since then."""
+        """Unload the models without a request since then."""
         for resident in self.all():
             if resident.used < since and not self._worker.jobs(resident.file.id):
                 await self.unload(resident.file.id)
@@ -143,7 +143,7 @@ class Residents:
             resident.runtime.target_ms = target_ms
 
     def stop_loading(self) -> None:
-        """Nobody waits for what is being loaded."""
+        """Stop the loading that is running: no client needs its model."""
         self._stop_loading = True
 
     # ---- loading, one at a time
@@ -157,7 +157,7 @@ class Residents:
         try:
             resident = await self._with_room(file, client, chosen, gone)
         except InfillError as exc:
-            if not self._stop_loading:  # somebody wanted it no more: whoever comes next may want it all the same
+            if not self._stop_loading:  # a load that was cancelled is not a failure: the next request loads again
                 self._failures[model] = time.monotonic(), exc
                 while len(self._failures) > MOST_FAILURES:
                     self._failures.pop(next(iter(self._failures)))
@@ -272,7 +272,7 @@ class Residents:
             log.exception("The former model could not be brought back; the next request tries again.")
 
     async def _evict(self, resident: Resident) -> None:
-        """Let a model finish what users wait for, then give its memory back. What has not begun waits for whoever comes next."""
+        """Finish the requests that users wait for, then unload the model. Requests that have not begun wait for the next model."""
         deadline = time.monotonic() + FINISH
         self._worker.retire(resident.file.id)
         while self._worker.working_for(resident.runtime) and (left := deadline - time.monotonic()) > 0:

@@ -1,12 +1,12 @@
-"""A throw-away process that tests whether this llama.cpp computes rightly by a plan: `python -m infill.engine.selftest MODEL.gguf PLAN`.
+"""A separate process that tests whether llama.cpp computes correct results by a plan: `python -m infill.engine.selftest MODEL.gguf PLAN`.
 
 One batch and one single token are computed twice: plainly (CPU, one thread, no extra buffers, no flash attention), then by the plan. JSON lines on
-standard output say what was reached, so that whoever started this knows what it died of:
+standard output report the steps that were completed, so that the parent process knows in which one it crashed:
 
     {"system": ...}                      llama.cpp is imported: the instruction sets that it was built for
     {"reference": seconds}               the plain computation is done
-    {"difference": x}                    the other too: root mean square of the logits' difference, relative to their own; null: not finite
-    {"error": sentence}                  the model cannot be loaded at all, which is no matter of kernels
+    {"difference": x}                    so is the other: root mean square of the logits' difference, relative to their own; null: not finite
+    {"error": sentence}                  the model cannot be loaded, which says nothing about kernels
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CONTEXT = 256
 
 
 def compute(path: Path, plan: Plan) -> Logits:
-    """Logits after a batch, and after one more token. Raises InfillError."""
+    """Logits after a batch, and after one more token: 2 rows, one column per word of the vocabulary. Raises InfillError."""
     model = Model(path, plan, lambda _: True)
     try:
         context = Context(model, plan, 1)
@@ -61,7 +61,7 @@ def difference(computed: Logits, reference: Logits) -> float | None:
 
 
 def main(arguments: list[str]) -> int:
-    """Test, and say what came of it; ends when whoever started it is gone."""
+    """Run the test and print its results; exits when the parent process closes standard input."""
     out = os.dup(1)
     os.dup2(2, 1)
     threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(1)), daemon=True).start()
@@ -84,5 +84,5 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
-    # without llama.cpp's own destructors, which have nothing to do here and may crash
+    # skips llama.cpp's destructors: they are not needed and may crash
     os._exit(code)

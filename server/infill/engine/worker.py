@@ -423,11 +423,11 @@ def _closing(steps: Iterator[Any]) -> Callable[[], None]:
 
 
 def settle(future: asyncio.Future[Any], value: Any, exc: BaseException | None) -> None:
-    """Give a future what a thread came to, unless it is no longer awaited."""
+    """Set the result of a thread on a future, unless that was cancelled."""
     if future.done():
         return
     if exc is None:
         future.set_result(value)
     else:
-        # a future refuses a StopIteration, and whoever awaits it would do so for ever
+        # asyncio refuses a StopIteration as a result, and the future would stay pending
         future.set_exception(RuntimeError("StopIteration") if isinstance(exc, StopIteration) else exc)

@@ -1,7 +1,7 @@
 """Processes of our own that do one thing and go: they may crash, hang or be killed without harm to an editor's server or the engine.
 
 They are started in the interpreter's folder, never the editor's: `python -m` would import whatever a cloned repository calls llama_cpp.py there.
-A child ends by itself when its standard input does, that is, when whoever started it is gone however that came.
+A child exits by itself at the end of its standard input: when the parent process exits, for whatever reason.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Child:
         return self._process.wait()
 
     def end(self) -> None:
-        """End it, and whatever it started: a compiler must not go on for nobody."""
+        """End it and its child processes, such as a compiler."""
         others: list[psutil.Process] = []
         with contextlib.suppress(psutil.Error):
             others = psutil.Process(self._process.pid).children(recursive=True)

@@ -80,7 +80,7 @@ def listing(settings: Settings, workspace: str | None = None, machine: Machine |
     here = machine or hardware.machine()
     active = chosen(settings, workspace)
     speeds = recommend.remembered(here)
-    # what another process watches, this one does not offer, unless it is chosen
+    # of folders that only other processes watch, models are offered if they are chosen
     watched = settings.models.folders
     installed = [
         each for each in store.installed() if each.source != "folder" or each.full_id in active.values() or importing.is_watched(each.path, watched)
