@@ -94,8 +94,8 @@ def test_one_folder_holds_settings_data_and_state(tmp_path: Path, monkeypatch: p
     assert paths.config_directory() == paths.data_directory() == paths.state_directory()
     settings = paths.private_directory(paths.config_directory()) / "settings.toml"
     settings.write_text("[completion]\nmaxTokens = 7\n")
-    staged = tmp_path / "staged"
-    staged.mkdir()
+    staged = store.incoming_directory("small")
+    staged.mkdir(parents=True)
     (staged / "small.gguf").write_bytes(paths.bundled_model().read_bytes())
     manifest = store.Manifest(
         id="small", title="Small", files=(store.StoredFile(name="small.gguf", size=paths.bundled_model().stat().st_size),), source="hub"
