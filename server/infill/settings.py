@@ -133,6 +133,19 @@ class Generate(Section, frozen=True):
     ] = False
 
 
+class NextEdit(Section, frozen=True):
+    """What is suggested after an edit, at other places."""
+
+    mode: Annotated[
+        Literal["off", "hint", "full"],
+        Meta(description="`full` shows the next edit in the text, `hint` only a mark at the end of its line, `off` suggests none."),
+    ] = "full"
+    eagerness: Annotated[
+        Literal["low", "medium", "high"],
+        Meta(description="`low` suggests what follows from a changed definition, `medium` also repeats edits, `high` also after one example."),
+    ] = "medium"
+
+
 class Settings(Section, frozen=True):
     """All of them."""
 
@@ -149,10 +162,11 @@ class Settings(Section, frozen=True):
     providers: Providers = Providers()
     privacy: Privacy = Privacy()
     generate: Generate = Generate()
+    next_edit: NextEdit = NextEdit()
 
 
 WORKSPACE_MAY_SET = frozenset(
-    {"enabled", "languages", "exclude", "completion", "latency", "models.complete", "models.generate", "privacy.exclude", "generate"}
+    {"enabled", "languages", "exclude", "completion", "latency", "models.complete", "models.generate", "privacy.exclude", "generate", "nextEdit"}
 )
 """What a cloned repository's own settings may change: never endpoints, keys, headers, files, commands or paths."""
 

@@ -34,6 +34,9 @@ MOST_WAITING = 2_000
 BUSY_SECONDS = 2.0
 """How long one process waits for another one's write."""
 
+NEXT_EDITS = "next edits"
+"""Stands for the provider of next edits, which are counted by their source and not among the completions."""
+
 Kind = Literal["answered", "generated", "shown", "partly", "accepted"]
 
 logger = logging.getLogger(__name__)
@@ -118,7 +121,7 @@ class Statistics:
         self.flush()
         with self._lock, self._database() as database:
             if database is not None:
-                counts = _rows(database, "SELECT kind, count(*), sum(characters) FROM events GROUP BY kind")
+                counts = _rows(database, "SELECT kind, count(*), sum(characters) FROM events WHERE provider != ? GROUP BY kind", (NEXT_EDITS,))
                 answers = _rows(database, _ANSWERS, (MOST_ANSWERS,))
                 models = _rows(database, _BY_MODEL)
                 return _summed(counts, answers, models)

@@ -16,7 +16,8 @@ import msgspec
 from infill.bench.scenarios import Diff, Scenario
 from infill.edits.history import History
 from infill.edits.hunks import Splice, trimmed
-from infill.edits.suggest import Eagerness, suggest
+from infill.edits.offers import Offers
+from infill.edits.suggest import Eagerness
 from infill.edits.types import Problem, Situation, Suggestion
 
 EAGERNESS: tuple[Eagerness, ...] = get_args(Eagerness)
@@ -36,6 +37,7 @@ class Player:
         self.problems: list[Problem] = []
         self.now = 0.0
         self.history = History(lambda: self.now)
+        self.offers = Offers(self.history)
         self.milliseconds: list[float] = []
 
     def replace(self, first: int, end: int, new: Sequence[str], *, bulk: bool = False) -> None:
@@ -56,10 +58,8 @@ class Player:
         situation = Situation(
             document="", language=self.language, lines=self.lines, hunks=self.history.of(""), cursor=self.cursor, problems=self.problems
         )
-        if self.history.last is None or self.history.last.kind != "typed":
-            return None
         begun = time.perf_counter()
-        found = suggest(situation, undone=self.history.undone, eagerness=self.eagerness)
+        found = self.offers.next(situation, self.eagerness)
         self.milliseconds.append(1000 * (time.perf_counter() - begun))
         return found
 

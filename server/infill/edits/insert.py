@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from infill.edits.repeat import FARTHEST, MORE_LINES, alike
-from infill.edits.tokens import indentation, is_import, shape, words
+from infill.edits.tokens import indentation, is_import, kind, shape, words
 from infill.edits.types import Change, Situation, Suggestion, nearest
 
 MOST_INSERTED = 3
@@ -32,9 +32,11 @@ def suggest(situation: Situation) -> Suggestion | None:
     if not inserted or not situation.newest(1) or situation.newest(1)[0].old:
         return None
     newest = inserted[0]
+    if any(_key(one.new[0]) == _key(newest.new[0]) and _text(one.new) != _text(newest.new) for one in inserted):
+        return None  # each place has a value of its own
     others = [one for one in inserted[1:] if _text(one.new) == _text(newest.new) and alike(one.above, newest.above)]
     places = _places(situation, newest)
-    if len(places) < (1 if others else MORE_LINES):
+    if len(places) < (1 if others else MORE_LINES) or (not others and _has_value(newest.new)):
         return None
     at = nearest(places, newest.first)[0]
     changes = {place: Change(place, place, _indented(newest, situation.lines[place - 1])) for place in places}
@@ -88,6 +90,11 @@ def _block(lines: Sequence[str], at: int, depth: str) -> tuple[int, int]:
 
 def _key(line: str) -> tuple[str, ...]:
     return tuple(words(line)[:2])
+
+
+def _has_value(lines: Sequence[str]) -> bool:
+    """Whether the lines hold a number or a string, which may belong to one place only."""
+    return any(kind(word) in {"number", "string"} for line in lines for word in words(line))
 
 
 def _text(lines: Sequence[str]) -> str:

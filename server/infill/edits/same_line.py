@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from infill.edits.hunks import Hunk
-from infill.edits.tokens import aligned, indentation, is_name, shape, words
+from infill.edits.tokens import indentation, is_name, pairs, shape, words
 from infill.edits.types import Change, Situation, Suggestion, nearest
 
 DISTINCT_WORDS = 3
 TELLING_WORDS = 6
 """A line with so many is the same wherever it stands."""
 MOST_COPIES = 5
+MOST_LINES = 3
+"""Of a hunk; where more changed, a place was rewritten."""
 LATEST_HUNKS = 2
 
 
 def suggest(situation: Situation) -> Suggestion | None:
     """The nearest copy of a line that was changed or removed, changed or removed likewise."""
     for hunk in situation.newest(LATEST_HUNKS):
-        for line, old, new in reversed(aligned(hunk)):
-            if old is not None and new != old and (found := _suggestion(situation, hunk, line, old, new)) is not None:
+        for line, old, new in reversed(_edited(hunk)):
+            if (found := _suggestion(situation, hunk, line, old, new)) is not None:
                 return found
     return None
+
+
+def _edited(hunk: Hunk) -> Sequence[tuple[int, str, str | None]]:
+    """The lines that were changed or removed, where that was all: line of the present text, before, now."""
+    if not hunk.new:
+        return [(hunk.first, line, None) for line in hunk.old]
+    changed = pairs(hunk)
+    return changed if len(changed) <= MOST_LINES else []
 
 
 def _suggestion(situation: Situation, hunk: Hunk, line: int, old: str, new: str | None) -> Suggestion | None:

@@ -79,12 +79,11 @@ def opcodes(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int,
 
 
 def pairs(hunk: Hunk) -> list[tuple[int, str, str]]:
-    """The changed lines of a hunk that have one line before and one after: line of the present text, before, now."""
-    found = []
-    for number, old, new in aligned(hunk):
-        if old is not None and new is not None and old != new:
-            found.append((number, old, new))
-    return found
+    """The lines of a hunk that changed more than their indentation, where there are as many as before: line of the present text, before, now."""
+    if len(hunk.old) != len(hunk.new):
+        return []  # something was rewritten
+    rows = zip(range(hunk.first, hunk.end), hunk.old, hunk.new, strict=True)
+    return [(number, old, new) for number, old, new in rows if old.strip() != new.strip()]
 
 
 def aligned(hunk: Hunk) -> list[tuple[int, str | None, str | None]]:

@@ -12,7 +12,9 @@ from infill.completion.pipeline import Completer
 from infill.completion.types import Outcome
 from infill.lsp.answers import Answers, Given
 from infill.lsp.background import Background
-from infill.stats import Event, Kind, Statistics
+from infill.lsp.next_edit import Given as NextEdit
+from infill.lsp.next_edit import NextEdits
+from infill.stats import NEXT_EDITS, Event, Kind, Statistics
 
 WRITE_AFTER = 200
 """Answers counted in memory before they are written; anything accepted is written at once."""
@@ -27,12 +29,14 @@ class ResetArgument(msgspec.Struct, frozen=True):
 class Acceptance:
     """Listens to what editors tell, by command or by notification."""
 
-    def __init__(self, answers: Answers, completer: Completer, statistics: Statistics, background: Background) -> None:
+    def __init__(self, answers: Answers, completer: Completer, next_edits: NextEdits, statistics: Statistics, background: Background) -> None:
         self._answers = answers
         self._completer = completer
         self._statistics = statistics
         self._background = background
+        self._next_edits = next_edits
         completer.on_report = self.generated
+        next_edits.on_told = self._of_next_edit
 
     async def on_did_show(self, params: Any) -> None:
         if given := self._of_item(params):
@@ -49,6 +53,8 @@ class Acceptance:
 
     async def did_accept(self, suggestion: str) -> None:
         """The command that every suggestion carries. One that is no longer known was accepted too long ago to matter."""
+        if self._next_edits.accepted(suggestion):
+            return
         if given := self._answers.given(suggestion):
             self._count("accepted", given, len(given.text))
             self._completer.accepted(given.uri, given.text)
@@ -75,6 +81,10 @@ class Acceptance:
         if argument.reset:
             await asyncio.to_thread(self._statistics.reset)
         return await asyncio.to_thread(self._statistics.summary)
+
+    def _of_next_edit(self, kind: Kind, given: NextEdit) -> None:
+        self._statistics.add(Event(kind=kind, provider=NEXT_EDITS, model=given.suggestion.source, language=given.language))
+        self._write()
 
     def _count(self, kind: Kind, given: Given, characters: int) -> None:
         self._statistics.add(Event(kind=kind, provider=given.provider, model=given.model, language=given.language, characters=characters))

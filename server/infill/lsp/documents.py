@@ -19,9 +19,10 @@ from lsprotocol import types
 from pygls.uris import to_fs_path
 
 from infill.completion.types import Indentation
+from infill.edits.hunks import Splice
 from infill.errors import RequestError
 from infill.lsp.convert import NO_VERSION, Encoding
-from infill.lsp.text import Text
+from infill.lsp.text import Text, without_ends
 from infill.privacy import workspace_files
 
 LARGEST_FILE = 64 * 1024 * 1024
@@ -59,6 +60,8 @@ class Document:
         self.seen = 0.0
         """When it was last opened, edited or asked about."""
 
+        self.splices: list[Splice] = []
+        """The changes of the last event, in their order."""
         self.identity = same(notebook or uri)
         """What the rest of the program calls it: a notebook's cells share their notebook's."""
 
@@ -82,6 +85,10 @@ class Documents:
     def __iter__(self) -> Iterator[Document]:
         return iter(tuple(self._open.values()))
 
+    def now(self) -> float:
+        """The clock of `edited` and `seen`."""
+        return self._clock()
+
     def get(self, uri: str) -> Document | None:
         return self._open.get(same(uri))
 
@@ -98,12 +105,15 @@ class Documents:
         document = self.get(uri)
         if document is None:
             return None
+        document.splices = []
         for change in changes:
             if isinstance(change, types.TextDocumentContentChangePartial):
                 start, end = change.range.start, change.range.end
                 document.cursor = document.text.replace((start.line, start.character), (end.line, end.character), change.text)
+                document.splices.append(document.text.splice)
             else:
-                document.text = Text(change.text, self.encoding)
+                before, document.text = document.text, Text(change.text, self.encoding)
+                document.splices.append(Splice(0, without_ends(before.lines), without_ends(document.text.lines)))
                 document.cursor = document.text.locate(*document.cursor)
         document.version = _version(version)
         document.revision = next(_revisions)

@@ -43,6 +43,7 @@ from infill.lsp.generate import Generate, GenerateArgument
 from infill.lsp.inline_completion import InlineCompletion
 from infill.lsp.messages import Messages
 from infill.lsp.models import Argument, ModelCommands, OptionalArgument, SwitchArgument
+from infill.lsp.next_edit import NextEdits
 from infill.lsp.popup import Popup
 from infill.lsp.progress import Progress
 from infill.lsp.provision import Provision
@@ -63,6 +64,8 @@ EXIT_SECONDS = 5.0
 """When the process ends, at the latest, counted from the editor's `exit`: a thread that hangs does not keep it."""
 DID_SHOW = "textDocument/didShowCompletion"
 CURSOR = "infill/cursor"
+NEXT_EDIT, INLINE_EDIT = "infill/nextEdit", "textDocument/copilotInlineEdit"
+DID_SHOW_EDIT, EDIT_REJECTED = "textDocument/didShowInlineEdit", "infill/nextEditRejected"
 DID_PARTIALLY_ACCEPT = "textDocument/didPartiallyAcceptCompletion"
 NOTEBOOKS = types.NotebookDocumentSyncOptions(
     notebook_selector=[types.NotebookDocumentFilterWithCells(cells=[types.NotebookCellLanguage(language="*")])], save=False
@@ -107,9 +110,10 @@ class Server(LanguageServer):
         )
         self.inline_completion = InlineCompletion(self.answers)
         self.popup = Popup(self, self.answers, self.configuration, self.background)
-        self.sync = Sync(self.documents, self.rules, self.snapshots, self.completer, self.background)
+        self.next_edits = NextEdits(self.configuration, self.documents, self.rules)
+        self.sync = Sync(self.documents, self.rules, self.snapshots, self.completer, self.next_edits, self.background)
         self.statistics = Statistics()
-        self.acceptance = Acceptance(self.answers, self.completer, self.statistics, self.background)
+        self.acceptance = Acceptance(self.answers, self.completer, self.next_edits, self.statistics, self.background)
         self.generate = Generate(
             self.protocol.notify,
             self.workspace_apply_edit_async,
@@ -187,6 +191,7 @@ class Server(LanguageServer):
             types.WORKSPACE_EXECUTE_COMMAND: self.commands.on_execute,
             types.TEXT_DOCUMENT_DID_OPEN: self.sync.on_did_open,
             types.TEXT_DOCUMENT_DID_CHANGE: self.sync.on_did_change,
+            types.TEXT_DOCUMENT_DID_SAVE: self.sync.on_did_save,
             types.TEXT_DOCUMENT_DID_CLOSE: self.sync.on_did_close,
             types.NOTEBOOK_DOCUMENT_DID_OPEN: self.sync.on_notebook_did_open,
             types.NOTEBOOK_DOCUMENT_DID_CHANGE: self.sync.on_notebook_did_change,
@@ -195,12 +200,16 @@ class Server(LanguageServer):
             types.TEXT_DOCUMENT_COMPLETION: self.popup.on_completion,
             types.TEXT_DOCUMENT_CODE_ACTION: self._on_code_action,
             types.CODE_ACTION_RESOLVE: self.code_actions.on_resolve,
+            NEXT_EDIT: self.next_edits.on_next_edit,
+            INLINE_EDIT: self.next_edits.on_inline_edit,
+            DID_SHOW_EDIT: self.next_edits.on_did_show,
+            EDIT_REJECTED: self.next_edits.on_rejected,
             CURSOR: self.sync.on_cursor,
             DID_SHOW: self.acceptance.on_did_show,
             DID_PARTIALLY_ACCEPT: self.acceptance.on_did_partially_accept,
         }
         self.protocol.fm.features.update(handlers)
-        self.protocol.notifications.update({CURSOR, DID_SHOW, DID_PARTIALLY_ACCEPT})
+        self.protocol.notifications.update({CURSOR, DID_SHOW, DID_PARTIALLY_ACCEPT, DID_SHOW_EDIT, EDIT_REJECTED})
 
     # ---- life
 
@@ -287,7 +296,12 @@ class Server(LanguageServer):
         explained = self.completer.explain()
         model = explained.get("model") or self.provision.model()
         refused = self._refused(explained.get("request"))
-        return explained | {"model": model, "refused": refused, "background": await background(self.provision.local)}
+        return explained | {
+            "model": model,
+            "refused": refused,
+            "nextEdit": self.next_edits.explain(),
+            "background": await background(self.provision.local),
+        }
 
     def _refused(self, request: Any) -> str:
         """Why the text of the document of the last request is kept back."""

@@ -16,6 +16,7 @@ from infill.completion.pipeline import Completer
 from infill.completion.types import Indentation
 from infill.lsp.background import Background
 from infill.lsp.documents import Document, Documents
+from infill.lsp.next_edit import NextEdits
 from infill.lsp.rules import Rules
 from infill.lsp.snapshot import Snapshots
 
@@ -28,11 +29,14 @@ logger = logging.getLogger(__name__)
 class Sync:
     """Keeps the documents, and those who follow them."""
 
-    def __init__(self, documents: Documents, rules: Rules, snapshots: Snapshots, completer: Completer, background: Background) -> None:
+    def __init__(
+        self, documents: Documents, rules: Rules, snapshots: Snapshots, completer: Completer, next_edits: NextEdits, background: Background
+    ) -> None:
         self._documents = documents
         self._rules = rules
         self._snapshots = snapshots
         self._completer = completer
+        self._next_edits = next_edits
         self._background = background
 
     async def on_did_open(self, params: types.DidOpenTextDocumentParams) -> None:
@@ -40,6 +44,10 @@ class Sync:
 
     async def on_did_change(self, params: types.DidChangeTextDocumentParams) -> None:
         self._change(params.text_document, params.content_changes)
+
+    async def on_did_save(self, params: types.DidSaveTextDocumentParams) -> None:
+        if document := self._documents.get(params.text_document.uri):
+            self._next_edits.saved(document)
 
     async def on_did_close(self, params: types.DidCloseTextDocumentParams) -> None:
         if document := self._documents.close(params.text_document.uri):
@@ -102,11 +110,13 @@ class Sync:
         changed = self._documents.change(identifier.uri, identifier.version, changes)
         if changed is not None:
             document, typed = changed
+            self._next_edits.changed(document)
             self._completer.changed(self._snapshots.take(document, document.cursor, self._rules.known(document)), typed=typed)
 
     def _closed(self, documents: list[Document]) -> None:
         for document in documents:
             self._snapshots.closed(document)
+            self._next_edits.closed(document)
             self._rules.forget(document)
         for identity in {document.identity for document in documents}:
             self._completer.closed(identity)

@@ -6,7 +6,9 @@ An edit costs what its lines are long, not what the document is long; what is re
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
+from infill.edits.hunks import Splice
 from infill.lsp import convert
 from infill.lsp.convert import Encoding
 
@@ -26,6 +28,8 @@ class Text:
     def __init__(self, source: str, encoding: Encoding = "utf-16") -> None:
         self.encoding = encoding
         self.lines = split(convert.joined(source))
+        self.splice = Splice(0, (), ())
+        """What the last `replace` did."""
 
     def __str__(self) -> str:
         return "".join(self.lines)
@@ -57,7 +61,9 @@ class Text:
             first -= 1  # a lone CR and this LF are one line end from now on
             middle = self.lines[first] + middle
         lines = split(middle)
-        self.lines[first : last + 1] = lines if last + 1 == len(self.lines) else lines[:-1]
+        lines = lines if last + 1 == len(self.lines) else lines[:-1]
+        self.splice = Splice(first, without_ends(self.lines[first : last + 1]), without_ends(lines))
+        self.lines[first : last + 1] = lines
         return self._end_of(first, middle, right)
 
     def before(self, line: int, index: int) -> str:
@@ -116,6 +122,10 @@ class Text:
     def _end_of(self, first: int, middle: str, right: str) -> tuple[int, int]:
         head = split(middle[: len(middle) - len(right)])
         return first + len(head) - 1, len(head[-1])
+
+
+def without_ends(lines: Sequence[str]) -> list[str]:
+    return [line.rstrip("\r\n") for line in lines]
 
 
 def split(text: str) -> list[str]:

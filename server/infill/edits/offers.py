@@ -1,0 +1,74 @@
+"""What became of suggestions: a rejected group is not offered again, nor is one that the user passed over."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import msgspec
+
+from infill.edits.history import History
+from infill.edits.suggest import Eagerness, suggest
+from infill.edits.types import Situation, Suggestion
+
+REMEMBERED = 50
+PASSED_OVER = {"rename": 2}
+"""How often a suggestion of a source may be passed over; once for all others."""
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """The last suggestion in a document, what stood there, and the last change before it."""
+
+    suggestion: Suggestion
+    old: tuple[str, ...]
+    order: int
+
+
+class Offers:
+    """Asks the rules, and remembers the answers. One for a workspace."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._last: dict[str, Offer] = {}
+        self._passed: OrderedDict[tuple[str, str], int] = OrderedDict()
+
+    def next(self, situation: Situation, eagerness: Eagerness) -> Suggestion | None:
+        """The next edit, after a typed edit only: nothing follows an undo, a paste or a formatter."""
+        last = self._history.last
+        if last is None or last.document != situation.document or last.kind != "typed":
+            return None
+        order = max((hunk.order for hunk in situation.hunks), default=0)
+        self._look_back(situation, order)
+        rejected = {group for (document, group), times in self._passed.items() if document == situation.document and times <= 0}
+        found = suggest(situation, undone=self._history.undone, rejected=rejected, eagerness=eagerness)
+        if found is not None:
+            change = found.change
+            old = tuple(situation.lines[change.first : change.end]) if change else (situation.lines[found.line],)
+            self._last[situation.document] = Offer(found, old, order)
+        return found
+
+    def rejected(self, document: str, group: str) -> None:
+        """The user does not want this group."""
+        self._passed[document, group] = 0
+        self._passed.move_to_end((document, group))
+        while len(self._passed) > REMEMBERED:
+            self._passed.popitem(last=False)
+
+    def forget(self, document: str) -> None:
+        """The document was closed."""
+        self._last.pop(document, None)
+        for key in [key for key in self._passed if key[0] == document]:
+            del self._passed[key]
+
+    def _look_back(self, situation: Situation, order: int) -> None:
+        """Whether the user edited something else, and left what was suggested as it is."""
+        offer = self._last.get(situation.document)
+        if offer is None or order <= offer.order:
+            return
+        del self._last[situation.document]
+        newest = max(situation.hunks, key=lambda hunk: hunk.order)
+        if newest.accepted or tuple(newest.old) == offer.old:
+            return
+        key = situation.document, offer.suggestion.group
+        left = self._passed.get(key, PASSED_OVER.get(offer.suggestion.source, 1)) - 1
+        self.rejected(*key)
+        self._passed[key] = left

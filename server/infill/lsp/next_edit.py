@@ -1,0 +1,300 @@
+"""`textDocument/copilotInlineEdit` and `infill/nextEdit`: the next edit after the one that was made. One handler with two names.
+
+An answer holds one logical edit, for exactly the version that was asked about: where the document changed meanwhile, it is empty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+from infill.edits.history import History
+from infill.edits.offers import Offers
+from infill.edits.types import Change, Problem, Situation, Suggestion
+from infill.lsp.commands import converted
+from infill.lsp.configuration import Configuration
+from infill.lsp.documents import Document, Documents, same
+from infill.lsp.rules import Rules
+from infill.lsp.text import Text
+
+SETTLED_SECONDS = 0.4
+"""An edit on the cursor's line has settled when nothing was typed for so long."""
+REMEMBERED = 64
+"""Suggestions whose acceptance or rejection can still be told."""
+MOST_PROBLEMS = 500
+ERROR = 1
+"""LSP's severity of an error; also where none is given."""
+
+Told = Literal["shown", "accepted"]
+
+
+class Position(msgspec.Struct, frozen=True):
+    line: int
+    character: int
+
+
+class Range(msgspec.Struct, frozen=True):
+    start: Position
+    end: Position
+
+
+class Diagnostic(msgspec.Struct, frozen=True):
+    """What a client says of a diagnostic of another server."""
+
+    range: Range
+    message: str = ""
+    severity: int | None = None
+
+
+class Context(msgspec.Struct, frozen=True):
+    diagnostics: list[Diagnostic] | None = None
+
+
+class Identifier(msgspec.Struct, frozen=True):
+    uri: str
+    version: int | None = None
+
+
+class Params(msgspec.Struct, frozen=True, rename="camel"):
+    """Of both requests."""
+
+    text_document: Identifier
+    position: Position
+    context: Context | None = None
+
+
+class Given(msgspec.Struct, frozen=True):
+    """A suggestion that was handed to the editor."""
+
+    id: str
+    document: str
+    language: str
+    suggestion: Suggestion
+
+
+class NextEdits:
+    """Records what is changed, and answers what comes next."""
+
+    def __init__(self, configuration: Configuration, documents: Documents, rules: Rules) -> None:
+        self._configuration = configuration
+        self._documents = documents
+        self._rules = rules
+        self.history = History()
+        self._offers = Offers(self.history)
+        self._given: OrderedDict[str, Given] = OrderedDict()
+        self._numbers = itertools.count(1)
+        self._problems: dict[str, tuple[int, frozenset[str], frozenset[str]]] = {}
+        """Of each document: the revision last asked about, the problems before it, and those at it."""
+        self._reason = "nothing was asked"
+        self.on_told: Callable[[Told, Given], None] = lambda told, given: None
+        """Told of every suggestion that was shown or accepted."""
+
+    # ---- what the editor says of its documents
+
+    def changed(self, document: Document) -> None:
+        """Record the last event."""
+        splices, document.splices = document.splices, []
+        self.history.changed(same(document.uri), splices)
+
+    def saved(self, document: Document) -> None:
+        self.history.saved(same(document.uri))
+
+    def closed(self, document: Document) -> None:
+        name = same(document.uri)
+        self.history.forget(name)
+        self._offers.forget(name)
+        self._problems.pop(name, None)
+
+    # ---- requests
+
+    async def on_next_edit(self, params: Any) -> dict[str, Any]:
+        """`infill/nextEdit`: edits and jumps, with all that is known of them."""
+        return {"edits": await self._answer(params, jumps=True)}
+
+    async def on_inline_edit(self, params: Any) -> dict[str, Any]:
+        """`textDocument/copilotInlineEdit`: edits only, since its clients apply whatever they get."""
+        return {"edits": await self._answer(params, jumps=False)}
+
+    async def on_did_show(self, params: Any) -> None:
+        """`textDocument/didShowInlineEdit`."""
+        if given := self._of_item(params):
+            self.on_told("shown", given)
+
+    async def on_rejected(self, params: Any) -> None:
+        """`infill/nextEditRejected`: not to be offered again, unless it was only replaced by another one."""
+        id_ = params.get("id") if isinstance(params, dict) else None
+        given = self._given.get(id_) if isinstance(id_, str) else None
+        if given is not None and params.get("reason", "rejected") == "rejected":
+            self._offers.rejected(given.document, given.suggestion.group)
+
+    def accepted(self, id_: str) -> bool:
+        """The editor has applied a suggestion; False where this is none of ours."""
+        given = self._given.get(id_)
+        if given is None:
+            return False
+        if (change := given.suggestion.change) is not None:
+            for one in given.suggestion.rest or (change,):
+                self.history.accepted(given.document, one.first, one.first + len(one.new))
+        self.on_told("accepted", given)
+        return True
+
+    def explain(self) -> dict[str, object]:
+        """How the last request went; no code."""
+        return {"reason": self._reason, "edits": len(self.history.recent())}
+
+    # ---- answering
+
+    async def _answer(self, params: Any, *, jumps: bool) -> list[dict[str, Any]]:
+        asked = _params(params)
+        await self._configuration.known.wait()
+        document = self._documents.get(asked.text_document.uri) if asked else None
+        if asked is None or document is None:
+            return self._nothing("the document is not open")
+        version, revision = asked.text_document.version, document.revision
+        if version is not None and document.version is not None and version != document.version:
+            return self._nothing("the document has another version")
+        if refused := await self._refused(document):
+            return self._nothing(refused)
+        situation = self._situation(document, asked)
+        await self._settle(document, situation)
+        if document.revision != revision:
+            return self._nothing("the document changed meanwhile")
+        found = self._offers.next(situation, self._configuration.settings.next_edit.eagerness)
+        if found is None or (found.change is None and not jumps):
+            return self._nothing("no rule applies")
+        self._reason = f"suggested because {found.reason}"
+        return [self._item(document, found)]
+
+    def _nothing(self, reason: str) -> list[dict[str, Any]]:
+        self._reason = reason
+        return []
+
+    async def _refused(self, document: Document) -> str:
+        if self._configuration.settings.next_edit.mode == "off":
+            return "next edits are switched off"
+        return self._rules.disabled(document, await self._rules.judge(document))
+
+    async def _settle(self, document: Document, situation: Situation) -> None:
+        """Wait until a word that may still be typed is complete."""
+        newest, line = situation.newest(1), situation.cursor[0]
+        if newest and newest[0].first <= line < max(newest[0].end, newest[0].first + 1):
+            await asyncio.sleep(max(0.0, document.edited + SETTLED_SECONDS - self._documents.now()))
+
+    def _situation(self, document: Document, asked: Params) -> Situation:
+        text, name = document.text, same(document.uri)
+        problems = asked.context.diagnostics if asked.context else None
+        return Situation(
+            document=name,
+            language=document.language,
+            lines=[line.rstrip("\r\n") for line in text.lines],
+            hunks=self.history.of(name),
+            cursor=text.locate(asked.position.line, asked.position.character),
+            problems=self._judged(document, problems or []),
+        )
+
+    def _judged(self, document: Document, diagnostics: list[Diagnostic]) -> list[Problem]:
+        """The editor's diagnostics, those marked that were not there before the document was last changed."""
+        name, text = same(document.uri), document.text
+        errors = [one for one in diagnostics[:MOST_PROBLEMS] if (one.severity or ERROR) == ERROR]
+        now = frozenset(one.message for one in errors)
+        revision, before, last = self._problems.get(name, (document.revision, now, now))
+        if revision != document.revision:
+            before = last
+        self._problems[name] = (document.revision, before, now)
+        places = [text.locate(one.range.start.line, one.range.start.character) for one in errors]
+        return [Problem(*place, one.message, new=one.message not in before) for place, one in zip(places, errors, strict=True)]
+
+    def _item(self, document: Document, found: Suggestion) -> dict[str, Any]:
+        given = Given(f"edit-{next(self._numbers)}", same(document.uri), document.language, found)
+        self._given[given.id] = given
+        while len(self._given) > REMEMBERED:
+            self._given.popitem(last=False)
+        text, identifier = document.text, {"uri": document.uri, "version": document.version}
+        place = text.units(found.line, found.index)
+        edit = _edit(text, found.change) if found.change else {"range": _range(place, place), "newText": ""}
+        item = {
+            "text": edit["newText"],
+            "range": edit["range"],
+            "textDocument": identifier,
+            "command": {"title": "infill: accepted", "command": "infill.didAccept", "arguments": [given.id]},
+            "id": given.id,
+            "kind": found.kind,
+            "source": found.source,
+            "reason": found.reason,
+            "group": found.group,
+            "cursor": _position(place if not found.change else _cursor(text, found)),
+        }
+        if len(found.rest) > 1:
+            item["all"] = {"documentChanges": [{"textDocument": identifier, "edits": [_edit(text, one) for one in found.rest]}]}
+        return item | ({"fix": found.fix} if found.fix else {})
+
+    def _of_item(self, params: Any) -> Given | None:
+        item = params.get("item") if isinstance(params, dict) else None
+        command = item.get("command") if isinstance(item, dict) else None
+        arguments = command.get("arguments") if isinstance(command, dict) else None
+        first = arguments[0] if isinstance(arguments, list) and arguments else None
+        return self._given.get(first) if isinstance(first, str) else None
+
+
+def _params(params: Any) -> Params | None:
+    try:
+        found: Params = converted(params, Params)
+    except ValueError:
+        return None
+    return found
+
+
+def _edit(text: Text, change: Change) -> dict[str, Any]:
+    """A change as a text edit: of a changed line the words that differ, else whole lines."""
+    old = [line.rstrip("\r\n") for line in text.lines[change.first : change.end]]
+    if len(old) == len(change.new) == 1:
+        start, before, after = _differing(old[0], change.new[0])
+        return {"range": _range(text.units(change.first, start), text.units(change.first, start + len(before))), "newText": after}
+    end = _line_end(text)
+    whole = "".join(line + end for line in change.new)
+    if change.end < len(text.lines):
+        return {"range": _range((change.first, 0), (change.end, 0)), "newText": whole}
+    if change.first == 0:
+        return {"range": _range((0, 0), text.units(change.end - 1, len(old[-1]) if old else 0)), "newText": end.join(change.new)}
+    last = len(text.lines) - 1
+    above = text.units(change.first - 1, len(text.line(change.first - 1)))
+    return {"range": _range(above, text.units(last, len(text.line(last)))), "newText": "".join(end + line for line in change.new)}
+
+
+def _differing(old: str, new: str) -> tuple[int, str, str]:
+    """Where two lines begin to differ, and what differs: whole words, so that a change of one character can be seen."""
+    start, most = 0, min(len(old), len(new))
+    while start < most and old[start] == new[start]:
+        start += 1
+    while start and (old[start - 1].isalnum() or old[start - 1] == "_"):
+        start -= 1
+    tail = 0
+    while tail < min(len(old), len(new)) - start and old[-1 - tail] == new[-1 - tail]:
+        tail += 1
+    while tail and (old[len(old) - tail].isalnum() or old[len(old) - tail] == "_"):
+        tail -= 1
+    return start, old[start : len(old) - tail], new[start : len(new) - tail]
+
+
+def _cursor(text: Text, found: Suggestion) -> tuple[int, int]:
+    """Where the cursor stands after the edit, in the units of the editor."""
+    line = found.change.new[0] if found.change and found.change.new else ""
+    return found.line, Text(line, text.encoding).units(0, min(found.index, len(line)))[1]
+
+
+def _line_end(text: Text) -> str:
+    first = text.lines[0]
+    return first[len(first.rstrip("\r\n")) :] or "\n"
+
+
+def _range(start: tuple[int, int], end: tuple[int, int]) -> dict[str, Any]:
+    return {"start": _position(start), "end": _position(end)}
+
+
+def _position(place: tuple[int, int]) -> dict[str, int]:
+    return {"line": place[0], "character": place[1]}
