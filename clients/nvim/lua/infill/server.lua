@@ -3,20 +3,39 @@ local M = {}
 
 local told = false
 
+---@param path string
+---@return boolean
+local function is_absolute(path)
+  return path:find('^/') ~= nil or path:find('^%a:[/\\]') ~= nil or path:find('^\\\\') ~= nil
+end
+
+--- The file that a program's name means; empty where there is none that may be started.
+--- A relative name or a relative entry of PATH, such as `node_modules/.bin`, would be a file of the current folder: perhaps of a cloned repository.
+---@param name string
+---@return string
+local function find(name)
+  if name:find('[/\\]') then
+    return is_absolute(name) and vim.fn.exepath(name) or ''
+  end
+  local separator = vim.fn.has('win32') == 1 and ';' or ':'
+  for _, folder in ipairs(vim.split(vim.env.PATH or '', separator, { plain = true, trimempty = true })) do
+    local file = is_absolute(folder) and vim.fn.exepath(vim.fs.joinpath(folder, name)) or ''
+    if file ~= '' then
+      return file
+    end
+  end
+  return ''
+end
+
 --- The command that starts the server, its program by absolute path; nil where there is none that may be started.
---- A name without a folder is never a file of the current folder, which may be a cloned repository: on Windows the system looks there first.
 ---@return string[]?
 function M.command()
   local cmd = vim.deepcopy(require('infill.config').get().cmd)
-  local file = vim.fn.exepath(cmd[1])
+  local file = find(cmd[1])
   if file == '' then
     return nil
   end
-  local here = vim.fs.normalize(vim.fn.getcwd())
-  if not cmd[1]:find('[/\\]') and vim.fs.dirname(vim.fs.normalize(vim.fn.fnamemodify(file, ':p'))) == here then
-    return nil
-  end
-  cmd[1] = vim.fn.fnamemodify(file, ':p')
+  cmd[1] = file
   return cmd
 end
 
