@@ -101,7 +101,11 @@ async def test_a_real_ollama_does_not_know_another_model(ollama_url: str) -> Non
 
 async def test_a_real_llama_server_continues_through_its_openai_interface(llama_server_url: str) -> None:
     told: list[Exception] = []
-    asked = prompt(suffix="\n\n\ndef subtract(a, b):\n    return a - b\n", stop=Stop(max_tokens=16, single_line=True, deadline_ms=PATIENCE))
+    asked = prompt(
+        prefix="def add(a, b):\n    return",
+        suffix="\n\n\ndef subtract(a, b):\n    return a - b\n",
+        stop=Stop(max_tokens=16, single_line=True, deadline_ms=PATIENCE),
+    )
     async with asking("openai", f"{llama_server_url}/v1", told.append) as chain:
         text, _, report = await gather(chain.complete(asked))
     assert text.strip() == "a + b"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from infill.ask import Instruction, Prompt
 from infill.providers import openai
 from infill.providers.base import Limits
@@ -57,16 +59,18 @@ class LlamaCpp:
 
     def read(self, message: dict[str, Any]) -> Piece:
         """One message of `/infill`, or of the chat."""
-        if "choices" in message:
-            return openai.read(message)
         timings = message.get("timings") or {}
+        evaluated, predicted = int(timings.get("prompt_n") or 0), int(timings.get("predicted_n") or 0)
+        if "choices" in message:
+            piece = openai.read(message)
+            return msgspec.structs.replace(piece, evaluated=piece.evaluated or evaluated, generated=piece.generated or predicted)
         done = bool(message.get("stop"))
         return Piece(
             text=str(message.get("content") or ""),
             why="" if not done else "length" if message.get("stop_type") == "limit" else "end",
-            evaluated=int(timings.get("prompt_n") or 0),
+            evaluated=evaluated,
             kept=int(message.get("tokens_cached") or 0) if done else 0,
-            generated=int(timings.get("predicted_n") or message.get("tokens_predicted") or 0) if done else 0,
+            generated=(predicted or int(message.get("tokens_predicted") or 0)) if done else 0,
         )
 
     async def models(self, line: Connection, deadline: Deadline) -> list[RemoteModel]:
