@@ -25,11 +25,18 @@ CRASHING = Path(__file__).parent / "crashing"
 PATIENT = prompt(stop=Stop(max_tokens=8, deadline_ms=120_000))
 
 
+@pytest.fixture(autouse=True)
+def extra_buffers_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the whole run was started with."""
+    monkeypatch.delenv(kernels.SWITCH, raising=False)
+
+
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch):
     """Break llama.cpp in every process that is started from now on."""
 
-    def make(what: str, how: str = "SIGILL") -> None:
+    def make(what: str, how: str = "SIGILL", stage: str = "batch") -> None:
+        monkeypatch.setenv("INFILL_TEST_STAGE", stage)
         monkeypatch.setenv("PYTHONPATH", str(CRASHING))
         monkeypatch.setenv("INFILL_TEST_CRASH", what)
         monkeypatch.setenv("INFILL_TEST_SIGNAL", how)
@@ -69,6 +76,14 @@ async def test_rearranged_weights_that_fail_are_avoided_before_the_first_answer(
     assert why in told
     assert "rearranged weights" in told and "The cost" in told
     assert not planned().extra_buffers
+
+
+async def test_a_self_test_that_dies_while_weights_are_loaded_is_a_failure_too(provider, home, broken):
+    broken("extra", "SIGBUS", stage="load")
+    text, _, _ = await answer(provider, PATIENT)
+    assert text
+    assert engines_started(home) == 1
+    assert "crashed (SIGBUS)" in await restricted(provider)
 
 
 async def test_what_failed_is_not_tried_again(provider, home, broken, monkeypatch):
@@ -154,6 +169,14 @@ async def test_a_request_that_crashes_the_engine_is_answered_by_plainer_kernels(
     words = launch.last_words()
     assert words is not None and words.running
     assert not any("Fatal Python error" in line for line in words.lines)
+
+
+async def test_a_crash_while_weights_are_loaded_is_answered_by_plainer_kernels(provider, home, broken):
+    broken("engine:extra", "SIGABRT", stage="load")
+    text, _, _ = await answer(provider, PATIENT)
+    assert text
+    assert engines_started(home) == 2
+    assert "crashed the engine (SIGABRT)" in await restricted(provider)
 
 
 async def test_the_engine_crashes_twice_at_most(provider, home, broken):

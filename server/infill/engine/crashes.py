@@ -1,6 +1,7 @@
 """What the engine computes at the moment, kept beside its socket: so that the next engine knows what its predecessor crashed on, and avoids it.
 
-The file is written when another model than before begins to compute, and removed when the engine ends in good order. Never raises.
+The file is written when a model is loaded, and when another model than before begins to compute. It is removed when the engine exits normally.
+Nothing here raises.
 """
 
 from __future__ import annotations

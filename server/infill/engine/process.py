@@ -168,7 +168,12 @@ def load(model: ModelFile, plan: Plan, progress: Callable[[float], bool]) -> Loa
     except Exception as exc:
         raise InfillError(f"llama.cpp cannot be used on this machine: {exc}.", "`infill doctor` says more.") from exc
     used = trial.verified(model, plan, progress)
-    return Runtime.load(model, used, progress, lambda: crashes.announce(transport.place(), model.path, used))
+
+    def announce() -> None:
+        crashes.announce(transport.place(), model.path, used)
+
+    announce()  # weights are rearranged while they are loaded, by the same kernels
+    return Runtime.load(model, used, progress, announce)
 
 
 def plan(model: ModelFile, engine: Engine) -> Plan:

@@ -5,7 +5,7 @@
     all          everything
     engine:...   the same, but in the engine process alone: what a self-test misses
 
-INFILL_TEST_SIGNAL names the signal (SIGILL), or `wrong` or `nan` for results that are.
+INFILL_TEST_SIGNAL names the signal (SIGILL), or `wrong` or `nan` for results that are. With INFILL_TEST_STAGE=load it crashes while weights are loaded.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ CRASH = os.environ.get("INFILL_TEST_CRASH", "")
 
 def _spoil(module: Any) -> None:
     what, how = CRASH.removeprefix("engine:"), os.environ.get("INFILL_TEST_SIGNAL", "SIGILL")
+    at_load = os.environ.get("INFILL_TEST_STAGE") == "load"
     state: dict[str, bool] = {}
     load, create, decode, logits = (
         getattr(module, name) for name in ("llama_model_load_from_file", "llama_init_from_model", "llama_decode", "llama_get_logits_ith")
@@ -29,6 +30,8 @@ def _spoil(module: Any) -> None:
 
     def load_and_look(path: bytes, params: Any) -> Any:
         state["extra"] = bool(params.use_extra_bufts)
+        if at_load and (what == "all" or state.get(what)):
+            signal.raise_signal(getattr(signal, how))
         return load(path, params)
 
     def create_and_look(model: Any, params: Any) -> Any:
@@ -36,7 +39,7 @@ def _spoil(module: Any) -> None:
         return create(model, params)
 
     def crash(context: Any, batch: Any) -> Any:
-        if (what == "all" or state.get(what)) and batch.n_tokens > 1:
+        if not at_load and (what == "all" or state.get(what)) and batch.n_tokens > 1:
             if how.startswith("SIG"):
                 signal.raise_signal(getattr(signal, how))
             state["spoilt"] = True
