@@ -152,7 +152,7 @@ def none_left(title: str) -> EngineCrashed:
     """What to say where `usable` finds nothing."""
     return EngineCrashed(
         f"llama.cpp fails on this machine in every configuration that was tried for {title}.",
-        "Choose a model with another quantization, or test again with `infill doctor --kernels --again`.",
+        "Make another llama.cpp with `infill build`, choose a model with another quantization, or test again: `infill doctor --kernels --again`.",
     )
 
 
