@@ -43,5 +43,6 @@ return {
   on_attach = function(client, bufnr)
     require('infill.ghost').attach(client, bufnr)
     require('infill.cursor').attach(client, bufnr)
+    require('infill.next_edit').attach(client, bufnr)
   end,
 }

@@ -33,3 +33,13 @@ for name, action in pairs({
     require('infill.ghost')[action]()
   end, { desc = 'infill: ' .. name:gsub('-', ' ') })
 end
+
+for name, action in pairs({
+  ['next-edit'] = 'next_edit',
+  ['next-edit-all'] = 'next_edit_all',
+  ['next-edit-dismiss'] = 'next_edit_dismiss',
+}) do
+  vim.keymap.set({ 'n', 'i' }, '<Plug>(infill-' .. name .. ')', function()
+    require('infill.next_edit')[action]()
+  end, { desc = 'infill: ' .. name:gsub('-', ' ') })
+end

@@ -76,6 +76,12 @@ set `keys = false` and use:
     <Plug>(infill-previous)        the one before
     <Plug>(infill-dismiss)         away with it
     <Plug>(infill-trigger)         ask now, for several candidates
+
+In insert and in normal mode:
+
+    <Plug>(infill-next-edit)          go to the next edit; there, apply it
+    <Plug>(infill-next-edit-all)      apply all edits of its group
+    <Plug>(infill-next-edit-dismiss)  away with it; it does not come back
 ]])
 section('STATUS LINE', 'infill-status')
 add([[

@@ -103,16 +103,16 @@ def played(scenario: Scenario, eagerness: Eagerness = "medium") -> Played:
     chain = _chain(player)
     texts, jumps = _results(before, chain)
     exact = player.lines == target and jumps == list(scenario.jumps)
-    distance, now = _distance(before, target), _distance(player.lines, target)
+    far, now = distance(before, target), distance(player.lines, target)
     return Played(
         name=scenario.name,
         kind=scenario.kind,
         quiet=scenario.quiet,
         shown=len(chain),
         exact=exact,
-        nearer=now < distance,
-        harmful=now > distance or (scenario.quiet and bool(chain)),
-        keys=max(0, distance - now) - len(chain),
+        nearer=now < far,
+        harmful=now > far or (scenario.quiet and bool(chain)),
+        keys=max(0, far - now) - len(chain),
         milliseconds=max(player.milliseconds, default=0.0),
         diff=texts,
     )
@@ -170,7 +170,7 @@ def _results(before: Sequence[str], chain: Sequence[tuple[Suggestion, list[str]]
     return tuple(rows), jumps
 
 
-def _distance(one: Sequence[str], other: Sequence[str]) -> int:
+def distance(one: Sequence[str], other: Sequence[str]) -> int:
     """Characters that have to be typed or deleted to make one text of the other, line by line."""
     total = 0
     for tag, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():

@@ -29,10 +29,21 @@ def replayed(found: Replayed) -> Table:
     sources = sorted({case.source for case in found.cases})
     rows = [_of(source, [case for case in found.cases if case.source == source], found) for source in sources]
     note = f"all ({found.commits} commits, {found.files} files)"
-    return ["source", "edits", "shown", "right", "share", "median ms"], [*rows, _of(note, found.cases, found)]
+    return ["source", "edits", "shown", "right", "share", "nearer", "median ms"], [*rows, _of(note, found.cases, found)]
 
 
 def _of(name: str, cases: Sequence[Case], found: Replayed) -> list[str]:
     right = sum(case.hit for case in cases)
     median = statistics.median(found.milliseconds) if found.milliseconds else 0.0
-    return [name, str(found.edits), str(len(cases)), str(right), f"{right / len(cases):.0%}" if cases else "-", f"{median:.2f}"]
+    return [
+        name,
+        str(found.edits),
+        str(len(cases)),
+        str(right),
+        *(_share(count, len(cases)) for count in (right, sum(case.nearer for case in cases))),
+        f"{median:.2f}",
+    ]
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.0%}" if whole else "-"

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from infill.bench.next_edits import Player
+from infill.bench.next_edits import Player, distance
 from infill.edits.suggest import Eagerness
 from infill.edits.types import Suggestion
 from infill.errors import InfillError
@@ -36,6 +36,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     source: str
     hit: bool
+    """The commit has exactly these lines there."""
+    nearer: bool
+    """The text after it is nearer to the commit's than before."""
     reason: str
     old: tuple[str, ...]
     new: tuple[str, ...]
@@ -116,8 +119,9 @@ def _file(found: Replayed, commit: str, path: str, before: list[str], after: lis
         key = (old, change.new, change.first - shift)
         if key not in seen:
             seen.add(key)
-            case = _case(commit, path, suggestion, old, hit(player.lines, after, suggestion))
-            found.cases.append(case)
+            applied = [*player.lines[: change.first], *change.new, *player.lines[change.end :]]
+            nearer = distance(applied, after) < distance(player.lines, after)
+            found.cases.append(_case(commit, path, suggestion, old, right=hit(player.lines, after, suggestion), nearer=nearer))
     found.milliseconds += player.milliseconds
 
 
@@ -134,6 +138,6 @@ def hit(lines: Sequence[str], after: Sequence[str], suggestion: Suggestion) -> b
     return any(block.a < first < block.a + block.size for block in blocks)
 
 
-def _case(commit: str, path: str, suggestion: Suggestion, old: tuple[str, ...], right: bool) -> Case:
+def _case(commit: str, path: str, suggestion: Suggestion, old: tuple[str, ...], *, right: bool, nearer: bool) -> Case:
     new = suggestion.change.new if suggestion.change else ()
-    return Case(commit=commit, file=path, source=suggestion.source, hit=right, reason=suggestion.reason, old=old, new=new)
+    return Case(commit=commit, file=path, source=suggestion.source, hit=right, nearer=nearer, reason=suggestion.reason, old=old, new=new)

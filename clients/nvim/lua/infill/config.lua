@@ -34,8 +34,11 @@ M.schema = {
       previous = '<M-[>',
       dismiss = '<C-]>',
       trigger = '<M-\\>',
+      next_edit = '<M-n>',
+      next_edit_all = '<M-a>',
+      next_edit_dismiss = '<M-e>',
     },
-    description = 'Insert-mode keys by action; false for one of them, or for all: map the <Plug> names yourself. '
+    description = 'Insert-mode keys by action, those of next edits in normal mode too; false for one of them, or for all: map the <Plug> names yourself. '
       .. 'A key with nothing to do runs what was mapped to it before.',
   },
   progress = {
@@ -87,6 +90,13 @@ function M.resolve(given)
     end
   end
   return options, problems
+end
+
+--- How next edits are shown: `full`, `hint` or `off`.
+---@return string
+function M.next_edit_mode()
+  local settings = (M.resolve(vim.g.infill)).settings
+  return type(settings.nextEdit) == 'table' and settings.nextEdit.mode or 'full'
 end
 
 local told = false

@@ -217,16 +217,19 @@ local function popup_has_selection()
   return vim.fn.pumvisible() == 1 and vim.fn.complete_info({ 'selected' }).selected ~= -1
 end
 
+--- Map a key to an action; one that has nothing to do runs what was mapped before.
 ---@param buf integer
+---@param mode string
 ---@param key string
 ---@param action string
-local function map(buf, key, action)
-  local previous = vim.fn.maparg(key, 'i', false, true)
+---@param run fun(): boolean
+function M.map(buf, mode, key, action, run)
+  local previous = vim.fn.maparg(key, mode, false, true)
   if previous.desc and vim.startswith(previous.desc, 'infill: ') then
     return
   end
-  vim.keymap.set('i', key, function()
-    if popup_has_selection() or not M[action]() then
+  vim.keymap.set(mode, key, function()
+    if popup_has_selection() or not run() then
       return fall_through(previous, key)
     end
     return ''
@@ -261,8 +264,8 @@ function M.attach(client, buf)
     state:request(vim.lsp.protocol.InlineCompletionTriggerKind.Automatic)
   end
   for action, key in pairs(options.keys or {}) do
-    if key and M[action] then
-      map(buf, key, action)
+    if key and M[action] and not vim.startswith(action, 'next_edit') then
+      M.map(buf, 'i', key, action, M[action])
     end
   end
 end
