@@ -182,7 +182,7 @@ LONG_WORK: tuple[tuple[Any, str, Any], ...] = (
     (
         beside,
         "compare",
-        _give_later(beside.Comparison(model="bundled", peer="Ollama 1", threads=1, rounds=1, figures=[], same_answers=1, evaluated=[11], rows=[ROW])),
+        _give_later(beside.Comparison(model="bundled", peer="Ollama 1", threads=1, rounds=1, figures=[], same_answers=1, rows=[ROW])),
     ),
     (figures, "all_figures", _give_later([ROW])),
     (generating, "rows", _give_later([])),

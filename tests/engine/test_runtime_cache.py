@@ -10,13 +10,13 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infill import state
 from infill.ask import Stop
 from infill.bench import edits
-from infill.engine import decoding, prompt_tokens, saved
+from infill.engine import decoding, kv, prompt_tokens, saved
 from infill.engine.protocol import Complete, Done, Generate, Text, Warm
 from infill.engine.runtime import Runtime
 from infill.models.fit import Plan
@@ -237,6 +237,52 @@ def test_a_file_closed_in_one_editor_and_opened_in_another_is_not_evaluated_agai
     assert any("taken over" in note for note in second.done.notes)
     assert second.text == first.text
     assert [status.slot for status in spm.runtime.status().slots] == ["code a.py"]
+
+
+def test_what_two_documents_begin_with_is_evaluated_once(psm: Asker) -> None:
+    psm(SOURCE[:400] + "one = 1\n" * 60, "", slot="one.py")
+    begun = psm(SOURCE[:400] + "class Other:\n    ", "", slot="two.py")
+    assert begun.done.timings.tokens_kept > 80
+    assert begun.done.timings.tokens_evaluated < 16
+    assert any("copied from another document" in note for note in begun.done.notes)
+    fresh = psm.empty()(SOURCE[:400] + "class Other:\n    ", "")
+    assert fresh.done.timings.tokens_kept == 0
+    assert begun.text == fresh.text
+    assert divergence(fresh, begun) < 1e-5
+
+
+def test_a_copied_beginning_is_the_document_s_own(psm: Asker) -> None:
+    psm(SOURCE[:400] + "one = 1\n", "", slot="one.py")
+    begun = psm(SOURCE[:400] + "class Other:\n    ", "", slot="two.py")
+    psm("import sys\n" + SOURCE[:200], "", slot="one.py")
+    again = psm(SOURCE[:400] + "class Other:\n    ", "", slot="two.py")
+    assert again.done.timings.tokens_evaluated <= 1
+    assert again.text == begun.text
+    psm.runtime.forget("two.py")
+    assert psm("import sys\n" + SOURCE[:200] + "x", "", slot="one.py").done.timings.tokens_evaluated <= 3
+
+
+def test_of_a_beginning_that_was_moved_only_what_is_exact_is_copied(psm: Asker) -> None:
+    psm.runtime._speed.costs = lambda target: decoding_prices()  # type: ignore[method-assign]
+    psm(SOURCE[:100] + SOURCE[120:1000], "", slot="one.py")
+    psm(SOURCE[:1000], "", slot="one.py")
+    assert psm.moved("one.py") == 1
+    (one,) = [slot for slot in psm.runtime._slots if slot.name == "one.py"]
+    begun = psm(SOURCE[:200] + "class Other:\n    ", "", slot="two.py")
+    (two,) = [slot for slot in psm.runtime._slots if slot.name == "two.py"]
+    assert 16 <= one.exact < kv.common_prefix(one.tokens, two.tokens) < 64
+    assert begun.done.timings.tokens_kept == one.exact
+    assert divergence(psm.empty()(SOURCE[:200] + "class Other:\n    ", ""), begun) < 1e-5
+
+
+@given(shared=st.integers(0, 300), one=st.integers(0, 200), two=st.integers(0, 200), suffix=st.integers(0, 60))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_two_documents_share_the_answer_is_that_of_an_empty_cache(psm: Asker, shared: int, one: int, two: int, suffix: int) -> None:
+    psm.empty()(SOURCE[:shared] + SOURCE[1000 : 1000 + one], "", slot="one.py")
+    prefix, after = SOURCE[:shared] + SOURCE[2000 : 2000 + two], SOURCE[3000 : 3000 + suffix]
+    got = psm(prefix, after, slot="two.py")
+    assert divergence(psm.empty()(prefix, after), got) < 1e-4
+    assert got.done.timings.tokens_kept + got.done.timings.tokens_evaluated > 0
 
 
 def test_going_from_tab_to_tab_and_back_evaluates_nothing_anew(spm: Asker) -> None:

@@ -35,6 +35,5 @@ async def test_a_real_ollama_answers_the_same_and_is_gone_afterwards(smol_file: 
     assert found.peer.startswith("Ollama ")
     assert all(figure.ratio > 0 for figure in found.figures)
     assert not [row for row in found.rows if row.unknown]
-    assert all(0 < evaluated < 40 for evaluated in found.evaluated)
     assert launch.running() is None
     assert not _names_of_runners("infill-ollama-")

@@ -46,7 +46,14 @@ OBJECTS = (
     "a JSON file",
 )
 
-Case = Literal["behind", "repeated", "new", "drafted", "plain"]
+Case = Literal["behind", "repeated", "elsewhere", "new", "drafted", "plain"]
+RATES: dict[Case, str] = {"drafted": "tokens per second", "plain": "tokens per second without drafting"}
+FIRSTS: dict[Case, str] = {
+    "behind": "first token of a new instruction behind a known beginning",
+    "elsewhere": "first token of the first instruction in another document",
+    "new": "first token of a new prompt",
+    "repeated": "first token of a repeated prompt",
+}
 Taken = dict[Case, list[Answer]]
 Ask = Callable[["Question"], Awaitable[Answer]]
 
@@ -58,6 +65,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """Text in front of everything else; a new one makes the whole prompt new."""
     wish: str
     tokens: int
+    slot: str = "bench"
+    """The document in which it is asked; Ollama has no such thing."""
     draft: bool = True
     """infill may draft tokens; Ollama has no such thing."""
 
@@ -69,6 +78,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     ours: list[float]
     theirs: list[float]
+    note: str = ""
 
     @property
     def ratio(self) -> float:
@@ -88,8 +98,6 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     figures: list[Figure]
     same_answers: int
     """Long answers that were equal, of `rounds`."""
-    evaluated: list[int]
-    """Prompt tokens that infill evaluated for a new instruction behind a known beginning."""
     rows: list[Row]
 
 
@@ -116,6 +124,7 @@ async def _round(ask: Ask, turn: int, taken: Taken) -> None:
     asked: list[tuple[Case, Question]] = [
         ("behind", behind),
         ("repeated", behind),
+        ("elsewhere", Question(wish=next(wishes), tokens=FEW, slot=f"other-{turn}")),
         ("new", Question(beginning=f"Project {turn * 7919}. ", wish=next(wishes), tokens=FEW)),
         ("drafted", Question(beginning=f"Task {turn * 7919}. ", wish=next(wishes), tokens=TOKENS)),
         ("plain", Question(beginning=f"Job {turn * 7919}. ", wish=next(wishes), tokens=TOKENS, draft=False)),
@@ -128,7 +137,7 @@ async def _round(ask: Ask, turn: int, taken: Taken) -> None:
 
 def _wishes(turn: int) -> Iterator[str]:
     """Instructions of this round, each beginning with another word than the one before."""
-    for step in itertools.count(turn * 5):
+    for step in itertools.count(turn * 6):
         yield f"{VERBS[step % len(VERBS)]} {OBJECTS[step % len(OBJECTS)]}"
 
 
@@ -161,7 +170,13 @@ def _ours(driven: Driven, chat: bool) -> Ask:
                 elif first:
                     timings = frame.timings
                     return Answer(
-                        asked=asked, first=first, last=clock(), text=text, tokens=timings.tokens_generated, evaluated=timings.tokens_evaluated
+                        asked=asked,
+                        first=first,
+                        last=clock(),
+                        text=text,
+                        tokens=timings.tokens_generated,
+                        evaluated=timings.tokens_evaluated,
+                        evaluate_ms=timings.evaluate_ms,
                     )
         raise InfillError("The engine sent an answer without text.", "Run the comparison again, or choose another model.")
 
@@ -171,10 +186,19 @@ def _ours(driven: Driven, chat: bool) -> Ask:
 def _frames(driven: Driven, question: Question, chat: bool) -> AsyncGenerator[Text | Done, None]:
     client, stop = driven.client, _stop(question)
     if chat:
-        return client.generate(Generate(id=0, model=driven.model, slot="bench", messages=_messages(question), stop=stop, speculate=question.draft))
+        return client.generate(
+            Generate(id=0, model=driven.model, slot=question.slot, messages=_messages(question), stop=stop, speculate=question.draft)
+        )
     return client.complete(
         Complete(
-            id=0, model=driven.model, slot="bench", prefix=_prefix(question), suffix="\n", stop=stop, priority="invoked", speculate=question.draft
+            id=0,
+            model=driven.model,
+            slot=question.slot,
+            prefix=_prefix(question),
+            suffix="\n",
+            stop=stop,
+            priority="invoked",
+            speculate=question.draft,
         )
     )
 
@@ -195,17 +219,8 @@ def _theirs(peer: Ollama, chat: bool) -> Ask:
 
 
 def _comparison(model: str, peer: str, threads: int, rounds: int, ours: Taken, theirs: Taken) -> Comparison:
-    both = {
-        "drafted": ("tokens per second", _rates(ours["drafted"]), _rates([*theirs["drafted"], *theirs["plain"]])),
-        "plain": ("tokens per second without drafting", _rates(ours["plain"]), _rates([*theirs["drafted"], *theirs["plain"]])),
-        "behind": ("first token of a new instruction behind a known beginning", _firsts(ours["behind"]), _firsts(theirs["behind"])),
-        "new": ("first token of a new prompt", _firsts(ours["new"]), _firsts(theirs["new"])),
-        "repeated": ("first token of a repeated prompt", _firsts(ours["repeated"]), _firsts(theirs["repeated"])),
-    }
-    figures = [
-        Figure(what=what, unit="tokens/s" if case in {"drafted", "plain"} else "ms", ours=mine, theirs=its)
-        for case, (what, mine, its) in both.items()
-    ]
+    figures = [_rate(what, ours[case], [*theirs["drafted"], *theirs["plain"]]) for case, what in RATES.items()]
+    figures += [_first(what, ours[case], theirs[case]) for case, what in FIRSTS.items()]
     return Comparison(
         model=model,
         peer=peer,
@@ -213,9 +228,19 @@ def _comparison(model: str, peer: str, threads: int, rounds: int, ours: Taken, t
         rounds=rounds,
         figures=figures,
         same_answers=sum(one.text == other.text for one, other in zip(ours["plain"], theirs["plain"], strict=True)),
-        evaluated=[answer.evaluated for answer in ours["behind"]],
         rows=[_row(figure, model, peer) for figure in figures],
     )
+
+
+def _rate(what: str, ours: Sequence[Answer], theirs: Sequence[Answer]) -> Figure:
+    return Figure(what=what, unit="tokens/s", ours=_rates(ours), theirs=_rates(theirs))
+
+
+def _first(what: str, ours: Sequence[Answer], theirs: Sequence[Answer]) -> Figure:
+    told = [_median([answer.evaluate_ms for answer in side]) for side in (ours, theirs)]
+    tokens = _median([answer.evaluated for answer in ours])
+    note = f"prompt processing took {number(told[0])} ({number(tokens)} tokens) and {number(told[1])} ms of it"
+    return Figure(what=what, unit="ms", ours=_firsts(ours), theirs=_firsts(theirs), note=note)
 
 
 def _rates(answers: Sequence[Answer]) -> list[float]:
@@ -242,6 +267,6 @@ def _row(figure: Figure, model: str, peer: str) -> Row:
         unit="x",
         target=SPEED_TARGET if faster else FIRST_TARGET,
         at_least=faster,
-        note=f"{' and '.join(told)} {figure.unit}, medians of {len(figure.ours)} and {len(figure.theirs)}",
+        note=f"{' and '.join(told)} {figure.unit}, medians of {len(figure.ours)} and {len(figure.theirs)}{figure.note and f'; {figure.note}'}",
         unknown="" if figure.ratio else "the answers were too short",
     )

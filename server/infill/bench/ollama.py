@@ -56,7 +56,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     """Generated, as the server counts them."""
     evaluated: int
-    """Prompt tokens, as the server counts them; Ollama includes those that its cache already had."""
+    """Prompt tokens, as the server counts them; Ollama may include those that its cache already had."""
+    evaluate_ms: float = 0.0
+    """Milliseconds of prompt processing by the server's own account."""
 
 
 def program() -> Path | None:
@@ -87,7 +89,7 @@ class Ollama:
         """Send a request as the provider `ollama` writes it; threads and memory mapping are those of the engine. Raises ProviderError."""
         clock = asyncio.get_running_loop().time
         body = {**call.body, "options": {**call.body["options"], "num_thread": self._threads, "use_mmap": True}}
-        asked, first, last, text, tokens, evaluated = clock(), 0.0, 0.0, "", 0, 0
+        asked, first, last, text, tokens, evaluated, evaluating = clock(), 0.0, 0.0, "", 0, 0, 0
         async with contextlib.aclosing(self.remote.line.messages(call.path, body, Deadline(ANSWER_SECONDS))) as messages:
             async for message in messages:
                 piece = self.remote.dialect.read(message)
@@ -96,9 +98,10 @@ class Ollama:
                     first = first or last
                 text += piece.reasoning + piece.text
                 tokens, evaluated = piece.generated or tokens, piece.evaluated or evaluated
+                evaluating = int(message.get("prompt_eval_duration") or evaluating)
         if not first:
             raise ProviderUnavailable("Ollama sent an answer without text.", "Run the comparison again, or choose another model.")
-        return Answer(asked=asked, first=first, last=last, text=text, tokens=tokens, evaluated=evaluated)
+        return Answer(asked=asked, first=first, last=last, text=text, tokens=tokens, evaluated=evaluated, evaluate_ms=evaluating / 1e6)
 
 
 @contextlib.asynccontextmanager

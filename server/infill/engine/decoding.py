@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from infill.ask import Finish, Sampling, Stop
 from infill.engine.drafts import Lookup, Policy
 from infill.engine.llama import Aborted, CacheFull, Context, Logits, Model
-from infill.engine.sampling import Chooser, compatible, likeliest
+from infill.engine.sampling import JUDGED, Chooser, compatible, likeliest
 from infill.engine.stopping import TextStream, Why
 
 LIKELY_ENOUGH = math.log(0.08)
@@ -72,8 +72,9 @@ class Candidate:
 class Generation:
     """Candidates that grow from one evaluated prompt."""
 
-    def __init__(self, context: Context, model: Model, sampling: Sampling, stop: Stop, deadline: float) -> None:
-        self._context, self._model = context, model
+    def __init__(self, context: Context, model: Model, sampling: Sampling, stop: Stop, deadline: float, judged: int = JUDGED) -> None:
+        """`judged`: tokens of each candidate whose probability is computed."""
+        self._context, self._model, self._judged = context, model, judged
         self._sampling, self._stop, self._deadline = sampling, stop, deadline
         self._make_lookup: Callable[[], Lookup] | None = None
         self._lookup: Lookup | None = None
@@ -149,7 +150,7 @@ class Generation:
             if (own := branch() if number else sequence) is not None:
                 if number:
                     self._context.copy(sequence, own)
-                self.candidates.append(Candidate(number, own, position, self._stop, Chooser(self._sampling, number), self._below))
+                self.candidates.append(Candidate(number, own, position, self._stop, Chooser(self._sampling, number, self._judged), self._below))
                 self.candidates[-1].owed = self._owed
 
     def _choose(self, candidate: Candidate, count: int, branch: Callable[[], int | None]) -> list[Piece]:
@@ -177,7 +178,7 @@ class Generation:
 
     def _branch_off(self, parent: Candidate, sequence: int, token: int, logprob: float) -> list[Piece]:
         self._context.copy(parent.sequence, sequence, 0, parent.position)
-        child = Candidate(len(self.candidates), sequence, parent.position, self._stop, Chooser(self._sampling), self._below)
+        child = Candidate(len(self.candidates), sequence, parent.position, self._stop, Chooser(self._sampling, judged=self._judged), self._below)
         child.owed = self._owed
         self.candidates.append(child)
         steps = [*zip(parent.tokens, parent.logprobs, strict=True), (token, logprob)]

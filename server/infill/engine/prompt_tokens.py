@@ -138,7 +138,7 @@ def header(fim: Fim, snippets: Sequence[Snippet], path: str, tokenize: Callable[
     return [*tokens, fim.separator, *tokenize(f"{path or 'untitled'}\n")]
 
 
-def chat(messages: Sequence[Message], render: Render, tokenize: Callable[[str, bool], list[int]], bos: int = -1) -> Generator[None, None, Chat]:
+def chat(messages: Sequence[Message], render: Render, tokenize: Callable[[str, bool], Sequence[int]], bos: int = -1) -> Generator[None, None, Chat]:
     """A conversation in the model's own template: special tokens are those of the template, never what a person wrote.
 
     The template is rendered with marks in place of the messages' texts, which are then tokenized on their own. Yields while it is rendered.

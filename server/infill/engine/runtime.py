@@ -21,9 +21,10 @@ from infill.engine.drafts import Lookup, Policy
 from infill.engine.llama import Context, LoadStopped, Logits, Model
 from infill.engine.prompt_tokens import Fim, Parts
 from infill.engine.protocol import Complete, Done, Generate, ModelStatus, SlotStatus, Text, Warm
+from infill.engine.sampling import JUDGED
 from infill.engine.slots import SEQUENCES, Slot, Slots
 from infill.engine.speed import FIRST_BATCH, SLOW_TOKEN, TARGET_MS, Speed
-from infill.engine.tokenizer import Tokenizer, joins_indentation
+from infill.engine.tokenizer import Remembered, Tokenizer, joins_indentation
 from infill.errors import NotAChatModel, ProviderRefused
 from infill.models import fit
 from infill.models.fit import Plan
@@ -52,6 +53,8 @@ class Prompt(msgspec.Struct, frozen=True):
     """Text before the cursor that is left out of the tokens, for the answer to begin with."""
     below: str = ""
     """The line before which the answer ends, where the model does not see the suffix."""
+    judged: int = JUDGED
+    """Tokens of the answer whose probability is computed."""
 
 
 class Run:
@@ -100,6 +103,7 @@ class Runtime:
         self._fim: Fim | None = None
         self._tokenize = Tokenizer(model.tokenize)
         self._joins = joins_indentation(model.tokenize, model.piece)
+        self._chat_tokens = Remembered(model.tokenize)
         self._speed = Speed()
         self._slots.chunk = lambda restless: self._speed.chunk(self._context.largest_batch, restless=restless)
         self._drafting = Policy()
@@ -156,7 +160,7 @@ class Runtime:
             raise NotAChatModel(message, "Choose an instruct model.")
         run = Run(ask.stop.deadline_ms)
         render = functools.partial(self._model.render_chat, thinking=ask.thinking)
-        chat = yield from prompt_tokens.chat(ask.messages, render, self._model.tokenize, self._model.special("bos") if self._model.adds_bos else -1)
+        chat = yield from prompt_tokens.chat(ask.messages, render, self._chat_tokens, self._model.special("bos") if self._model.adds_bos else -1)
         tokens = chat.tokens
         if len(tokens) + min(ask.stop.max_tokens, 64) > self._room:
             raise ProviderRefused(
@@ -165,7 +169,7 @@ class Runtime:
         stop = msgspec.structs.replace(ask.stop, max_tokens=min(ask.stop.max_tokens, self._room - len(tokens)))
         if chat.opened:  # the template wrote the mark that the answer would begin with
             yield Text(id=ask.id, text=chat.opened)
-        yield from self._answer(ask.id, Prompt(ask.slot, tokens), ask.sampling, stop, 1, ask.speculate, run)
+        yield from self._answer(ask.id, Prompt(ask.slot, tokens, judged=0), ask.sampling, stop, 1, ask.speculate, run)
 
     def warm(self, ask: Warm) -> Iterator[Done | None]:
         """Evaluate a prompt, so that it is there when it is asked for."""
@@ -264,7 +268,7 @@ class Runtime:
         self, number: int, prompt: Prompt, sampling: Sampling, stop: Stop, count: int, speculate: bool, run: Run
     ) -> Iterator[Text | Done | None]:
         slot = self._slots.take(prompt.slot, run)
-        generation = Generation(self._context, self._model, sampling, stop, run.deadline)
+        generation = Generation(self._context, self._model, sampling, stop, run.deadline, prompt.judged)
         if speculate and count == 1 and sampling.temperature <= 0:
             generation.draft_from(lambda: Lookup(prompt.tokens, self._dividers()), self._drafting)
         generation.owe(prompt.owed)

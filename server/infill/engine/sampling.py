@@ -21,7 +21,7 @@ NEAR = (2, 4, 8, 12, 16, 24, 32)
 LOOKED_THROUGH = (32, 256)
 """Likeliest tokens among which those that agree with a half-typed word are sought: few, which is quick and mostly enough, then many."""
 JUDGED = 64
-"""Tokens of an answer whose probability is computed, a fifth of a millisecond each; what is generated beyond has the mean of these."""
+"""Tokens of a completion whose probability is computed, a fifth of a millisecond each; what is generated beyond has the mean of these."""
 LIKELIEST = 100
 """Sampling looks no further than this many tokens: what lies below them is noise, and sorting it costs more than a small model's evaluation."""
 
@@ -70,20 +70,23 @@ def _agree(text: bytes, owed: bytes) -> bool:
 class Chooser:
     """Chooses one candidate's tokens."""
 
-    def __init__(self, sampling: Sampling, candidate: int = 0) -> None:
+    def __init__(self, sampling: Sampling, candidate: int = 0, judged: int = JUDGED) -> None:
+        """`judged`: tokens whose probability is computed; 0 where it is not asked for, and then all are 0."""
         self.greedy = sampling.temperature <= 0
-        self._judged, self._sum = 0, 0.0
+        self._left, self._mean, self._sum = judged, 0.0, 0.0
+        self._judged = judged
         self._chain: Any = None if self.greedy else _chain(sampling, candidate)
 
     def choose(self, logits: Logits, context: Context, row: int) -> tuple[int, float]:
         """A token for the batch's row, whose logits these are, and its log-probability."""
         token = int(logits.argmax()) if self.greedy else int(llama_cpp.llama_sampler_sample(self._chain, context.handle, row))
-        if self._judged == JUDGED:
-            return token, self._sum / JUDGED
+        if not self._left:
+            return token, self._mean
         chosen = float(logits[token])
         # a greedy token is the largest of all, which saves a pass
         logprob = chosen - _normal(logits, chosen if self.greedy else float(logits.max()))
-        self._judged, self._sum = self._judged + 1, self._sum + logprob
+        self._left, self._sum = self._left - 1, self._sum + logprob
+        self._mean = self._sum / (self._judged - self._left)
         return token, logprob
 
     def close(self) -> None:

@@ -27,6 +27,8 @@ RESTLESS = 2.0
 """Seconds after a step was given up during which the next ones are short: somebody types, and what is given up is lost whole."""
 WORTH = 64
 """Tokens that another slot must hold beyond the own one to be worth taking over."""
+BEGINNING = 16
+"""The same where only its first tokens are copied: that takes less time than evaluating two tokens."""
 
 
 class Plan:
@@ -163,18 +165,21 @@ class Slots:
     def borrow(self, slot: Slot, wanted: Sequence[int], can_shift: bool, costs: kv.Costs) -> str:
         """Where another slot holds much more of what is wanted, take it over or copy it; returns what was done, for people.
 
-        That is the case of a document that was renamed, opened in a second window, or closed and opened again by another editor.
+        That is the case of a document that was renamed, opened in a second window, or closed and opened again by another editor; and of prompts
+        that begin alike, as all instructions to a chat model do.
         """
         if self._context.shift_pending:
             return ""
         own = kv.arrange(slot.tokens, wanted, can_shift, costs).kept
-        best, most = None, own + WORTH
+        best, most, moves = None, own + WORTH, False
         for other in self._slots:
             if other is slot or len(other.tokens) < most or other.pending or other.refreshing:
                 continue
-            kept = kv.arrange(other.tokens, wanted, can_shift, costs).kept
-            if kept > most:
-                best, most = other, kept
+            found = kv.arrange(other.tokens, wanted, can_shift, costs)
+            if found.kept > most:
+                best, most, moves = other, found.kept, found.moved > 0
+        if can_shift and (best is None or not (moves or best.closed or best.exact < most)):
+            return self._copy_beginning(slot, wanted, own)
         if best is None:
             return ""
         if best.closed and best.owner is None:
@@ -185,6 +190,25 @@ class Slots:
             return "taken over from a closed document"
         self._make_copy(best, slot)
         return "copied from another window"
+
+    def _copy_beginning(self, slot: Slot, wanted: Sequence[int], own: int) -> str:
+        """Copy the first tokens of another slot, where those are evaluated behind just what they are wanted behind."""
+        others = [other for other in self._slots if other is not slot and not other.pending and not other.refreshing]
+        same = [min(other.exact, kv.common_prefix(other.tokens, wanted)) for other in others]
+        length = max(same, default=0)
+        if length < own + BEGINNING:
+            return ""
+        source = others[same.index(length)]
+        owner, source.owner = source.owner, source.owner or self
+        self._empty_cells(slot)
+        self.make_room(length, slot)
+        self._context.copy(source.sequence, slot.parked, 0, length)
+        cells = self._context.save(slot.parked)
+        self._context.remove(slot.parked)
+        if self._context.restore(slot.sequence, cells):
+            slot.tokens, slot.exact, slot.moved = list(wanted[:length]), length, 0
+        source.owner = owner
+        return f"{length} tokens copied from another document"
 
     def _make_copy(self, source: Slot, target: Slot) -> None:
         """True copies of its cells: shared ones could not be moved independently."""

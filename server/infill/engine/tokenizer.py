@@ -5,9 +5,12 @@ Whether a vocabulary lets a text be cut at its lines is tried, not assumed: many
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+PIECES, LONGEST_PIECE = 32, 2000
+"""Pieces of conversations that are remembered, and characters of the longest one."""
 REMEMBERED = 16
 """Texts: what stands before and after the cursor, in the documents that somebody works on."""
 SAMPLE = """class A:
@@ -66,6 +69,18 @@ class Tokenizer:
 def joins_indentation(tokenize: Callable[[str], list[int]], piece: Callable[[int], bytes]) -> bool:
     """Whether one token may hold a line break and the indentation after it, as by GPT-2's rule: a line break alone is rare there in front of code."""
     return any(b"\n" in text and text.strip(b"\r\n") for text in map(piece, tokenize("a\n        b")))
+
+
+class Remembered:
+    """Tokens of a conversation's pieces, of which most are the same in every request: those of the template and the instruction to the model."""
+
+    def __init__(self, tokenize: Callable[[str, bool], list[int]]) -> None:
+        self._tokenize = tokenize
+        self._known = functools.lru_cache(maxsize=PIECES)(tokenize)
+
+    def __call__(self, text: str, special: bool = False) -> Sequence[int]:
+        """`special`: names of special tokens in the text are those tokens. The result is shared: not to be changed."""
+        return self._known(text, special) if len(text) <= LONGEST_PIECE else self._tokenize(text, special)
 
 
 def _may_begin(text: str, at: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -59,7 +60,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         many = 0 if mode == "empty" else body["options"]["num_predict"]
         pieces = [{"message": {"content": "ab"}} if "messages" in body else {"response": "ab"} for _ in range(many)]
-        last = {"done": True, "done_reason": "length", "eval_count": many, "prompt_eval_count": 30}
+        last = {"done": True, "done_reason": "length", "eval_count": many, "prompt_eval_count": 30, "prompt_eval_duration": 2500000}
         self.answer("".join(json.dumps(piece) + "\\n" for piece in [*pieces, last]).encode())
 
 
@@ -141,7 +142,7 @@ async def _answer(program: Path, tokens: int = 4) -> Answer:
 
 async def test_ollama_is_asked_with_the_same_threads_and_nothing_of_it_is_left(program: Path, notes: Path) -> None:
     answer = await _answer(program)
-    assert (answer.text, answer.tokens, answer.evaluated) == ("abababab", 4, 30)
+    assert (answer.text, answer.tokens, answer.evaluated, answer.evaluate_ms) == ("abababab", 4, 30, 2.5)
     assert answer.asked <= answer.first <= answer.last
     (asked,) = _noted(notes, "asked")
     assert asked["path"] == "/api/chat"
@@ -219,34 +220,36 @@ async def test_both_sides_are_asked_the_same_questions_in_turns(program: Path, n
     found = await beside.compare(weights("bundled"), Engine(threads=1), 2, program, lambda _: None)
     assert (found.peer, found.threads, found.rounds) == ("Ollama 0.0.1", 1, 2)
     asked = _noted(notes, "asked")
-    assert len(asked) == 3 * 6
+    assert len(asked) == 3 * 7
     assert {one["path"] for one in asked} == {"/api/generate"}
     assert all(one["options"]["num_thread"] == 1 for one in asked)
-    first, behind, repeated, new = [one["prompt"] for one in asked[:4]]
+    first, behind, repeated, elsewhere, new = [one["prompt"] for one in asked[:5]]
     assert first != behind == repeated != new
-    assert first.partition("\n# ")[0] == behind.partition("\n# ")[0] != new.partition("\n# ")[0]
-    assert len({one["prompt"] for one in asked}) == 3 * 5
-    assert all(0 < evaluated < 30 for evaluated in found.evaluated)
+    assert first.partition("\n# ")[0] == behind.partition("\n# ")[0] == elsewhere.partition("\n# ")[0] != new.partition("\n# ")[0]
+    assert len({one["prompt"] for one in asked}) == 3 * 6
+    behind = next(figure for figure in found.figures if "behind" in figure.what)
+    assert 0 < int(re.findall(r"\((\d+) tokens\) and 2.5 ms", behind.note)[0]) < 30
     firsts = [figure for figure in found.figures if figure.unit == "ms"]
-    assert [len(figure.ours) for figure in firsts] == [len(figure.theirs) for figure in firsts] == [2, 2, 2]
+    assert [len(figure.ours) for figure in firsts] == [len(figure.theirs) for figure in firsts] == [2, 2, 2, 2]
     assert all(figure.ratio > 0 for figure in firsts)
     assert launch.running() is None
     assert not _alive(notes)
 
 
 def _told(first: float, rate: float, tokens: int, text: str = "") -> Answer:
-    return Answer(asked=10.0, first=10.0 + first, last=10.0 + first + (tokens - 1) / rate, text=text, tokens=tokens, evaluated=11)
+    return Answer(asked=10.0, first=10.0 + first, last=10.0 + first + (tokens - 1) / rate, text=text, tokens=tokens, evaluated=11, evaluate_ms=4.0)
 
 
 def _taken(first: float, rate: float, tokens: int = 200) -> beside.Taken:
     long, short = [_told(first, rate, tokens)], [_told(first, rate, 8)]
-    return {"drafted": long, "plain": long, "behind": short, "new": short, "repeated": short}
+    return {"drafted": long, "plain": long, "behind": short, "elsewhere": short, "new": short, "repeated": short}
 
 
 def test_the_ratio_of_the_medians_is_judged_by_its_target() -> None:
     found = beside._comparison("m", "Ollama 1", 2, 1, _taken(0.06, 60.0), _taken(0.1, 40.0))
-    assert [round(figure.ratio, 3) for figure in found.figures] == [1.5, 1.5, 0.6, 0.6, 0.6]
+    assert [round(figure.ratio, 3) for figure in found.figures] == [1.5, 1.5, 0.6, 0.6, 0.6, 0.6]
     assert all(row.met for row in found.rows)
+    assert found.rows[2].note.endswith("medians of 1 and 1; prompt processing took 4 (11 tokens) and 4 ms of it")
     assert found.rows[0].note == "60 (60 to 60) and 40 (40 to 40) tokens/s, medians of 1 and 2"
     slower = beside._comparison("m", "Ollama 1", 2, 1, _taken(0.09, 40.0), _taken(0.1, 40.0))
     assert not any(row.met for row in slower.rows)
@@ -254,7 +257,7 @@ def test_the_ratio_of_the_medians_is_judged_by_its_target() -> None:
 
 def test_answers_that_end_early_say_nothing_of_the_speed() -> None:
     found = beside._comparison("m", "Ollama 1", 2, 1, _taken(0.06, 60.0, tokens=20), _taken(0.1, 40.0))
-    assert [row.unknown for row in found.rows] == ["the answers were too short"] * 2 + [""] * 3
+    assert [row.unknown for row in found.rows] == ["the answers were too short"] * 2 + [""] * 4
 
 
 @pytest.mark.parametrize(

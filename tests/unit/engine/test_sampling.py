@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from infill.engine.sampling import compatible, likeliest, log_probability
+from infill.ask import Sampling
+from infill.engine.sampling import Chooser, compatible, likeliest, log_probability
 
 PIECES = [b"urn", b"return", b"ret", b"r", b" return", b"", b"retry", b"x"]
 LOGITS = np.array([5.0, 3.0, 1.0, 0.0, 6.0, 9.0, 2.0, 8.0], np.float32)
@@ -54,3 +55,21 @@ def test_a_line_break_goes_on_with_indentation_and_never_with_another_line_break
     pieces = [b"\n\n", b"\n    ", b"\n", b"\n\n    ", b"x", b"    ", b"\n\t", b" "]
     found = compatible(LOGITS, 8, b"\n", pieces.__getitem__)
     assert [pieces[token] for token, _ in found] == [b"\n    ", b"\n\t", b"\n"]
+
+
+def _chosen(judged: int) -> list[tuple[int, float]]:
+    chooser = Chooser(Sampling(), judged=judged)
+    rows = [LOGITS, LOGITS[::-1].copy(), LOGITS * 2]
+    return [chooser.choose(row, None, 0) for row in rows]  # type: ignore[arg-type] - a greedy choice needs no context
+
+
+def test_the_same_tokens_are_chosen_however_many_probabilities_are_computed() -> None:
+    assert [token for token, _ in _chosen(0)] == [token for token, _ in _chosen(3)] == [5, 2, 5]
+    assert [logprob for _, logprob in _chosen(0)] == [0.0, 0.0, 0.0]
+    assert all(logprob < 0 for _, logprob in _chosen(3))
+
+
+def test_tokens_beyond_the_judged_ones_have_their_mean() -> None:
+    all_three, two = _chosen(3), _chosen(2)
+    assert two[:2] == all_three[:2]
+    assert two[2][1] == pytest.approx((all_three[0][1] + all_three[1][1]) / 2)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infill.engine.llama import Model
-from infill.engine.tokenizer import Tokenizer
+from infill.engine.tokenizer import Remembered, Tokenizer
 from infill.models.fit import Plan
 from infill.models.store import locate
 
@@ -33,6 +33,7 @@ class Vocabulary:
 
 @pytest.mark.parametrize("rule", [QWEN, GPT2])
 @given(edits=st.lists(st.tuples(st.integers(0, 12), PIECES), max_size=30))
+@settings(deadline=None)
 def test_however_a_text_is_edited_its_tokens_are_those_of_the_whole(rule: re.Pattern[str], edits: list[tuple[int, str]]) -> None:
     vocabulary, text = Vocabulary(rule), "class A:\n    x = 1\n"
     tokenizer = Tokenizer(vocabulary)
@@ -76,3 +77,26 @@ def test_the_bundled_model_lets_its_texts_be_cut() -> None:
         assert asked == ["        return"]
     finally:
         model.close()
+
+
+@given(asked=st.lists(st.tuples(PIECES, st.booleans()), max_size=40))
+@settings(deadline=None)
+def test_remembered_pieces_of_a_conversation_are_those_of_the_vocabulary(asked: list[tuple[str, bool]]) -> None:
+    def tokenize(text: str, special: bool) -> list[int]:
+        return [len(text), int(special)]
+
+    remembered = Remembered(tokenize)
+    assert [list(remembered(text, special)) for text, special in asked] == [tokenize(text, special) for text, special in asked]
+
+
+def test_only_short_pieces_of_a_conversation_are_remembered() -> None:
+    counted: list[int] = []
+
+    def tokenize(text: str, special: bool) -> list[int]:
+        counted.append(len(text))
+        return [1]
+
+    remembered = Remembered(tokenize)
+    for text in ("You write code.", "x" * 5000, "You write code.", "x" * 5000):
+        remembered(text, False)
+    assert counted == [15, 5000, 5000]
