@@ -82,6 +82,54 @@ def test_a_kill_in_mid_generation_is_a_sentence_and_an_exit_status(smol: Path) -
     assert (smol / "old.py").read_text() == "kept = True\n"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits another process's memory")
+def test_an_engine_without_memory_says_so_and_the_next_one_works(smol: Path) -> None:
+    (smol / "old.py").write_text("kept = True\n")
+    _run(smol, "engine", "stop")
+    assert _run(smol, "engine", "start", "--no-load").returncode == 0
+    engine = psutil.Process(_engine_pid(smol))
+    _, most = engine.rlimit(psutil.RLIMIT_AS)
+    engine.rlimit(psutil.RLIMIT_AS, (engine.memory_info().vms + 20_000_000, most))
+    failed = _run(smol, "generate", "a function that adds two numbers", "--out", "old.py")
+    assert failed.returncode == 1
+    assert "emory" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert (smol / "old.py").read_text() == "kept = True\n"
+    # a model that could not be loaded is not tried again for a while by the same engine
+    assert _run(smol, "engine", "stop").returncode == 0
+    assert "def" in _run(smol, "generate", "a function that adds two numbers").stdout
+
+
+FULL = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+from infill.cli import main
+sys.argv = ["infill", "generate", "a function that adds two numbers", "--language", "python", "--out", "old.py"]
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files")
+def test_a_disk_without_room_for_the_code_is_a_sentence_and_loses_nothing(smol: Path) -> None:
+    (smol / "old.py").write_text("kept = True\n")
+    assert _run(smol, "engine", "start").returncode == 0
+    environment = {**os.environ, "INFILL_HOME": str(smol)}
+    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, env=environment, cwd=smol, timeout=LONGEST)
+    assert done.returncode == 1, done.stderr
+    assert "old.py cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (smol / "old.py").read_text() == "kept = True\n"
+    assert not [path for path in smol.iterdir() if path.name.startswith((".old", "old.py."))], "no temporary file is left"
+
+
+def test_generating_takes_less_than_two_gigabytes(smol: Path) -> None:
+    assert _run(smol, "engine", "start").returncode == 0
+    engine = psutil.Process(_engine_pid(smol))
+    done = _run(smol, "generate", "a class Stack with push and pop", "--language", "python")
+    assert engine.memory_info().rss < 2_000_000_000
+    assert re.search(r"local:smol: \d+ tokens", done.stderr)
+
+
 def _engine_pid(home: Path) -> int:
     import json
 
