@@ -11,7 +11,22 @@ from functools import lru_cache
 from infill.completion.lexer import modes
 from infill.completion.lexer.scanner import BRACKET, COMMENT, ELEMENT, EMBEDDED, HOLE, STRING, TAG, WEAK, Frame, Pair, Scanner, State
 
-__all__ = ["BRACKET", "COMMENT", "ELEMENT", "HOLE", "STRING", "TAG", "WEAK", "Frame", "Pair", "Scanner", "State", "scan", "state_after"]
+__all__ = [
+    "BRACKET",
+    "COMMENT",
+    "ELEMENT",
+    "HOLE",
+    "STRING",
+    "TAG",
+    "WEAK",
+    "Frame",
+    "Pair",
+    "Scanner",
+    "State",
+    "ends_in_comment",
+    "scan",
+    "state_after",
+]
 
 
 @lru_cache(maxsize=32)
@@ -25,3 +40,9 @@ def scan(text: str, state: State) -> Scanner:
     scanner = Scanner(text, state)
     scanner.advance(len(text))
     return scanner
+
+
+@lru_cache(maxsize=64)
+def ends_in_comment(line: str, language: str) -> bool:
+    """Whether a line of code ends in a line comment: what stands at its end opens nothing."""
+    return any(frame.closer == "\n" for frame in state_after(line, language).stack)

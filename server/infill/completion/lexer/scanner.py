@@ -43,6 +43,8 @@ class State(NamedTuple):
 
     stack: tuple[Frame, ...]
     position: int
+    heredoc: Frame | None = None
+    """Begins with the next line."""
 
 
 class Pair(NamedTuple):
@@ -69,17 +71,22 @@ class Scanner:
         self._stack = list(state.stack)
         self._position = state.position
         self._limit = len(text)
+        self._pending = state.heredoc
         self.pairs: list[Pair] = []
         self.broken: list[Frame] = []
         """What had to be closed and was not, where something further out ended."""
 
     @property
     def state(self) -> State:
-        return State(tuple(self._stack), self._position)
+        return State(tuple(self._stack), self._position, self._pending)
 
     def advance(self, end: int) -> State:
         """Read up to `end`."""
         self._limit = end
+        if self._pending and (newline := self._text.find("\n", self._position, end)) >= 0:
+            self._read(self._position, newline)
+            self._stack.append(self._pending)
+            self._position, self._pending = newline, None
         self._position = self._read(self._position, end)
         return self.state
 
@@ -133,12 +140,14 @@ class Scanner:
         self._push(closer, modes.code(language), token.start, HOLE)
 
     def _heredoc(self, token: Token, language: str) -> int | None:
+        word = re.findall(r"\w+", token.text)[-1]
+        frame = Frame(word, modes.heredoc(language, word), token.start, STRING)
         end = self._text.find("\n", token.end, self._limit)
         if end < 0:
+            self._pending = frame
             return None
-        word = re.findall(r"\w+", token.text)[-1]
         self._read(token.end, end)  # the line goes on behind the word
-        self._push(word, modes.heredoc(language, word), token.start, STRING)
+        self._stack.append(frame)
         return end
 
     def _embedded(self, token: Token, need: Embedded) -> None:

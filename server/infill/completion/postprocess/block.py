@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from infill.completion.cursor import cursor_at, in_empty_pair, is_in_string
-from infill.completion.lexer import scan
+from infill.completion.lexer import ends_in_comment, scan
 from infill.completion.place import Place
 
 _CONTINUES = re.compile(r"[)\]}]|</|(?:el(?:se|if|sif)|except|finally|catch|case|default|end|then|fi|done|esac|while|until|and|or)\b")
@@ -23,7 +23,8 @@ def kept(text: str, place: Place) -> str:
     """Ends before a line that is indented less than the cursor's, before what follows a block that it opened, and before two blank lines."""
     lines = text.split("\n")
     base = place.indent
-    opens = _OPENS_BLOCK.search(place.line_before + lines[0]) is not None
+    head = place.line_before + lines[0]
+    opens = _OPENS_BLOCK.search(head) is not None and not ends_in_comment(head, place.region.language)
     deeper = False
     for number, line in enumerate(lines[1:], 1):
         if not line.strip():
@@ -51,7 +52,8 @@ def arguments_kept(text: str, place: Place) -> str:
     cursor = cursor_at(place)
     if cursor.state.stack[-1].closer != ")":
         return text
-    opened = len(scan(cursor.before + first, cursor.state).state.stack) > len(cursor.state.stack)
+    state = scan(cursor.before + first, cursor.state).state
+    opened = len(state.stack) > len(cursor.state.stack) or state.heredoc is not None
     return text if opened or first.rstrip().endswith((",", "(")) or _OPENS_BLOCK.search(first) else first
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from infill.completion.cursor import Cursor, cursor_at, state_behind
 from infill.completion.lexer import BRACKET, COMMENT, ELEMENT, STRING, WEAK, Frame, Pair, Scanner, State, scan
 from infill.completion.place import OPENERS, Place
+from infill.completion.postprocess.below import closed_below
 
 HORIZON = 600
 """Characters below the cursor's line whose closers have to keep their openers."""
@@ -141,7 +142,15 @@ class Right:
                 state = state_behind(before, "'", self.cursor.state, self._place.language)
             candidates.append(Candidate(text, count, broken + self.faults(before, state, count), state))
             state = told.state
-        return min(candidates, key=lambda candidate: (candidate.faults, self._loose(before, candidate), not self._repeats_all(candidate)))
+        least = min(candidate.faults for candidate in candidates)
+        return min((found for found in candidates if found.faults == least), key=lambda found: (self._goes_on(found), self._loose(before, found)))
+
+    def _goes_on(self, found: Candidate) -> int:
+        """0 where all that follows in the line is replaced, and either the text ends with it or the lines below close what the text opens; else 1."""
+        if found.replaces < len(self._line.rstrip()) or not self._line.strip():
+            return 1
+        opened = any(frame.start >= len(self.cursor.before) and frame.kind != WEAK for frame in found.state.stack)
+        return 0 if self._repeats_all(found) or (opened and closed_below(found.text, self.cursor, self._place)) else 1
 
     def _repeats_all(self, found: Candidate) -> bool:
         """Whether the text ends with all that stands right of the cursor, which opens something for the lines below: `} {`."""
@@ -218,8 +227,7 @@ def _ended(found: Candidate, cursor: Cursor, place: Place) -> Fitted:
     everything = cursor.before + text
     spaces = len(following) - len(following.lstrip())
     owner = next((closer.opener for closer in cursor.closers if closer.start == taken + spaces), frame.start)
-    commented = _own_comment(scan(everything, cursor.state).state, cursor) is not None
-    if commented or _alone(frame, everything, found.text) or _opened_anew(frame, owner, everything):
+    if _needs_line_break(everything, cursor) or _alone(frame, everything, found.text) or _opened_anew(frame, owner, everything):
         return _with_line_break(text, taken, frame, everything, spaces)
     padded = (
         frame.closer == "}"
@@ -228,6 +236,13 @@ def _ended(found: Candidate, cursor: Cursor, place: Place) -> Fitted:
         and everything[frame.start + 1 : frame.start + 2] == " "
     )
     return Fitted(f"{text} " if padded and following[0] == "}" and text[-1] != " " else text, taken)
+
+
+def _needs_line_break(everything: str, cursor: Cursor) -> bool:
+    """Whether nothing can follow in the line: it ends in a line comment that the text began, or with the word that ends a here-document."""
+    read = scan(everything, cursor.state)
+    heredoc = any(pair.end == len(everything) and everything[pair.start] == "\n" for pair in read.pairs[-1:])
+    return heredoc or _own_comment(read.state, cursor) is not None
 
 
 def _with_line_break(text: str, taken: int, frame: Frame, everything: str, spaces: int) -> Fitted:

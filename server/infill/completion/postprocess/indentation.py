@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 
 from infill.completion.cursor import cursor_at
+from infill.completion.lexer import ends_in_comment
 from infill.completion.place import CLOSERS, Place
 from infill.completion.postprocess import retab
+from infill.completion.style import LEAST_STEP
 
 _BLANK_LINES = re.compile(r"(?:[ \t]*\n)+")
 _WHITE_LINES = re.compile(r"^[ \t]+$", re.MULTILINE)
@@ -80,9 +82,11 @@ def _one_too_many(width: int, place: Place) -> bool:
         written = {level * columns for columns in retab.WIDTHS}
         return width - 1 in written and width not in written
     above = place.columns(_line_above(place))
-    if typed and (typed % style.step == 0 or typed == above):
-        return width == typed + 1
     levels = {above, above + style.step, max(0, above - style.step)}
+    if typed and width == typed + 1:
+        return typed % style.step == 0 or typed == above or (typed % LEAST_STEP == 0 and width not in levels)
+    if typed and (typed % style.step == 0 or typed == above):
+        return False
     return width - 1 in levels and width not in levels
 
 
@@ -137,7 +141,7 @@ def _has_lost_its_indentation(text: str, place: Place) -> bool:
     if _LEAVES.match(first) or _block_goes_on(place):
         return True
     following = [place.columns(line) for line in rest.split("\n") if line.strip()]
-    least = place.indent + (1 if _OPENS.search(first) else 0)
+    least = place.indent + (1 if _opens(first, place) else 0)
     return bool(following) and following[0] >= least and min(following) >= place.indent
 
 
@@ -145,13 +149,18 @@ def _all_lines_have_lost_it(text: str, place: Place) -> bool:
     """Whether the lines after one that opens a block are no deeper than the block that the cursor is in: all count from its first line."""
     first, _, rest = text.partition("\n")
     following = [place.columns(line) for line in rest.split("\n") if line.strip()]
-    return bool(_OPENS.search(first)) and bool(following) and 0 < following[0] <= place.indent and _block_goes_on(place)
+    return _opens(first, place) and bool(following) and 0 < following[0] <= place.indent and _block_goes_on(place)
+
+
+def _opens(line: str, place: Place) -> bool:
+    """Whether the lines below a line are deeper; what a comment ends with opens nothing."""
+    return _OPENS.search(line) is not None and not ends_in_comment(line, place.region.language)
 
 
 def _block_goes_on(place: Place) -> bool:
     """Whether the block of the cursor's line has just been opened, or has more lines, or its closer, below."""
     above = _line_above(place)
-    if _OPENS.search(above) and place.columns(above) < place.indent:
+    if _opens(above, place) and place.columns(above) < place.indent:
         return True
     below = next((line for line in place.below.split("\n")[1:] if line.strip()), "")
     return place.columns(below) >= place.indent or below.lstrip()[:1] in CLOSERS

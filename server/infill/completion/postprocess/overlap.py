@@ -6,8 +6,10 @@ import re
 from collections import Counter
 
 from infill.completion.cursor import Cursor, cursor_at
-from infill.completion.lexer import BRACKET, WEAK, Pair, scan
+from infill.completion.lexer import WEAK, scan
+from infill.completion.lexer.languages import language_of
 from infill.completion.place import CLOSERS, OPENERS, Place
+from infill.completion.postprocess.below import closed_below
 
 SIGNIFICANT = 3
 """Letters and digits that a line needs before it counts as the same line rather than the same punctuation."""
@@ -23,6 +25,15 @@ _WORD = re.compile(r"(?<![\w.\\])[A-Za-z_$][\w$.]* ?\Z")
 _SEVERAL = re.compile(r"\w\W*\s+\W*\w|\w\s*=\Z")
 _NAME = re.compile(r"[A-Za-z_$][\w.$:]+")
 _DOUBLED = frozenset({"not", "end"})
+_KEYWORDS = frozenset(
+    re.findall(
+        r"\w+",
+        ",",
+    )
+)
+_TAG_START = re.compile(r"</?[\w-]*\Z")
+_DOLLARS = frozenset({"php", "shellscript", "perl", "powershell"})
+"""Languages whose variables begin with `$`."""
 _C_FAMILY = frozenset({"c", "cpp", "objective-c", "objective-cpp", "cuda-cpp"})
 
 
@@ -34,9 +45,27 @@ def line_not_repeated(text: str, place: Place) -> str:
         return _without_blanks(bare[len(core) :], len(line) - len(core))
     word = _last_word(place)
     for name in (word, word.rpartition(".")[2]):
-        if len(name.strip()) > 1 and bare.startswith(name):
+        if bare.startswith(name) and (len(name.strip()) > 1 or _begins_again(name, bare, place)):
             return bare[len(name) :]
-    return text
+    return bare[len(sigil) :] if (sigil := _sigil(place)) and re.match(re.escape(sigil) + r"[A-Za-z_]", bare) else text
+
+
+def _begins_again(letter: str, text: str, place: Place) -> bool:
+    """Whether a text begins with a word that is known here, where its first letter is typed: `i` before `if x:`."""
+    match = re.match(r"[A-Za-z_]\w+", text)
+    if not (match and letter.strip()):
+        return False
+    around = set(re.findall(r"\w+", place.above + place.below))
+    return letter + match[0] not in around and (match[0] in _KEYWORDS or match[0] in around)
+
+
+def _sigil(place: Place) -> str:
+    """The beginning of a tag or of a variable that stands left of the cursor: `<`, `</`, `<d`, `$`."""
+    line, mode = place.line_before, cursor_at(place).state.stack[-1].mode
+    found = _TAG_START.search(line) if not mode.code or language_of(mode.language).tags else None
+    if found is None and place.language in _DOLLARS and line.endswith("$") and not line.endswith("$$"):
+        return "$"
+    return found[0] if found else ""
 
 
 def _without_blanks(text: str, most: int) -> str:
@@ -85,7 +114,7 @@ def _needs_nothing_before(text: str, place: Place) -> bool:
 def _last_word(place: Place) -> str:
     """The name that is being written, or the word and the space before the cursor, outside of text; empty: nothing that a model repeats."""
     match = _WORD.search(place.line_before[-80:])
-    if match is None or len(match[0].strip()) < 2 or _is_doubled(match[0].strip(), place) or not _is_code(place):
+    if match is None or _is_doubled(match[0].strip(), place) or not _is_code(place):
         return ""
     return match[0]
 
@@ -141,34 +170,7 @@ def _needed(shorter: str, text: str, place: Place) -> bool:
     """Whether what follows closes what the suggestion itself opened: then it stays, and the suffix's closer belongs to something else."""
     cursor = cursor_at(place)
     opened = _opened(shorter, cursor)
-    return opened > (_opened(text, cursor) if text else 0) and not _goes_on_below(shorter, cursor, place)
-
-
-def _goes_on_below(text: str, cursor: Cursor, place: Place) -> bool:
-    """Whether the lines below close all that the text leaves open."""
-    below = place.below[len(place.line_after) :]
-    before = cursor.before + text
-    state = scan(before, cursor.state).state
-    opened = [frame for frame in state.stack if frame.start >= len(cursor.before) and frame.kind != WEAK]
-    closed = {pair.opener: pair.start for pair in scan(before + below, state).pairs}
-    if not all(frame.start in closed for frame in opened):
-        return False
-    columns = {frame.start: _column(before + below, closed[frame.start], place) for frame in opened}
-    if place.columns(below.lstrip("\n")) > max((_column(before, start, place) for start in columns), default=-1):  # the body is there too
-        return all(columns[start] == _column(before, start, place) for start in columns)
-    taken = {pair.start + len(text) for pair in scan(cursor.before + below, cursor.state).pairs if _in_line(pair, cursor.before + below, place)}
-    code = cursor.before.strip() and all(frame.kind == BRACKET for frame in opened)
-    return bool(code) and all(closed[start] not in taken and column >= place.indent for start, column in columns.items())
-
-
-def _in_line(pair: Pair, text: str, place: Place) -> bool:
-    """Whether a closer's line is indented like its opener's."""
-    return _column(text, pair.opener, place) == _column(text, pair.start, place)
-
-
-def _column(text: str, offset: int, place: Place) -> int:
-    """Columns by which the line of an offset is indented."""
-    return place.columns(text[text.rfind("\n", 0, offset) + 1 :])
+    return opened > (_opened(text, cursor) if text else 0) and not closed_below(shorter, cursor, place)
 
 
 def _opened(text: str, cursor: Cursor) -> int:

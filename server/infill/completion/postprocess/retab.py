@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from infill.completion.lexer import ends_in_comment
 from infill.completion.place import Place
 from infill.completion.style import LEAST_STEP, MAKE, USUAL_STEP, USUAL_TAB
 
@@ -52,12 +53,16 @@ def with_tabs(lines: list[str], first: int, place: Place) -> list[str]:
                 here = "\t" * (columns // width) + " " * (columns % width)
             else:
                 here = white
-            if here[-2:] == "  " and _DEEPER.search(before):
+            if here[-2:] == "  " and _is_deeper_below(before, place):
                 here = white_of(before) + "\t"
             known[white] = here
         done.append((white if here is None else here) + line[len(white) :])
         before = done[-1] if line.strip() else before
     return done
+
+
+def _is_deeper_below(line: str, place: Place) -> bool:
+    return _DEEPER.search(line) is not None and not ends_in_comment(line, place.region.language)
 
 
 def _line_before(lines: list[str], first: int, place: Place) -> str:
@@ -74,7 +79,7 @@ def _width(columns: int, before: str, place: Place) -> int:
         if width := next((width for width in (place.style.tab, *WIDTHS) if width * level == columns), 0):
             return width
     else:
-        level = white_of(before).count("\t") + (1 if _DEEPER.search(before) else 0)
+        level = white_of(before).count("\t") + (1 if _is_deeper_below(before, place) else 0)
     known = place.style.tab
     if _GOES_ON.search(before) or not level:
         return known or next((width for width in WIDTHS if _aligned(before, width) == columns), USUAL_STEP)
