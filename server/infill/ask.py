@@ -64,6 +64,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     yield_after_line: bool = False
     """Once the first line is complete, go on only as long as nobody else asks."""
     remote_allowed: bool = True
+    logprobs: bool = False
+    """The probability of the answer is of use: remote servers are asked for it."""
     model: str = ""
     """Another local model than the one that completes."""
 
@@ -90,6 +92,8 @@ class Delta(msgspec.Struct, frozen=True):
 
     text: str
     candidate: int = 0
+    logprob: float | None = None
+    """Natural logarithm of the calibrated probability of all text of this candidate so far; None: the provider does not tell."""
 
 
 class Finish(msgspec.Struct, frozen=True):
@@ -99,6 +103,8 @@ class Finish(msgspec.Struct, frozen=True):
     why: Literal["end", "line", "indent", "length", "deadline", "stopped"] = "end"
     mean_logprob: float = 0.0
     first_logprob: float = 0.0
+    logprob: float | None = None
+    """As in `Delta`, of the whole answer and of its ending there."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

@@ -113,6 +113,11 @@ def bundled_model() -> Path:
     return Path(str(resources.files("infill") / "data" / "infill-tiny.gguf"))
 
 
+def bundled_check() -> Path:
+    """The result of its check, a `models.checked.Checked` as JSON; `sha256` there is that of the model file."""
+    return bundled_model().with_suffix(".check.json")
+
+
 def catalogue() -> Path:
     """The catalogue of models that ships with the program: inside a wheel, or at the root of the checkout that an editable install points to."""
     packaged = Path(str(resources.files("infill") / "data" / "models.toml"))

@@ -39,9 +39,13 @@ class Completion(Section, frozen=True):
     top_p: Annotated[float, Meta(gt=0, le=1, description="Sample among the likeliest tokens that together have this probability.")] = 1.0
     min_p: Annotated[float, Meta(ge=0, le=1, description="Leave out tokens less likely than this share of the likeliest one.")] = 0.0
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="Seed of the sampling.")] = 0
-    min_confidence: Annotated[
-        float, Meta(ge=0, le=1, description="Say nothing where the model gives its own suggestion's tokens less than this mean probability.")
-    ] = 0.0
+    eagerness: Annotated[
+        Literal["low", "medium", "high"],
+        Meta(
+            description="How likely a suggestion has to be right to be shown while typing: `low` shows few, `high` shows all. "
+            "Requests by key are always answered."
+        ),
+    ] = "medium"
 
 
 class Engine(Section, frozen=True):
@@ -165,6 +169,8 @@ class Settings(Section, frozen=True):
     next_edit: NextEdit = NextEdit()
 
 
+CAREFUL = 0.5
+"""From this value of the replaced `completion.minConfidence` on, `eagerness` is low."""
 WORKSPACE_MAY_SET = frozenset(
     {"enabled", "languages", "exclude", "completion", "latency", "models.complete", "models.generate", "privacy.exclude", "generate", "nextEdit"}
 )
@@ -184,7 +190,7 @@ def resolve(options: Any) -> tuple[Settings, list[str]]:
 def _section(kind: type[Any], options: dict[str, Any], path: str, problems: list[str]) -> Any:
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     values: dict[str, Any] = {}
-    for name, value in options.items():
+    for name, value in _current(options, path, problems).items():
         field = fields.get(name)
         if field is None:
             problems.append(f"There is no setting {path}.{name}.")
@@ -199,6 +205,18 @@ def _section(kind: type[Any], options: dict[str, Any], path: str, problems: list
             else:
                 problems.append(f"{path}.{name}{wrong}; the default is used.")
     return kind(**values)
+
+
+def _current(options: dict[str, Any], path: str, problems: list[str]) -> dict[str, Any]:
+    """The options with names of the last release replaced. The default of a replaced one says nothing: some editors send defaults too."""
+    if path != "infill.completion" or "minConfidence" not in options:
+        return options
+    current = {name: value for name, value in options.items() if name != "minConfidence"}
+    old = options["minConfidence"]
+    if isinstance(old, (int, float)) and not isinstance(old, bool) and old > 0:
+        eagerness = current.setdefault("eagerness", "low" if old >= CAREFUL else "medium")
+        problems.append(f"{path}.minConfidence is deprecated: {path}.eagerness takes its place, and is {eagerness!r}.")
+    return current
 
 
 def _without_wrong_parts(value: Any, kind: Any, path: str, problems: list[str]) -> Any:

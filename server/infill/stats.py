@@ -37,7 +37,7 @@ BUSY_SECONDS = 2.0
 NEXT_EDITS = "next edits"
 """Stands for the provider of next edits, which are counted by their source and not among the completions."""
 
-Kind = Literal["answered", "generated", "shown", "partly", "accepted"]
+Kind = Literal["answered", "generated", "held", "shown", "partly", "accepted"]
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +87,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     partly: int = 0
     characters: int = 0
     """Accepted: those nobody had to type."""
+    held_back: int = 0
+    """Answers that were judged not worth reading."""
     latency: Latency = Latency()
     by_model: tuple[ModelSummary, ...] = ()
 
@@ -229,6 +231,7 @@ def _summed(counts: Sequence[tuple[Any, ...]], answers: Sequence[tuple[Any, ...]
         accepted=number.get("accepted", 0),
         partly=number.get("partly", 0),
         characters=characters,
+        held_back=number.get("held", 0),
         latency=Latency(percentile(every, 0.50), percentile(every, 0.95)),
         by_model=tuple(by_model),
     )

@@ -15,7 +15,23 @@ import pytest
 from typer.main import get_command
 
 from infill import paths
-from infill.bench import acceptance, beside, corpus, edits, figures, generating, ollama, packages, peer_build, quality, scaling, speed, table, typing
+from infill.bench import (
+    acceptance,
+    beside,
+    confidence,
+    corpus,
+    edits,
+    figures,
+    generating,
+    ollama,
+    packages,
+    peer_build,
+    quality,
+    scaling,
+    speed,
+    table,
+    typing,
+)
 from infill.bench.edits import Edited
 from infill.bench.quality import Quality
 from infill.bench.scaling import Cost
@@ -24,9 +40,10 @@ from infill.bench.table import Measured
 from infill.bench.targets import Row
 from infill.bench.typing import Comparison
 from infill.cli import app
+from infill.completion.filter import READING
 from infill.engine import build as building
 from infill.lsp import start
-from infill.models import recommend, tune
+from infill.models import calibration, recommend, tune
 from infill.models.fit import Plan
 from infill.models.library import Built
 from infill.privacy import network
@@ -129,6 +146,8 @@ COMMANDS: tuple[tuple[str, set[int]], ...] = (
     ("bench table --shape bundled --shape bundled --json --to {folder}/table", {0}),
     ("bench quality --held {folder}/held.json --positions 1 --edits 1", {0}),
     ("bench quality --json", {0}),
+    ("bench quality --confidence --model bundled --held {folder}/held.json --positions 1", {0}),
+    ("bench quality --confidence --json", {0}),
     ("bench quality --acceptance --corpus {folder} --places 1 --seed 2", {0}),
     ("bench quality --acceptance --fetch --json", {0}),
     ("bench scaling --model bundled", {0}),
@@ -171,6 +190,15 @@ def _give_later(value: Any) -> Callable[..., Any]:
 
 
 ROW = Row(what="something", measured=1.0, target=2.0)
+CONFIDENCE = confidence.Confidence(
+    model="bundled",
+    places=1,
+    temperature=1.0,
+    error=0.0,
+    error_uncalibrated=0.0,
+    bins=tuple(calibration.bins([])),
+    sides=tuple(confidence.side([], 1.0, eagerness) for eagerness in READING),
+)
 SPEED = Speed(name="bundled", provider="local")
 LONG_WORK: tuple[tuple[Any, str, Any], ...] = (
     (peer_build, "needed", _give(Path("program"))),
@@ -195,6 +223,7 @@ LONG_WORK: tuple[tuple[Any, str, Any], ...] = (
         ),
     ),
     (edits, "edits", _give(Edited(model="bundled", order="psm", edits=1, agreed=1, moves=1, divergence=0.0, divergence_most=0.0))),
+    (confidence, "confidence", _give_later(CONFIDENCE)),
     (corpus, "corpus", _give({})),
     (packages, "fetched", _give([])),
     (acceptance, "measure", _give_later(acceptance.Measured(places=1, seed=1, files={}, rows=(ROW,), tables={}, wrong=[]))),

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from eager import show_everything
+
 CLIENT = Path(__file__).parents[2] / "clients" / "nvim"
 PATIENCE = 90.0
 """Seconds: far beyond what anything takes, on a busy machine too. Only a failure waits so long."""
@@ -45,6 +47,7 @@ class Neovim:
     def __init__(self, program: Path, home: Path, server: list[str], *files: Path, init: str = "", extra: dict[str, str] | None = None) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
+        show_everything(home / "infill")
         script = home / "init.lua"
         command = ", ".join(f"[[{word}]]" for word in server)
         script.write_text(

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from terminal import terminal
 
+from eager import show_everything
+
 pytestmark = pytest.mark.editors
 PAGE = Path(__file__).parents[2] / "docs" / "editors" / "emacs.md"
 DAY = Path(__file__).with_name("emacs_day.el")
@@ -44,7 +46,7 @@ def _home(folder: Path, infill: list[str], blocks: list[str]) -> dict[str, str]:
     return os.environ | {
         "HOME": str(folder),
         "PATH": f"{Path(infill[0]).parent}{os.pathsep}{os.environ['PATH']}",
-        "INFILL_HOME": str(folder / "infill"),
+        "INFILL_HOME": str(show_everything(folder / "infill")),
         "HF_HUB_OFFLINE": "1",
         "LC_ALL": "C.UTF-8",
     }

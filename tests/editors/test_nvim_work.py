@@ -67,7 +67,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def editor(nvim: Path, infill: list[str], tmp_path: Path, hub: Any) -> Iterator[Neovim]:
     home = tmp_path / "nvim"
     config = home / "infill" / "config"
-    config.mkdir(parents=True)
+    config.mkdir(parents=True, exist_ok=True)
     (config / "models.toml").write_text(CATALOGUE)
     file = tmp_path / "work" / "numbers.py"
     file.parent.mkdir()

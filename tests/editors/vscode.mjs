@@ -65,7 +65,9 @@ export class VSCode {
       'security.workspace.trust.startupPrompt': 'never', 'security.workspace.trust.banner': 'never', 'telemetry.telemetryLevel': 'off',
       'update.mode': 'none', 'extensions.autoCheckUpdates': false, 'extensions.autoUpdate': false, 'chat.disableAIFeatures': true, 'git.enabled': false,
       // in a browser VS Code saves by itself after a second
-      'files.autoSave': 'off', ...preferences,
+      'files.autoSave': 'off',
+      // every suggestion of the small bundled model is shown
+      'infill.completion.eagerness': 'high', ...preferences,
     }));
     // code-server is a remote window: machine-scoped settings are taken from the remote machine's file alone
     fs.writeFileSync(path.join(home, 'data/Machine/settings.json'), JSON.stringify(settings));

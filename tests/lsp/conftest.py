@@ -16,6 +16,7 @@ import pytest
 from pytest_lsp import LanguageClient, make_test_lsp_client
 from real_editor import SERVER, Editor, NewEditor
 
+from eager import show_everything
 from infill.engine import transport
 
 
@@ -23,7 +24,7 @@ from infill.engine import transport
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A short path: a socket's name must not be long."""
     directory = Path(tempfile.mkdtemp(prefix="inf-", dir="/tmp"))
-    monkeypatch.setenv("INFILL_HOME", str(directory))
+    monkeypatch.setenv("INFILL_HOME", str(show_everything(directory)))
     yield directory
     if (status := transport.read_status(transport.place())) is not None:
         with contextlib.suppress(ProcessLookupError):

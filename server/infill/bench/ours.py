@@ -40,12 +40,12 @@ CAPABILITIES: dict[str, Any] = {
 
 
 def settings_for(measured: Weights, threads: int | None, tokens: int | None, more: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The product's defaults but for the model, and what both sides are given alike."""
-    chosen: dict[str, Any] = {"models": {"complete": measured.model_id}}
+    """The product's defaults but for the model, what both sides are given alike, and that every answer is shown, so that each is timed."""
+    chosen: dict[str, Any] = {"models": {"complete": measured.model_id}, "completion": {"eagerness": "high"}}
     if threads:
         chosen["engine"] = {"threads": threads}
     if tokens:
-        chosen["completion"] = {"maxTokens": tokens}
+        chosen["completion"]["maxTokens"] = tokens
     for section, values in (more or {}).items():
         chosen[section] = {**chosen.get(section, {}), **values} if isinstance(values, dict) else values
     return chosen

@@ -6,6 +6,7 @@ once in a slot that knows nothing. The two first lines are compared with each ot
 
 from __future__ import annotations
 
+import lzma
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ import msgspec
 from infill.bench.drive import Asked, Driven, engine
 from infill.bench.targets import Row
 from infill.bench.weights import Weights
+from infill.engine.check_places import own_sources
 from infill.errors import InfillError
 from infill.settings import Engine
 
@@ -103,14 +105,14 @@ def rows(qualities: Sequence[Quality]) -> list[Row]:
 
 
 def held_out(file: Path | None) -> list[str]:
-    """Texts that the bundled model was not trained on: a JSON list, or this project's own sources."""
+    """Texts that the bundled model was not trained on: a JSON list (also compressed, `.xz`), or this project's own sources."""
     if file is not None:
         try:
-            return [text for text in msgspec.json.decode(file.read_bytes(), type=list[str]) if len(text) > 2 * TYPED_BEFORE]
-        except msgspec.MsgspecError as exc:
+            content = lzma.decompress(file.read_bytes()) if file.suffix == ".xz" else file.read_bytes()
+            return [text for text in msgspec.json.decode(content, type=list[str]) if len(text) > 2 * TYPED_BEFORE]
+        except (msgspec.MsgspecError, lzma.LZMAError) as exc:
             raise InfillError(f"{file} is not a JSON list of texts: {exc}.") from exc
-    root = Path(__file__).parent.parent
-    return [path.read_text(encoding="utf-8") for path in sorted(root.rglob("*.py")) if path.stat().st_size > 2000]
+    return own_sources()
 
 
 def _position(dice: random.Random, texts: Sequence[str]) -> tuple[str, int]:

@@ -292,8 +292,10 @@ def edits(
 @app.command(help="Compare answers of a cache that was moved about with fresh ones, on texts that the bundled model does not know.")
 def quality(
     acceptance: bool = typer.Option(False, "--acceptance", help="Accept scripted suggestions in real files, and compare with the files."),
+    confidence: bool = typer.Option(False, "--confidence", help="Compare how sure models are with how often they are right, and what is shown."),
+    model: list[str] = typer.Option(["bundled"], "--model", help=f"With --confidence: {MODELS}"),
     held: Path | None = typer.Option(None, "--held", help="A JSON list of texts; default: this program's own."),
-    positions: int = typer.Option(200, "--positions", min=1, help="How many places in them."),
+    positions: int = typer.Option(200, "--positions", min=1, help="How many places in them; with --confidence: in each half."),
     edited: int = typer.Option(400, "--edits", min=1, help="How many random edits of one document, the next token compared after each."),
     corpus: list[Path] = typer.Option([], "--corpus", help="With --acceptance: a folder of source files; default: packages on this machine."),
     fetch: bool = typer.Option(False, "--fetch", help="With --acceptance: download packages of fixed versions with pip, npm, cargo, go and mvn."),
@@ -303,6 +305,9 @@ def quality(
 ) -> None:
     if acceptance:
         _acceptance(corpus, fetch, places, seed, as_json)
+        return
+    if confidence:
+        _confidence(model, held, positions, as_json)
         return
     from infill.bench import edits
     from infill.bench import quality as bench
@@ -316,6 +321,23 @@ def quality(
         output.json({"positions": found, "edits": days})
     else:
         _print_rows([*bench.rows(found), *edits.rows(days)], False)
+
+
+def _confidence(models: list[str], held: Path | None, positions: int, as_json: bool) -> None:
+    from infill.bench import confidence, quality, targets
+    from infill.bench.weights import weights
+
+    texts = quality.held_out(held)
+    found = [asyncio.run(confidence.confidence(weights(name, output.note), texts, positions, output.note)) for name in models]
+    if as_json:
+        output.json(found)
+        return
+    for one in found:
+        output.table([one.model, *confidence.RELIABILITY], [["", *row] for row in confidence.reliability(one)])
+        output.say("")
+        output.table([one.model, *confidence.SIDES], [["", *row] for row in confidence.sides(one)])
+        output.say("")
+        output.table(targets.COLUMNS, [targets.cells(row) for row in confidence.rows(one)])
 
 
 def _acceptance(corpus: list[Path], fetch: bool, wanted: int, seed: int, as_json: bool) -> None:

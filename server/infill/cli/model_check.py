@@ -44,7 +44,8 @@ def rows(found: Checked) -> list[tuple[str, str]]:
     return [
         ("checked", found.sentence or "failed"),
         ("ended by itself", f"{found.ended} of {found.holes} answers"),
-        ("memory", amount(found.memory)),
+        *([("memory", amount(found.memory))] if found.memory else []),
+        *([("calibration", f"temperature {found.temperature:.2f}, from {found.places} places")] if found.places else []),
         *([("restricted", found.restricted)] if found.restricted else []),
         *(("problem", problem) for problem in found.problems),
     ]

@@ -6,6 +6,7 @@ Nothing here asks anybody or starts a task. An answer is looked at through `rest
 from __future__ import annotations
 
 import asyncio
+import math
 
 from infill.ask import Delta, Event, Finish, Report
 from infill.completion import postprocess
@@ -44,7 +45,7 @@ class Answer:
         self.by_key = by_key
         """The user asked for it by a key."""
         self.whole = whole
-        """It is of no use before it has ended: several candidates, or a confidence to judge."""
+        """It is of no use before it has ended: several candidates."""
         self.source = source
         self.hurried = False
         """Somebody has waited long enough: whole words of an unfinished first line are shown."""
@@ -59,6 +60,8 @@ class Answer:
         self.steps: tuple[str, ...] = ()
         """Names of the post-processing steps that changed it."""
         self._raw: dict[int, str] = {}
+        self._certain: dict[int, dict[int, float]] = {}
+        """By candidate: growing lengths of the raw text, and the log-probability of the text up to there."""
         self._finishes: dict[int, Finish] = {}
         self._clean: dict[int, tuple[int, str]] = {}
         self._waiting: list[asyncio.Future[None]] = []
@@ -74,6 +77,8 @@ class Answer:
             self._finishes[event.candidate] = event
         else:
             self.report = event
+        if isinstance(event, (Delta, Finish)) and event.logprob is not None:
+            self._certain.setdefault(event.candidate, {})[len(self._raw.get(event.candidate, ""))] = event.logprob
         self._wake()
 
     def close(self, *, stopped: str = "", ran_on: bool = False, error: Exception | None = None) -> None:
@@ -136,8 +141,21 @@ class Answer:
             if text.startswith(typed) and len(text) > len(typed):
                 finish = self._finishes.get(candidate, Finish())
                 rest = text[len(typed) :]
-                found.setdefault(rest, Suggestion(rest, 0, finish.mean_logprob, finish.first_logprob))
+                found.setdefault(rest, Suggestion(rest, 0, finish.mean_logprob, self._probability(candidate, typed)))
         return list(found.values())
+
+    def _probability(self, candidate: int, typed: str) -> float | None:
+        """How probable the first line behind `typed` is, once that was typed; None where the provider does not tell."""
+        raw = self._raw[candidate]
+        start = max(0, raw.find(typed)) + len(typed) if typed else 0
+        line = len(raw) - len(raw[start:].lstrip())  # where the first line with something on it begins
+        end = raw.find("\n", line) + 1 or len(raw)
+        known = self._certain.get(candidate)
+        if not known:
+            return None
+        through = next((logprob for length, logprob in known.items() if length >= end), known[max(known)])
+        before = [logprob for length, logprob in known.items() if length <= start]
+        return math.exp(min(0.0, through - (before[-1] if before else 0.0)))
 
     def says_nothing(self) -> bool:
         """Complete, properly ended, and without a word."""

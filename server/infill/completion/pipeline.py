@@ -17,7 +17,7 @@ from infill.completion.answer import Answer
 from infill.completion.cache import Cache, Hit, follows
 from infill.completion.context import Context
 from infill.completion.debounce import Rhythm, wait_ms
-from infill.completion.filter import doubts
+from infill.completion.filter import held_back
 from infill.completion.place import CLOSERS, OPENERS, QUOTES, place_of
 from infill.completion.provenance import provenance_of
 from infill.completion.scheduler import Scheduler, Sleep
@@ -122,7 +122,7 @@ class Completer:
             source="prefetch" if parent else "model",
             asked=asked.candidates,
             by_key=not question.automatic,
-            whole=not question.automatic or self._settings.completion.min_confidence > 0,
+            whole=not question.automatic,
             chosen=self._chosen,
         )
         self._cache.store(answer)
@@ -148,6 +148,7 @@ class Completer:
         return Outcome(
             suggestions=suggestions,
             reason="" if suggestions else reason,
+            held_back=trace.held_back and not suggestions,
             source=trace.source if suggestions else "none",
             provider=report.provider if report else self._provider.name,
             model=report.model if report else hit.answer.chosen or (self._who[1] if self._who else ""),
@@ -162,10 +163,12 @@ class Completer:
         reason = why_nothing(hit.answer)
         for candidate in hit.answer.rest(hit.typed):
             shown = postprocess.at_cursor(candidate.text, place)
-            doubt = doubts(candidate, self._settings.completion.min_confidence)
+            offered = msgspec.structs.replace(candidate, text=shown.text, replaces=shown.replaces)
+            doubt = held_back(offered, self._settings.completion.eagerness) if shown.text and question.automatic else ""
             trace.steps += shown.steps
+            trace.judged(candidate.probability, doubt)
             if shown.text and not doubt and len(found) < wanted:
-                found.setdefault(shown.text, msgspec.structs.replace(candidate, text=shown.text, replaces=shown.replaces))
+                found.setdefault(shown.text, offered)
             else:
                 reason = doubt or why_dropped(shown.steps) or reason
         return tuple(found.values()), reason

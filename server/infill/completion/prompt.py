@@ -67,6 +67,7 @@ def build(
         priority=priority or ("automatic" if request.automatic else "invoked"),
         yield_after_line=request.automatic,
         remote_allowed=request.remote_allowed,
+        logprobs=request.automatic and wanted.eagerness != "high",
     )
 
 

@@ -46,6 +46,13 @@ class Trace:
         self.notes: tuple[str, ...] = ()
         self.outcome: Outcome | None = None
         self.accepted = 0
+        self.probability: float | None = None
+        self.held_back = False
+
+    def judged(self, probability: float | None, doubt: str) -> None:
+        """How probable a candidate is, and why it is not shown; the first one counts."""
+        self.probability = probability if self.probability is None else self.probability
+        self.held_back = self.held_back or bool(doubt)
 
     def explain(self, more: dict[str, object]) -> dict[str, object]:
         """Everything, as JSON; the document's text is never in it."""
@@ -57,6 +64,8 @@ class Trace:
             "trigger": self.refused or ("automatic" if self.request.automatic else "asked for by key"),
             "reason": outcome.reason,
             "suggestions": len(outcome.suggestions),
+            "probability": None if self.probability is None else round(self.probability, 4),
+            "heldBack": outcome.held_back,
             "source": outcome.source,
             "cache": _CACHE[self.source],
             "provider": outcome.provider,

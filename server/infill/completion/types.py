@@ -78,7 +78,8 @@ class Suggestion(msgspec.Struct, frozen=True):
     replaces: int = 0
     """Characters (code points) right of the cursor that `text` repeats and therefore takes the place of."""
     mean_logprob: float = 0.0
-    first_logprob: float = 0.0
+    probability: float | None = None
+    """That its first line is what belongs there, 0 to 1; None: the provider does not tell."""
 
 
 Source = Literal["model", "cache", "running", "prefetch", "none"]
@@ -89,6 +90,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The one answer to a request; without suggestions, `reason` says why."""
 
     suggestions: tuple[Suggestion, ...] = ()
+    held_back: bool = False
+    """There is a suggestion, and it was judged not worth reading."""
     reason: str = ""
     """Such as `cancelled`, `superseded`, `in the middle of a word`: one sentence part, always set when there is no suggestion."""
     source: Source = "none"

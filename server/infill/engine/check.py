@@ -24,7 +24,7 @@ import msgspec
 import psutil
 
 from infill.ask import Message, Stop
-from infill.engine import measure, trial
+from infill.engine import check_places, measure, trial
 from infill.engine.check_cases import TASKS, Hole, holes
 from infill.engine.llama import Context, Model
 from infill.engine.prompt_tokens import FillOrder, Fim, Parts, fim_of, join
@@ -32,6 +32,7 @@ from infill.engine.protocol import Complete, Done, Generate, Text
 from infill.engine.runtime import Runtime
 from infill.engine.sampling import log_probability
 from infill.errors import BadChatTemplate, EngineCrashed, InfillError
+from infill.models import calibration
 from infill.models.checked import ORDERS, Checked
 from infill.models.child import is_disturbed
 from infill.models.fit import Plan
@@ -232,6 +233,8 @@ def _used(job: Job, plan: Plan, known: Known, chosen: Sequence[Hole], say: Say) 
     try:
         answers = _fill(runtime, chosen, say)
         done = _follow(runtime, say) if known.chats else None
+        judged = check_places.lines(runtime) if answers and "python" in (job.languages or ("python",)) else []
+        say(0.9)
         memory = psutil.Process().memory_info().rss
     finally:
         runtime.close()
@@ -249,6 +252,8 @@ def _used(job: Job, plan: Plan, known: Known, chosen: Sequence[Hole], say: Say) 
         ended=ended,
         instructions=0 if done is None else len(TASKS),
         followed=done or 0,
+        temperature=calibration.temperature(judged),
+        places=len(judged),
         memory=memory,
         problems=tuple(problems),
     )
@@ -260,7 +265,7 @@ def _fill(runtime: Runtime, chosen: Sequence[Hole], say: Say) -> list[tuple[str,
     for number, hole in enumerate(chosen):
         asked = Complete(id=0, model="", slot=f"hole {number}", prefix=hole.prefix, suffix=hole.suffix, path=hole.path, stop=ANSWER, speculate=False)
         answers.append(_answer(runtime.complete(asked)))
-        say(0.3 + 0.4 * (number + 1) / len(chosen))
+        say(0.3 + 0.3 * (number + 1) / len(chosen))
     return answers
 
 
@@ -271,7 +276,7 @@ def _follow(runtime: Runtime, say: Say) -> int:
         asked = Generate(id=0, model="", slot=f"task {number}", messages=(Message("user", task.instruction),), stop=SAID, speculate=False)
         text, why = _answer(runtime.generate(asked))
         followed += task.is_done_by(text) and why == "end"
-        say(0.7 + 0.2 * (number + 1) / len(TASKS))
+        say(0.6 + 0.1 * (number + 1) / len(TASKS))
     return followed
 
 

@@ -46,6 +46,8 @@ class Candidate:
         self._stop = stop
         self.tokens: list[int] = []
         self.logprobs: list[float] = []
+        self.logprob = 0.0
+        """Log-probability of all that was chosen, the end included."""
 
     @property
     def why(self) -> Why | None:
@@ -53,6 +55,7 @@ class Candidate:
 
     def take(self, token: int, logprob: float, model: Model) -> str:
         """Add a token; returns the text that is certain now."""
+        self.logprob += logprob
         if not self._stop.ignore_end and model.is_end(token):
             return self.stream.finish("end")
         self.tokens.append(token)
@@ -66,7 +69,7 @@ class Candidate:
 
     def finish(self) -> Finish:
         mean = sum(self.logprobs) / len(self.logprobs) if self.logprobs else 0.0
-        return Finish(self.number, self.why or "stopped", mean, self.logprobs[0] if self.logprobs else 0.0)
+        return Finish(self.number, self.why or "stopped", mean, self.logprobs[0] if self.logprobs else 0.0, self.logprob)
 
 
 class Generation:

@@ -14,7 +14,7 @@ import msgspec
 
 from infill.ask import Finish, Message, Priority, Sampling, Snippet, Stop, Timings
 
-VERSION = 4
+VERSION = 5
 """Raised whenever a message changes; part of the socket's name, so that versions never mix."""
 State = Literal["idle", "loading", "ready", "generating"]
 MAX_FRAME = 16 * 1024 * 1024
@@ -157,6 +157,8 @@ class Text(Frame, tag="text", frozen=True):
     id: int
     text: str
     candidate: int = 0
+    logprob: float | None = None
+    """As in `ask.Delta`."""
 
 
 class Done(Frame, tag="done", frozen=True):

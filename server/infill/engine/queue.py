@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from infill.ask import Stop
 from infill.engine.protocol import Complete, Done, Frame, Generate, Text, Warm
 
@@ -57,7 +59,7 @@ class Job:
         self._head = ""
         """The first line of the first candidate, while it grows."""
         self._first_line = False
-        self._held: dict[int, str] = {}
+        self._held: dict[int, Text] = {}
         self._sent = 0.0
 
     @property
@@ -92,7 +94,9 @@ class Job:
         """
         first = not self._sent and not (isinstance(self.ask, Complete) and self.ask.yield_after_line)
         self._sent = self._sent or now
-        self._held[piece.candidate] = self._held.get(piece.candidate, "") + piece.text
+        before = self._held.get(piece.candidate)
+        # the log-probability is that of all text so far: the later one holds
+        self._held[piece.candidate] = msgspec.structs.replace(piece, id=self.ask.id, text=before.text + piece.text if before else piece.text)
         first_line = not self._first_line and piece.candidate == 0 and "\n" in (self._head + piece.text).lstrip()
         if first_line:
             self._first_line = True
@@ -104,7 +108,7 @@ class Job:
 
     def held(self, now: float) -> list[Text]:
         """What was generated and not sent yet."""
-        texts = [Text(id=self.ask.id, text=text, candidate=candidate) for candidate, text in self._held.items()]
+        texts = list(self._held.values())
         self._held, self._sent = {}, now
         return texts
 

@@ -108,6 +108,7 @@ class Runtime:
         self._slots.chunk = lambda restless: self._speed.chunk(self._context.largest_batch, restless=restless)
         self._drafting = Policy()
         self._generated = 0
+        self._temperature = file.temperature
         self.target_ms = TARGET_MS
         """`latency.target` of whoever uses the model."""
 
@@ -281,7 +282,7 @@ class Runtime:
                 for pieces in generation.run(slot.sequence, len(prompt.tokens), count, branches.take, slot.logits):
                     for candidate, text in pieces:
                         run.saw(text)
-                        yield Text(id=number, text=text, candidate=candidate)
+                        yield Text(id=number, text=text, candidate=candidate, logprob=generation.candidates[candidate].logprob / self._temperature)
                     if not pieces:
                         yield None
                     self._context.rearm()
@@ -358,10 +359,13 @@ class Runtime:
             self._speed.answered((run.first_line or time.monotonic() - run.started) * 1000)
 
     def _done(self, number: int, run: Run, generation: Generation | None) -> Done:
-        finishes = tuple(candidate.finish() for candidate in generation.candidates) if generation else ()
+        finishes = tuple(self._calibrated(candidate.finish()) for candidate in generation.candidates) if generation else ()
         if generation and not finishes:
             finishes = (Finish(why="deadline" if time.monotonic() > run.deadline else "stopped"),)
         return Done(id=number, finishes=finishes, model=self._file.id, timings=run.timings(generation), notes=tuple(run.notes), limits=self.limits())
+
+    def _calibrated(self, finish: Finish) -> Finish:
+        return finish if finish.logprob is None else msgspec.structs.replace(finish, logprob=finish.logprob / self._temperature)
 
     # ---- what is to be seen from outside
 

@@ -60,9 +60,10 @@ class Acceptance:
             self._completer.accepted(given.uri, given.text)
 
     def answered(self, outcome: Outcome, language: str) -> None:
-        """A request got suggestions."""
+        """A request got suggestions, or one that was held back."""
         ms = outcome.timings.total_ms
-        self._later(Event(kind="answered", provider=outcome.provider, model=outcome.model, language=language, source=outcome.source, ms=ms))
+        kind: Kind = "answered" if outcome.suggestions else "held"
+        self._later(Event(kind=kind, provider=outcome.provider, model=outcome.model, language=language, source=outcome.source, ms=ms))
 
     def generated(self, report: Report) -> None:
         """An answer has ended: only now it is known how fast it came, whether anybody saw it or not."""

@@ -92,7 +92,7 @@ class Answers:
         self._status = status
         self._messages = messages
         self.on_answered: Callable[[Outcome, str], None] = lambda outcome, language: None
-        """Told of every answer that has suggestions, and its language."""
+        """Told of every answer that has suggestions, or holds one back, and its language."""
         self._given: OrderedDict[str, Given] = OrderedDict()
         self._numbers = itertools.count(1)
         self._running: set[asyncio.Task[Any]] = set()
@@ -113,7 +113,7 @@ class Answers:
         self._status.answered(outcome)
         if document.revision != revision:
             return None
-        if outcome.suggestions:
+        if outcome.suggestions or outcome.held_back:
             self.on_answered(outcome, document.language)
         return Answer(document=document, line=at[0], index=at[1], until=until, request=request, outcome=outcome)
 

@@ -39,6 +39,10 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     """Generated, in this check; 0: other programs used the cores meanwhile."""
     memory: Count = 0
     """Resident bytes of the process with the model loaded and used."""
+    temperature: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    """What the log-probability of a line is divided by to be calibrated; 1: too few places to tell."""
+    places: Count = 0
+    """From which it was fitted."""
     restricted: str = ""
     """What of llama.cpp is switched off because it fails on this machine, as a sentence."""
     problems: tuple[str, ...] = ()
@@ -58,8 +62,9 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def result(path: Path) -> Checked | None:
-    """The result for this very file; None where it was never checked, or has changed since."""
-    return state.read(_file(path), Checked)
+    """The result for this very file, for the bundled model the one that ships with it; None where it was never checked, or has changed since."""
+    found = state.read(_file(path), Checked)
+    return found or (state.read(paths.bundled_check(), Checked) if path == paths.bundled_model() else None)
 
 
 def keep(path: Path, found: Checked) -> None:

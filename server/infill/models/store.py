@@ -25,6 +25,7 @@ import msgspec
 from infill import paths, state
 from infill.errors import BadModelFile, ChecksumMismatch, InfillError, ModelError, ModelMissing, UnknownModel
 from infill.models import catalog, checked, gguf
+from infill.models.checked import Checked
 from infill.state import BUNDLED, write_atomically
 
 BUNDLED_TITLE = "infill tiny (6 M parameters, Python only)"
@@ -44,6 +45,8 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     fim_order: Literal["", "psm", "spm"] = ""
     """As the catalogue says, else as a check found; empty: as the file says, else prefix-suffix-middle."""
+    temperature: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    """Of calibration: what the log-probability of a line is divided by, as `models.calibration` fitted it in a check."""
 
 
 class StoredFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -132,13 +135,9 @@ def locate(model_id: str) -> ModelFile:
         if not path.is_file():
             hint = f"It was at {path}. Choose another model, or `infill models remove {manifest.full_id}` and get it again."
             raise ModelMissing(f"The file of {manifest.title} is gone.", hint)
-    return ModelFile(id=manifest.full_id, title=manifest.title, path=manifest.path, fim_order=manifest.fim_order or _found_order(manifest.path))
-
-
-def _found_order(path: Path) -> Literal["", "psm", "spm"]:
-    """The order of the prompt in which a check saw the model fill in best; empty where it was not checked."""
-    found = checked.result(path)
-    return found.order if found else ""
+    found = checked.result(manifest.path) or Checked(holes=0, filled=0)
+    order = manifest.fim_order or found.order
+    return ModelFile(id=manifest.full_id, title=manifest.title, path=manifest.path, fim_order=order, temperature=found.temperature)
 
 
 def find(model_id: str) -> Manifest:

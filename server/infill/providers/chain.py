@@ -219,10 +219,10 @@ def _cleaned(event: Event, cleaners: dict[int, Cleaner], walk: Walk) -> list[Eve
     """An event as it may be passed on: without control characters, the walk in its report."""
     if isinstance(event, Delta):
         text = cleaners.setdefault(event.candidate, Cleaner()).feed(event.text)
-        return [Delta(text, event.candidate)] if text else []
+        return [Delta(text, event.candidate, event.logprob)] if text else []
     if isinstance(event, Finish):
         rest = cleaners[event.candidate].end() if event.candidate in cleaners else ""
-        return [Delta(rest, event.candidate), event] if rest else [event]
+        return [Delta(rest, event.candidate, event.logprob), event] if rest else [event]
     return [msgspec.structs.replace(event, notes=(*walk.notes, *event.notes)) if walk.notes else event]
 
 

@@ -57,6 +57,8 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     evaluated: int = 0
     kept: int = 0
     generated: int = 0
+    logprob: float | None = None
+    """Log-probability of the message's tokens; None: not said."""
 
 
 class RemoteModel(msgspec.Struct, frozen=True, kw_only=True):

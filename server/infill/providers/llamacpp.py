@@ -49,6 +49,8 @@ class LlamaCpp:
             body["n_indent"] = stop.indent  # it counts characters, we count columns: with tabs only our own side cuts
         if stop.ignore_end:
             body["ignore_eos"] = True
+        if prompt.logprobs:
+            body["n_probs"] = 1
         if facts.model:
             body["model"] = facts.model  # its router loads the model that a request names
         return Call(path="/infill", body=body)
@@ -71,6 +73,8 @@ class LlamaCpp:
             evaluated=evaluated,
             kept=int(message.get("tokens_cached") or 0) if done else 0,
             generated=(predicted or int(message.get("tokens_predicted") or 0)) if done else 0,
+            # the last message repeats those of the whole answer
+            logprob=None if done and not message.get("content") else openai.logprob_of(message.get("completion_probabilities")),
         )
 
     async def models(self, line: Connection, deadline: Deadline) -> list[RemoteModel]:

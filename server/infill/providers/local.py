@@ -284,7 +284,7 @@ class LocalProvider:
 
     def _events(self, frame: Text | Done) -> list[Event]:
         if isinstance(frame, Text):
-            return [Delta(clean(frame.text), frame.candidate)]
+            return [Delta(clean(frame.text), frame.candidate, frame.logprob)]
         self._learn(frame)
         return [*frame.finishes, Report(provider=self.name, model=frame.model, timings=frame.timings, notes=frame.notes)]
 

@@ -7,7 +7,7 @@ from typing import Any
 from infill.ask import Instruction, Prompt, Sampling, Stop
 from infill.errors import ProviderRefused
 from infill.privacy.text import clean
-from infill.providers import families
+from infill.providers import families, openai
 from infill.providers.base import Limits
 from infill.providers.dialect import Call, Facts, Piece, RemoteModel
 from infill.providers.http import Connection, Deadline
@@ -51,7 +51,7 @@ class Ollama:
         return Facts(model=model, family=family, mode="raw")
 
     def completion(self, prompt: Prompt, facts: Facts) -> Call:
-        body = self._body(facts.model, prompt.sampling, prompt.stop)
+        body = self._body(facts.model, prompt.sampling, prompt.stop) | ({"logprobs": True} if prompt.logprobs else {})
         if facts.family is None:
             return Call(path="/api/generate", body=body | {"prompt": prompt.prefix, "suffix": prompt.suffix})
         ends = facts.family.ends
@@ -85,6 +85,7 @@ class Ollama:
             why="" if not done else "length" if message.get("done_reason") == "length" else "end",
             evaluated=int(message.get("prompt_eval_count") or 0),
             generated=int(message.get("eval_count") or 0),
+            logprob=openai.logprob_of(message.get("logprobs")),
         )
 
     async def models(self, line: Connection, deadline: Deadline) -> list[RemoteModel]:

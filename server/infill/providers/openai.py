@@ -23,6 +23,8 @@ from infill.providers.base import Limits
 from infill.providers.dialect import Call, Facts, Piece, RemoteModel
 from infill.providers.http import Connection, Deadline
 
+MOST_LOGPROB = 1e-3
+"""Rounding takes a logarithm of 1 slightly above 0."""
 FILL = (
     "You complete code at the cursor of an editor. The user sends a file with the text <CURSOR> at one place. Answer with nothing but the code that "
     "belongs there: no explanation, no fences, nothing of what stands before or after it. Answer with nothing where nothing belongs."
@@ -70,6 +72,8 @@ class OpenAi:
             call = chat(_question(prompt), facts.model, prompt.sampling, prompt.stop)
             return replace(call, chat=True, converses=False, prefix=prompt.prefix, language=prompt.path.rpartition(".")[2])
         body: dict[str, Any] = {"model": facts.model, "max_tokens": prompt.stop.max_tokens, "stream": True, **_sampling(prompt.sampling)}
+        if prompt.logprobs:
+            body["logprobs"] = 1
         if facts.mode == "continued":
             words = (*continuation.ends(prompt.suffix), *(("\n",) if continuation.is_one_line(prompt.suffix) else ()))
             return Call(
@@ -120,8 +124,30 @@ def read(message: dict[str, Any]) -> Piece:
         reasoning = _text_of([part.get("thinking") for part in text if isinstance(part, dict)])
         text = _text_of(text)
     return Piece(
-        text=str(text or ""), reasoning=_text_of(reasoning), why=ended(choice.get("finish_reason")), evaluated=evaluated, generated=generated
+        text=str(text or ""),
+        reasoning=_text_of(reasoning),
+        why=ended(choice.get("finish_reason")),
+        evaluated=evaluated,
+        generated=generated,
+        logprob=logprob_of(choice.get("logprobs")),
     )
+
+
+def logprob_of(said: Any) -> float | None:
+    """The sum of a message's log-probabilities; None where it has none.
+
+    Completions have a list of `token_logprobs`; chats, llama-server and Ollama have entries with `logprob`.
+    """
+    entries = (said.get("token_logprobs") or said.get("content")) if isinstance(said, dict) else said
+    if not isinstance(entries, list) or not entries:
+        return None
+    total = 0.0
+    for entry in entries:
+        value = entry.get("logprob") if isinstance(entry, dict) else entry
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not value <= MOST_LOGPROB:  # not: true for NaN too
+            return None
+        total += min(0.0, value)
+    return total
 
 
 def _text_of(said: Any) -> str:

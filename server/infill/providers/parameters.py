@@ -21,6 +21,8 @@ OPTIONAL = (
     "stream",
     "chat_template_kwargs",
     "think",
+    "logprobs",
+    "n_probs",
 )
 """What an answer can do without: ours is cut on this side too."""
 RENAMED = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}

@@ -196,18 +196,19 @@ class Remote:
         asked = self._clock()
         self._asked.append(asked)
         cutter, code, last = Cutter(stop, call.words), Completion(call.prefix, call.language) if call.chat else None, Piece()
-        joined = Joined()
+        joined, certainty = Joined(), Certainty()
         first = given = 0.0
         try:
             async with contextlib.aclosing(self._pieces(call, deadline)) as pieces:
                 async for piece in pieces:
                     last = _later(last, piece)
+                    certainty.feed(piece)
                     said = joined.feed(piece.reasoning if call.converses else "", piece.text)
                     text = cutter.feed(code.feed(said) if code else said)
                     if text:
                         first = first or self._clock() - asked
                         given += len(text)
-                        yield Delta(text)
+                        yield Delta(text, logprob=certainty.logprob)
                     if cutter.ended:
                         break
         except ProviderUnavailable as exc:
@@ -219,9 +220,9 @@ class Remote:
             rest = (cutter.feed(code.end()) if code else "") + cutter.end()
             cutter.why = "length" if last.why == "length" and cutter.why == "end" else cutter.why
             if rest:
-                yield Delta(rest)
+                yield Delta(rest, logprob=certainty.logprob)
         self._times.append((first or self._clock() - asked) * 1000)
-        yield Finish(0, why=cutter.why or "end")
+        yield Finish(0, why=cutter.why or "end", logprob=certainty.logprob)
         yield Report(provider=self.name, model=model, notes=notes, timings=_timings(self._clock() - asked, first, last))
 
     async def _pieces(self, call: Call, deadline: Deadline) -> AsyncGenerator[Piece, None]:
@@ -257,6 +258,25 @@ class Remote:
                 self._parameters.learn(call.path, body, exc.said)
                 if self._parameters.adapted(call.path, call.body) == body:
                     raise
+
+
+class Certainty:
+    """Log-probability of an answer as it grows; None once there was text without one."""
+
+    def __init__(self) -> None:
+        self._sum = 0.0
+        self._said = False
+        self._unsaid = False
+
+    @property
+    def logprob(self) -> float | None:
+        return self._sum if self._said and not self._unsaid else None
+
+    def feed(self, piece: Piece) -> None:
+        if piece.logprob is not None:
+            self._sum, self._said = self._sum + piece.logprob, True
+        elif piece.text:
+            self._unsaid = True
 
 
 def _later(last: Piece, piece: Piece) -> Piece:

@@ -264,12 +264,6 @@ async def test_a_provider_that_never_answers_is_given_up(completer: Make, time: 
     assert len(provider.stopped) == 1
 
 
-async def test_an_unsure_model_says_nothing(completer: Make) -> None:
-    provider = Fake(["abc", Finish(mean_logprob=-2.0)])
-    outcome = await completer(provider, msgspec.structs.replace(QUIET, completion=Completion(min_confidence=0.5))).complete(at("x = █\n"))
-    assert texts(outcome) == [] and outcome.reason == "the model was not sure enough (14% a token)"
-
-
 async def test_switched_off_means_that_nobody_is_asked(completer: Make, time: Time) -> None:
     provider = Fake(["abc"])
     one = completer(provider, Settings(enabled=False))
@@ -342,17 +336,6 @@ async def test_the_block_s_indentation_and_the_limits_reach_the_provider(complet
     asked = provider.asked[0]
     assert (asked.stop.indent, asked.stop.max_tokens, asked.sampling.temperature, asked.sampling.seed) == (8, 7, 0.5, 3)
     assert not asked.remote_allowed and asked.yield_after_line
-
-
-async def test_a_min_confidence_waits_for_the_whole_answer(completer: Make) -> None:
-    more = asyncio.Event()
-    provider = Fake(["sure()\n", more, "sure_too()\n", Finish(mean_logprob=-0.1)])
-    one = completer(provider, msgspec.structs.replace(QUIET, completion=Completion(min_confidence=0.5)))
-    task = asyncio.ensure_future(one.complete(at("x\n█\n")))
-    await settle()
-    assert not task.done()
-    more.set()
-    assert texts(await task) == ["sure()\nsure_too()"]
 
 
 async def test_a_fixed_debounce_is_obeyed(completer: Make, time: Time) -> None:

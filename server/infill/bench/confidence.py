@@ -1,0 +1,174 @@
+"""How sure the model is, and how often it is right: reliability of the calibrated probability, and what `completion.eagerness` makes of it.
+
+Real files are cut at random cursors, the rest of the line is taken away, and the completer asks the engine as while typing. What it would show is
+compared with what the author wrote. Files are divided in two halves by their content: on the first the temperature is fitted (and the numbers in
+`completion.filter` were chosen), on the second everything is reported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from infill.bench.targets import Row
+from infill.bench.weights import Weights, home
+from infill.completion.filter import READING, Eagerness, threshold
+from infill.completion.pipeline import Completer
+from infill.completion.types import CompletionRequest
+from infill.engine.check_places import places
+from infill.models import calibration
+from infill.models.calibration import Bin, Line
+from infill.providers.local import LocalProvider
+from infill.settings import Completion, Engine, Latency, Settings
+
+ERROR_TARGET = 0.05
+SETTINGS = Settings(
+    engine=Engine(prefetch=False, warm=False, go_on=False),
+    completion=Completion(eagerness="high", debounce_ms=0, deadline_ms=120_000),
+    latency=Latency(target=10_000),
+)
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model would show at one place."""
+
+    text: str
+    """Its first line; empty: nothing."""
+    logprob: float
+    """Without a temperature."""
+    right: bool
+
+    @property
+    def line(self) -> Line:
+        return Line(self.logprob, self.right)
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user sees with one value of `completion.eagerness`."""
+
+    eagerness: Eagerness
+    places: int
+    shown: int
+    right: int
+    characters: int
+    """Saved by right suggestions, less those of wrong ones."""
+
+    @property
+    def wrong(self) -> int:
+        return self.shown - self.right
+
+
+class Confidence(msgspec.Struct, frozen=True, kw_only=True):
+    """One model's figures, on the half of the files that nothing was fitted to."""
+
+    model: str
+    places: int
+    temperature: float
+    error: float
+    """Expected calibration error."""
+    error_uncalibrated: float
+    bins: tuple[Bin, ...]
+    sides: tuple[Side, ...]
+
+
+def halves(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The texts to tune on, and those to report on: by their content, so that a text stays where it is when others come."""
+    first = [text for text in texts if hashlib.sha256(text.encode()).digest()[0] % 2]
+    return first, [text for text in texts if text not in first]
+
+
+async def shown(measured: Weights, texts: Sequence[str], count: int, seed: int, say: Callable[[str], None]) -> list[Shown]:
+    """What the model would show at so many places of the texts."""
+    with home(measured):
+        from infill.models import store
+
+        heat = store.locate(measured.model_id).temperature
+        provider = LocalProvider(SETTINGS, lambda: measured.model_id)
+        completer = Completer(provider, SETTINGS)
+        found = []
+        try:
+            for number, (prefix, rest, suffix) in zip(range(count), places(texts, seed), strict=False):
+                if number % 100 == 0:
+                    say(f"{measured.name}: {number} of {count} places ...")
+                found.append(await _at(completer, number, (prefix, rest, suffix), heat))
+        finally:
+            await completer.aclose()
+            await provider.shutdown()
+            await provider.aclose()
+    return found
+
+
+async def _at(completer: Completer, number: int, place: tuple[str, str, str], heat: float) -> Shown:
+    prefix, rest, suffix = place
+    uri = f"file:///{number}.py"
+    outcome = await completer.complete(CompletionRequest(uri=uri, path=f"{number}.py", language="python", prefix=prefix, suffix=suffix))
+    completer.closed(uri)
+    if not outcome.suggestions:
+        return Shown(text="", logprob=0.0, right=False)
+    suggestion = outcome.suggestions[0]
+    line = suggestion.text.partition("\n")[0]
+    return Shown(text=line, logprob=calibration.log(suggestion.probability) * heat, right=line.rstrip() == rest.rstrip())
+
+
+async def confidence(measured: Weights, texts: Sequence[str], count: int, say: Callable[[str], None]) -> Confidence:
+    """Fit on one half of the texts, report on the other; `count` places in each."""
+    tuning, reporting = halves(texts)
+    fitted = [one.line for one in await shown(measured, tuning, count, 1, say) if one.text]
+    heat = calibration.temperature(fitted)
+    found = await shown(measured, reporting, count, 2, say)
+    lines = [one.line for one in found if one.text]
+    return Confidence(
+        model=measured.name,
+        places=count,
+        temperature=heat,
+        error=calibration.calibration_error(lines, heat),
+        error_uncalibrated=calibration.calibration_error(lines),
+        bins=tuple(calibration.bins(lines, heat)),
+        sides=tuple(side(found, heat, eagerness) for eagerness in READING),
+    )
+
+
+def side(found: Sequence[Shown], heat: float, eagerness: Eagerness) -> Side:
+    """What of it is shown with that eagerness."""
+    seen = [one for one in found if one.text and one.line.probability(heat) >= threshold(eagerness)]
+    characters = sum(len(one.text.strip()) * (1 if one.right else -1) for one in seen)
+    return Side(eagerness=eagerness, places=len(found), shown=len(seen), right=sum(one.right for one in seen), characters=characters)
+
+
+def rows(found: Confidence) -> list[Row]:
+    """The targets: calibration, and what `medium` keeps and leaves out of all that `high` shows."""
+    all_of_it, medium = (next(side for side in found.sides if side.eagerness == name) for name in ("high", "medium"))
+    note = f"temperature {found.temperature:.2f}; {found.error_uncalibrated:.3f} without it; {found.places} places"
+    return [
+        Row(what=f"expected calibration error, {found.model}", measured=round(found.error, 3), target=ERROR_TARGET, note=note),
+        _kept("wrong suggestions kept at medium", found.model, medium.wrong, all_of_it.wrong, target=25),
+        _kept("right suggestions kept at medium", found.model, medium.right, all_of_it.right, target=67, at_least=True),
+    ]
+
+
+def _kept(what: str, model: str, kept: int, of: int, *, target: float, at_least: bool = False) -> Row:
+    share = round(100 * kept / of, 1) if of else 0.0
+    return Row(what=f"{what}, {model}", measured=share, unit="%", target=target, at_least=at_least, note=f"{kept} of {of}")
+
+
+RELIABILITY = ("probability", "lines", "mean probability", "right")
+SIDES = ("eagerness", "places", "shown", "right", "wrong", "characters saved less rejected")
+
+
+def reliability(found: Confidence) -> list[list[str]]:
+    """Ten rows of a table."""
+    return [
+        [
+            f"{number / 10:.1f} to {(number + 1) / 10:.1f}",
+            str(one.lines),
+            *([f"{one.mean_probability:.2f}", f"{one.right_share:.2f}"] if one.lines else ["-", "-"]),
+        ]
+        for number, one in enumerate(found.bins)
+    ]
+
+
+def sides(found: Confidence) -> list[list[str]]:
+    """A row for each eagerness."""
+    return [[one.eagerness, *map(str, (one.places, one.shown, one.right, one.wrong)), f"{one.characters:+}"] for one in found.sides]
