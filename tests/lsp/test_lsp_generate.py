@@ -72,7 +72,7 @@ async def test_a_signature_is_implemented_streamed_and_handed_back_as_one_edit(e
 
 async def test_a_named_model_writes_instead_of_the_one_that_completes(new_editor: NewEditor, home: Path) -> None:
     parrot.write(home / "parrot.gguf", "wychk")
-    paths.config_directory().mkdir(parents=True)
+    paths.config_directory().mkdir(parents=True, exist_ok=True)
     (paths.config_directory() / "models.toml").write_text(f'[[model]]\nid = "parrot"\ntitle = "Parrot"\npath = "{home / "parrot.gguf"}"\n')
     editor = await new_editor(options={"generate": {"maxTokens": 8}})
     editor.open(TEXT)

@@ -46,7 +46,7 @@ def hub(home: Path, monkeypatch: pytest.MonkeyPatch, *options: str, licence: str
         for name in ("HF_HUB_OFFLINE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "OLLAMA_MODELS"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("NO_PROXY", "*")
-        paths.config_directory().mkdir(parents=True)
+        paths.config_directory().mkdir(parents=True, exist_ok=True)
         entry = f'[[model]]\nid = "other"\ntitle = "Other"\nsource = "maker/other:other.gguf"\nfim_order = "spm"\n{licence}\n'
         (paths.config_directory() / "models.toml").write_text(entry)
         try:

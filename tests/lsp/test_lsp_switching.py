@@ -102,7 +102,7 @@ def parrot_file(home: Path) -> Path:
     """A second local model, in the user's own catalogue."""
     file = home / "parrot.gguf"
     parrot.write(file, WORD)
-    paths.config_directory().mkdir(parents=True)
+    paths.config_directory().mkdir(parents=True, exist_ok=True)
     (paths.config_directory() / "models.toml").write_text(f'[[model]]\nid = "parrot"\ntitle = "Parrot"\npath = "{file}"\n')
     return file
 
