@@ -19,12 +19,19 @@ from infill.bench import edits
 from infill.engine import decoding, kv, prompt_tokens, saved
 from infill.engine.protocol import Complete, Done, Generate, Text, Warm
 from infill.engine.runtime import Runtime
+from infill.engine.speed import Speed
 from infill.models.fit import Plan
 from infill.models.store import locate
 
 SOURCE = (Path(__file__).parent / "source.txt").read_text("utf-8")
 """A file of this program as it once was. It stands still: with other text, other choices are near ties."""
 LINE = Stop(single_line=True, max_tokens=16)
+
+
+@pytest.fixture(autouse=True)
+def quick_enough_to_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a slot is evaluated anew must not depend on how fast this machine is at the moment."""
+    monkeypatch.setattr(Speed, "soon", 10_000)
 
 
 class Answer(NamedTuple):
