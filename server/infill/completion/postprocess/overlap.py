@@ -28,9 +28,14 @@ _DOUBLED = frozenset({"not", "end"})
 _KEYWORDS = frozenset(
     re.findall(
         r"\w+",
-        ",",
+        " async await begin break case catch class const continue def default defer do elif else elsif end enum"
+        " except export extends final finally fn for foreach from fun func function if impl import in include"
+        " interface is let local loop match mod module namespace new not nil null package pass print private"
+        " protected pub public raise require return self static struct super switch then this throw trait try type"
+        " typedef unless unsafe until use using val var void when where while with yield",
     )
 )
+"""Words that statements begin with, in any language."""
 _TAG_START = re.compile(r"</?[\w-]*\Z")
 _DOLLARS = frozenset({"php", "shellscript", "perl", "powershell"})
 """Languages whose variables begin with `$`."""
