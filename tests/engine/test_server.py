@@ -398,7 +398,7 @@ async def test_leaving_ends_everything_with_a_farewell(engine):
     server.leave("it was time")
     assert (await under_way)[1].finishes[0].why == "stopped"
     await world.until(lambda: client.ended is not None)
-    assert "because it was time" in client.ended.message
+    assert "exited: it was time" in client.ended.message
     assert world.loaded[0].closed
 
 
@@ -407,7 +407,7 @@ async def test_what_is_asked_while_the_engine_leaves_was_not_heard_and_is_asked_
     client = await world.client()
     await answer(client, ask())
     server.leave("it was time")
-    with pytest.raises(ProviderUnavailable, match="has left, because it was time"):
+    with pytest.raises(ProviderUnavailable, match="exited: it was time"):
         await answer(client, ask())
     assert world.log.count("load local:a") == 1
 

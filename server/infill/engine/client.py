@@ -52,7 +52,7 @@ HANDSHAKE = 5.0
 SILENCE = 0.5
 """Seconds without a word, while something is asked, after which the engine is asked whether it lives: its event loop answers at any time."""
 UNANSWERED = 1.0
-"""Seconds without an answer to that after which nobody who types is kept waiting any longer."""
+"""Seconds without an answer to that after which completions and work ahead end with an error."""
 HUNG = 8.0
 """Seconds without an answer after which it does not live: until then it may be a machine that is short of memory."""
 LATE = 5.0
@@ -114,7 +114,7 @@ class EngineClient:
         if isinstance(answer, Failed):
             raise _error(answer)
         if not isinstance(answer, Welcome):
-            raise ConnectionError("the engine is just leaving")
+            raise ConnectionError("the engine is exiting")
         self.pid = answer.pid
         self._reading = self._loop.create_task(self._read())
 
@@ -130,7 +130,7 @@ class EngineClient:
         return await self._connection.receive()
 
     async def aclose(self) -> None:
-        """Leave; the engine ends what was asked here."""
+        """Close the connection; the engine cancels its requests."""
         self._end(ProviderUnavailable("The connection to the engine was closed."))
         if self._reading is not None:
             self._reading.cancel()
@@ -161,7 +161,7 @@ class EngineClient:
         return await self._done(Unload(id=0, model=model), UNLOADING)
 
     async def shutdown(self) -> Done:
-        """Have the engine leave."""
+        """Have the engine exit."""
         return await self._done(Shutdown(id=0), UNLOADING)
 
     async def status(self, *, models: bool = True) -> Status:
@@ -251,13 +251,13 @@ class EngineClient:
     # ---- listening
 
     async def _read(self) -> None:
-        """Hand on what arrives, until nothing more does; however that comes, everybody who waits is told."""
+        """Hand on what arrives, until the connection ends; whatever ends it, every open request gets the reason."""
         reason: InfillError | None = None
         try:
             while (frame := await self._connection.receive()) is not None:
                 self._heard = self._loop.time()
                 if isinstance(frame, Farewell):
-                    reason = ProviderUnavailable(f"The engine has left, because {frame.reason}.", "The next request starts it again.")
+                    reason = ProviderUnavailable(f"The engine exited: {frame.reason}.", "The next request starts it again.")
                 elif isinstance(frame, Failed) and not frame.id:
                     reason = _error(frame)  # it ends the connection, and says why
                 self._sort(frame)
@@ -277,7 +277,7 @@ class EngineClient:
             inbox.put_nowait(frame)
 
     def _end(self, reason: InfillError) -> None:
-        """Nothing more comes: everybody who waits is told why."""
+        """The connection ended: every open request gets the reason."""
         if self.ended is not None:
             return
         self.ended, self.ended_at = reason, time.monotonic()
@@ -306,7 +306,7 @@ class EngineClient:
             self._give_up_waiting()
         if asked is not None and now - asked >= HUNG:
             self._process.kill(self.pid)
-            self._end(errors.EngineCrashed("The engine did not answer any more and was ended.", "The next request starts it again."))
+            self._end(errors.EngineCrashed("The engine stopped responding and was ended.", "The next request starts it again."))
             self._connection.abort()
             return
         self._watch = self._loop.call_later(SILENCE / 2, self._look, asked)
@@ -320,11 +320,11 @@ class EngineClient:
 
 
 def _told(callback: Callable[[Any], None], news: Any) -> None:
-    """Call somebody who wants to know; what goes wrong there is not the connection's trouble."""
+    """Run a callback; an exception in it is logged and does not end the connection."""
     try:
         callback(news)
     except Exception:
-        log.exception("News of the engine could not be handled.")
+        log.exception("A message of the engine could not be handled.")
 
 
 def _error(failed: Failed) -> InfillError:

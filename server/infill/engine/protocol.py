@@ -131,7 +131,7 @@ class Configure(Frame, tag="configure", frozen=True):
 
 
 class Shutdown(Frame, tag="shutdown", frozen=True):
-    """Leave, once everybody has been told."""
+    """Exit, after a `Farewell` to every client."""
 
     id: int
 
@@ -221,7 +221,7 @@ class Status(Frame, tag="status", frozen=True):
     clients: tuple[str, ...] = ()
     waiting: int = 0
     background: str = ""
-    """What it does while nobody asks: `warming`, `refreshing`, `drafting ahead`, `going on after the first line`; empty: nothing."""
+    """What it does while no request waits: `warming`, `refreshing`, `drafting ahead`, `going on after the first line`; empty: nothing."""
     loading: str = ""
     """The model that is being loaded."""
 

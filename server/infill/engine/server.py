@@ -434,10 +434,10 @@ class Server:
         busy = bool(self._residents.loading or self._tasks or any(client.jobs for client in self._clients.values()))
         left = self._active + minutes * 60 - time.monotonic()
         if minutes and left <= 0 and not busy:
-            self.leave(f"nobody has asked anything for {minutes:g} minutes")
+            self.leave(f"no request arrived for {minutes:g} minutes")
             return
         if not self._clients and not self._can_be_found():
-            self.leave("its directory was removed, so that nobody can find it any more")
+            self.leave("its directory was removed, so that no client can find it")
             return
         if minutes:
             self._spawn(self._residents.unload_unused(time.monotonic() - minutes * 60))

@@ -70,17 +70,17 @@ class Place(msgspec.Struct, frozen=True):
 
     @property
     def start_lock(self) -> Path:
-        """Held by whoever is starting an engine."""
+        """Held by the process that is starting an engine."""
         return self._named("start")
 
     @property
     def stderr(self) -> Path:
-        """The engine's last words."""
+        """The engine's standard error."""
         return self._named("stderr")
 
     @property
     def stderr_before(self) -> Path:
-        """Those of the engine before it."""
+        """That of the engine before it."""
         return self._named("stderr-before")
 
     @property
@@ -140,7 +140,7 @@ class Lock:
         return self._descriptor is not None
 
     def release(self) -> None:
-        """Give it back; the file stays, so that nobody locks a file that has just lost its name."""
+        """Release the lock; the file stays, since another process may be about to lock it."""
         if self._descriptor is not None:
             _unlock(self._descriptor)
             os.close(self._descriptor)
@@ -172,7 +172,7 @@ def _unlock(descriptor: int) -> None:
 
 
 def engine_lives(where: Place) -> bool:
-    """Whether an engine holds the life lock. A status file without one is of an engine that died, and its port may be anybody's."""
+    """Whether an engine holds the life lock. A status file without one is of an engine that died, and another program may use its port."""
     lock = Lock(where.life_lock)
     try:
         return where.life_lock.exists() and not lock.acquire()
@@ -281,7 +281,7 @@ async def listen(where: Place, accept: Accept) -> tuple[asyncio.AbstractServer, 
         await accept(Connection(reader, writer, protocol.FromClient))
 
     if sys.platform != "win32" and where.kind == "unix":
-        # whoever holds the lock knows that a socket file here was left by the dead
+        # the life lock is held: a socket file is of an engine that died
         where.socket.unlink(missing_ok=True)
         return await asyncio.start_unix_server(on_connection, str(where.socket), backlog=WAITING), 0
     server = await asyncio.start_server(on_connection, LOOPBACK, 0, backlog=WAITING)
