@@ -256,7 +256,7 @@ async def test_left_alone_the_engine_unloads_and_goes_and_the_next_request_bring
     await answer(local)
     first = await pid_of(local)
     await until(lambda: launch.running() is None)
-    await until(lambda: told[-1].state == "idle" and "nobody has asked" in told[-1].message)
+    await until(lambda: told[-1].state == "idle" and "no request arrived" in told[-1].message)
     assert not any(change.state == "problem" for change in told)
     assert not transport.place().socket.exists()
     assert not transport.place().status.exists()

@@ -222,7 +222,7 @@ async def test_evaluated_documents_are_kept_when_the_engine_leaves_because_nobod
     client.configure(Engine(save_slots=wished, idle_minutes=0.001))
     await answer(client, ask())
     await world.until(lambda: client.ended is not None)
-    assert "nobody has asked" in client.ended.message
+    assert "no request arrived" in client.ended.message
     assert world.log[-1 - len(saved) :] == [*saved, "close local:a"]
     assert [entry for entry in world.log if entry.startswith("save")] == saved
 
