@@ -21,7 +21,7 @@ BEFORE, AFTER, LONGEST_REST = 4000, 2000, 80
 """Characters of prefix and of suffix, and of the longest rest of a line."""
 NEAR, NEXT = 1500, 500
 """The same in a check, which is to be quick."""
-PLACES, SECONDS = 160, 90.0
+PLACES, SECONDS = 160, 45.0
 """Of a check: as many places as it takes, in as much time as it may take."""
 SMALLEST = 2000
 """Bytes of a file of interest."""
