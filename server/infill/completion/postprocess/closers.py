@@ -149,7 +149,7 @@ class Right:
         """0 where all that follows in the line is replaced, and either the text ends with it or the lines below close what the text opens; else 1."""
         if found.replaces < len(self._line.rstrip()) or not self._line.strip():
             return 1
-        opened = any(frame.start >= len(self.cursor.before) and frame.kind != WEAK for frame in found.state.stack)
+        opened = found.text.rstrip()[-1:] in OPENERS and found.state.stack[-1].kind == BRACKET  # a block begins at its end
         return 0 if self._repeats_all(found) or (opened and closed_below(found.text, self.cursor, self._place)) else 1
 
     def _repeats_all(self, found: Candidate) -> bool:
