@@ -231,7 +231,9 @@ FEW_CHOICES = {"engine": {"threads": 1, "batchSize": 256, "kvType": "f16"}}
 
 
 async def test_a_model_is_measured_with_a_bar_that_stops_it_and_what_was_kept_is_used_until_it_is_forgotten(new_editor: NewEditor) -> None:
-    editor = await new_editor(options=FEW_CHOICES, **PROGRESS)
+    # what is measured beside other programs is not kept, so here none is noticed
+    program = "from infill.models import child\nchild.is_disturbed = lambda received: False\nfrom infill.lsp.server import build\nbuild().start_io()"
+    editor = await new_editor(command=[sys.executable, "-c", program], options=FEW_CHOICES, **PROGRESS)
     asked = asyncio.ensure_future(editor.command("infill.tune"))
     await until(lambda: any(isinstance(value, types.WorkDoneProgressReport) for value in bars(editor)))
     (token,) = editor.client.progress_reports
