@@ -143,7 +143,7 @@ class NextEdit(Section, frozen=True):
     mode: Annotated[
         Literal["off", "hint", "full"],
         Meta(description="`full` shows the next edit in the text, `hint` only a mark at the end of its line, `off` suggests none."),
-    ] = "full"
+    ] = "hint"
     eagerness: Annotated[
         Literal["low", "medium", "high"],
         Meta(description="`low` suggests what follows from a changed definition, `medium` also repeats edits, `high` also after one example."),

@@ -96,7 +96,7 @@ end
 ---@return string
 function M.next_edit_mode()
   local settings = (M.resolve(vim.g.infill)).settings
-  return type(settings.nextEdit) == 'table' and settings.nextEdit.mode or 'full'
+  return type(settings.nextEdit) == 'table' and settings.nextEdit.mode or 'hint'
 end
 
 local told = false
