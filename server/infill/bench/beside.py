@@ -30,11 +30,14 @@ from infill.providers.http import Deadline
 from infill.settings import Engine
 
 TOKENS = 256
-ENOUGH = TOKENS // 4
-"""A shorter answer says nothing of the speed."""
+ENOUGH = TOKENS * 3 // 4
+"""A shorter answer is not compared: a token takes longer the more there are before it."""
+LONG = "validate two CSV files"
+"""What is asked for long answers: small models write more than TOKENS tokens for it."""
 FEW = 8
 """Tokens of an answer of which only the first token is timed."""
 SPEED_TARGET, FIRST_TARGET = 1.2, 0.65
+TITLE = "Functions of a program that works with files and prints what it has found in them."
 VERBS = ("parse", "sort", "merge", "count", "validate", "rename", "compress", "plot", "encrypt", "download", "format", "split")
 OBJECTS = (
     "command line options",
@@ -62,7 +65,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """One request."""
 
     beginning: str = ""
-    """Text in front of everything else; a new one makes the whole prompt new."""
+    """Text in front of everything else."""
+    shuffle: int = 0
+    """A seed puts the words of the beginning into another order, of which no cache has anything; 0 leaves them."""
     wish: str
     tokens: int
     slot: str = "bench"
@@ -125,9 +130,9 @@ async def _round(ask: Ask, turn: int, taken: Taken) -> None:
         ("behind", behind),
         ("repeated", behind),
         ("elsewhere", Question(wish=next(wishes), tokens=FEW, slot=f"other-{turn}")),
-        ("new", Question(beginning=f"Project {turn * 7919}. ", wish=next(wishes), tokens=FEW)),
-        ("drafted", Question(beginning=f"Task {turn * 7919}. ", wish=next(wishes), tokens=TOKENS)),
-        ("plain", Question(beginning=f"Job {turn * 7919}. ", wish=next(wishes), tokens=TOKENS, draft=False)),
+        ("new", Question(shuffle=turn + 1, wish=next(wishes), tokens=FEW)),
+        ("drafted", Question(beginning=f"Task {turn * 7919}. ", wish=LONG, tokens=TOKENS)),
+        ("plain", Question(beginning=f"Job {turn * 7919}. ", wish=LONG, tokens=TOKENS, draft=False)),
     ]
     for case, question in asked:
         answer = await ask(question)
@@ -137,7 +142,7 @@ async def _round(ask: Ask, turn: int, taken: Taken) -> None:
 
 def _wishes(turn: int) -> Iterator[str]:
     """Instructions of this round, each beginning with another word than the one before."""
-    for step in itertools.count(turn * 6):
+    for step in itertools.count(turn * 4):
         yield f"{VERBS[step % len(VERBS)]} {OBJECTS[step % len(OBJECTS)]}"
 
 
@@ -148,11 +153,15 @@ def _messages(question: Question) -> tuple[Message, ...]:
     """As `infill generate` asks in an empty Python file."""
     wanted = place.find("", 0, 0, "python", question.wish, "    ")
     system, user = prompt.conversation(prompt.Surroundings("", ""), wanted, "", "python", "")
-    return Message("system", question.beginning + system.content), user
+    return Message("system", _begun(question, system.content)), user
 
 
 def _prefix(question: Question) -> str:
-    return f'"""{question.beginning}Functions of a program that works with files."""\n\nimport os\nimport sys\n\n\n# {question.wish}\n'
+    return f'"""{_begun(question, TITLE)}"""\n\nimport os\nimport sys\n\n\n# {question.wish}\n'
+
+
+def _begun(question: Question, text: str) -> str:
+    return question.beginning + (speed.shuffled(text, question.shuffle) if question.shuffle else text)
 
 
 def _stop(question: Question) -> Stop:
@@ -240,6 +249,8 @@ def _first(what: str, ours: Sequence[Answer], theirs: Sequence[Answer]) -> Figur
     told = [_median([answer.evaluate_ms for answer in side]) for side in (ours, theirs)]
     tokens = _median([answer.evaluated for answer in ours])
     note = f"prompt processing took {number(told[0])} ({number(tokens)} tokens) and {number(told[1])} ms of it"
+    if loading := _median([answer.load_ms for answer in theirs]):
+        note += f"; Ollama reports {number(loading)} ms before it"
     return Figure(what=what, unit="ms", ours=_firsts(ours), theirs=_firsts(theirs), note=note)
 
 

@@ -32,6 +32,8 @@ from infill.settings import Endpoint, Generate, Providers, Settings
 
 VARIABLE = "INFILL_BENCH_OLLAMA"
 MODEL = "bench"
+ALIKE = {"use_mmap": True, "repeat_penalty": 1.0, "top_k": 1}
+"""Options beside the product's own: weights are mapped as by the engine, and the likeliest token is taken without a penalty."""
 START_SECONDS = 30.0
 CREATE_SECONDS = 180.0
 """The model file is copied into the store and its checksum computed."""
@@ -59,6 +61,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Prompt tokens, as the server counts them; Ollama may include those that its cache already had."""
     evaluate_ms: float = 0.0
     """Milliseconds of prompt processing by the server's own account."""
+    load_ms: float = 0.0
+    """Milliseconds until the model was ready, by Ollama's own account: it looks the model up for every request."""
 
 
 def program() -> Path | None:
@@ -88,8 +92,8 @@ class Ollama:
     async def ask(self, call: Call) -> Answer:
         """Send a request as the provider `ollama` writes it; threads and memory mapping are those of the engine. Raises ProviderError."""
         clock = asyncio.get_running_loop().time
-        body = {**call.body, "options": {**call.body["options"], "num_thread": self._threads, "use_mmap": True}}
-        asked, first, last, text, tokens, evaluated, evaluating = clock(), 0.0, 0.0, "", 0, 0, 0
+        body = {**call.body, "options": {**call.body["options"], "num_thread": self._threads, **ALIKE}}
+        asked, first, last, text, tokens, evaluated, evaluating, loading = clock(), 0.0, 0.0, "", 0, 0, 0, 0
         async with contextlib.aclosing(self.remote.line.messages(call.path, body, Deadline(ANSWER_SECONDS))) as messages:
             async for message in messages:
                 piece = self.remote.dialect.read(message)
@@ -99,9 +103,19 @@ class Ollama:
                 text += piece.reasoning + piece.text
                 tokens, evaluated = piece.generated or tokens, piece.evaluated or evaluated
                 evaluating = int(message.get("prompt_eval_duration") or evaluating)
+                loading = int(message.get("load_duration") or loading)
         if not first:
             raise ProviderUnavailable("Ollama sent an answer without text.", "Run the comparison again, or choose another model.")
-        return Answer(asked=asked, first=first, last=last, text=text, tokens=tokens, evaluated=evaluated, evaluate_ms=evaluating / 1e6)
+        return Answer(
+            asked=asked,
+            first=first,
+            last=last,
+            text=text,
+            tokens=tokens,
+            evaluated=evaluated,
+            evaluate_ms=evaluating / 1e6,
+            load_ms=loading / 1e6,
+        )
 
 
 @contextlib.asynccontextmanager

@@ -137,13 +137,19 @@ def speed(
     output.table(*reports.speed_table(speeds))
 
 
+def _stop(number: int, frame: object) -> None:
+    """Stopping the measurement stops its servers too; a second signal must not interrupt that."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _beside(models: list[str], threads: int | None, rounds: int, as_json: bool) -> None:
     from infill.bench import beside, machine, ollama, targets
     from infill.bench.weights import weights
     from infill.settings import Engine
 
     binary, here = ollama.needed(), machine.machine()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever stops the measurement stops the servers too
+    signal.signal(signal.SIGTERM, _stop)
     found = [asyncio.run(beside.compare(weights(name, output.note), Engine(threads=threads), rounds, binary, output.note)) for name in models]
     if as_json:
         output.json({"machine": here, "comparisons": found})

@@ -228,7 +228,7 @@ async def test_both_sides_are_asked_the_same_questions_in_turns(program: Path, n
     assert first.partition("\n# ")[0] == behind.partition("\n# ")[0] == elsewhere.partition("\n# ")[0] != new.partition("\n# ")[0]
     assert len({one["prompt"] for one in asked}) == 3 * 6
     behind = next(figure for figure in found.figures if "behind" in figure.what)
-    assert 0 < int(re.findall(r"\((\d+) tokens\) and 2.5 ms", behind.note)[0]) < 30
+    assert 0 < float(re.findall(r"\(([\d.]+) tokens\) and 2.5 ms", behind.note)[0]) < 30
     firsts = [figure for figure in found.figures if figure.unit == "ms"]
     assert [len(figure.ours) for figure in firsts] == [len(figure.theirs) for figure in firsts] == [2, 2, 2, 2]
     assert all(figure.ratio > 0 for figure in firsts)
