@@ -150,6 +150,8 @@ COMMANDS: tuple[tuple[str, set[int]], ...] = (
     ("bench quality --confidence --json", {0}),
     ("bench quality --acceptance --corpus {folder} --places 1 --seed 2", {0}),
     ("bench quality --acceptance --fetch --json", {0}),
+    ("bench edits --eagerness wild", {2}),
+    ("bench edits --repository {folder}/none --commits 1 --json", {1}),
     ("bench scaling --model bundled", {0}),
     ("bench scaling --model bundled --json", {0}),
 )  # fmt: skip
