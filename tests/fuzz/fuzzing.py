@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 SECONDS = float(os.environ.get("INFILL_FUZZ_SECONDS", "0"))
 """0: the few examples of CI, the same in each run."""
 CI_SECONDS = 8.0
-"""What the bodies of one test's examples may take; the number of examples bounds the rest, so that all targets together take about a minute."""
+"""What the bodies of one test's examples may take; the number of examples bounds the rest."""
 Test = TypeVar("Test", bound=Callable[..., object])
 
 
