@@ -23,6 +23,10 @@ else:
 
 MOST_STOPS = 4
 """Stop words that an OpenAI-like API takes: with more, some refuse the request."""
+MARKUP = frozenset(
+    {"html", "htm", "xhtml", "xml", "svg", "vue", "svelte", "astro", "jsx", "tsx", "php", "erb", "hbs", "j2", "jinja", "ejs", "md", "mdx"}
+)
+"""Files in which `</s>` may end an element of the text."""
 REPOSITORY = "project"
 """The name given to models that want one: the real one would tell where the code is from."""
 
@@ -94,6 +98,12 @@ def _before(family: Family, prompt: Prompt) -> str:
     own = f"{family.file}{neutral(family, prompt.path)}\n" if prompt.path and (others or not family.repo) else ""
     repository = f"{family.repo}{REPOSITORY}\n" if family.repo and (others or own) else ""
     return repository + others + own
+
+
+def ends(family: Family, prompt: Prompt) -> tuple[str, ...]:
+    """The words that end an answer of the family. `</s>` is an element's end in markup: what the server ends by its own token needs no word."""
+    markup = prompt.path.rpartition(".")[2].lower() in MARKUP
+    return tuple(word for word in family.ends if word != "</s>" or not markup)
 
 
 def neutral(family: Family, text: str) -> str:

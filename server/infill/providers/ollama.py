@@ -54,7 +54,7 @@ class Ollama:
         body = self._body(facts.model, prompt.sampling, prompt.stop) | ({"logprobs": True} if prompt.logprobs else {})
         if facts.family is None:
             return Call(path="/api/generate", body=body | {"prompt": prompt.prefix, "suffix": prompt.suffix})
-        ends = facts.family.ends
+        ends = families.ends(facts.family, prompt)
         body["options"]["stop"] = list(ends)
         return Call(path="/api/generate", body=body | {"prompt": families.render(facts.family, prompt), "raw": True}, words=ends)
 

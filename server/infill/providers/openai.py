@@ -81,7 +81,7 @@ class OpenAi:
             )
         if facts.family is None:
             return Call(path="/v1/completions", body=body | {"prompt": prompt.prefix, "suffix": prompt.suffix})
-        ends = facts.family.ends
+        ends = families.ends(facts.family, prompt)
         body |= {"prompt": families.render(facts.family, prompt), "stop": list(ends[: families.MOST_STOPS])}
         return Call(path="/v1/completions", body=body, words=ends)
 

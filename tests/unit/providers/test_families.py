@@ -61,3 +61,11 @@ def test_tokens_shared_by_two_orders_are_not_guessed() -> None:
 def test_a_family_that_is_none_is_refused_with_those_that_are() -> None:
     with pytest.raises(ProviderRefused, match=r"no model family 'gpt'.*providers\.remote\.lab\.family may be: .*qwen"):
         families.named("gpt", "openai:lab")
+
+
+@pytest.mark.parametrize(("path", "cuts"), [("a.py", True), ("page.html", False), ("src/App.TSX", False), ("README.md", False), ("", True)])
+def test_the_end_of_a_struck_through_element_ends_no_answer_in_markup(path: str, cuts: bool) -> None:
+    family = families.table()["codellama"]
+    words = families.ends(family, Prompt(slot="", prefix="<s>old", suffix="", path=path))
+    assert ("</s>" in words) is cuts
+    assert "<EOT>" in words
