@@ -49,7 +49,9 @@ async def test_a_trace_is_played_to_the_real_server_and_leaves_nothing_behind() 
     assert found.latency.count > 0
     assert set(costs.processes) == {"server", "engine"}
     assert costs.tokens_evaluated > sum(moment.evaluated for moment in recorder.moments)
-    assert costs.tokens_generated >= sum(moment.generated for moment in recorder.moments) > 0
+    assert costs.tokens_generated > 0
+    # of an answer that still grows when it is shown, the moment knows no count
+    assert costs.tokens_generated >= sum(moment.generated for moment in recorder.moments)
     assert not folder.exists()
 
 
