@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eager import SETTINGS
 from terminal import Terminal, terminal
 
 from infill import paths
@@ -29,12 +30,15 @@ CATALOGUE = '[[model]]\nid = "other"\ntitle = "The other one"\nsource = "maker/o
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """An empty home, but for what the page says to put there, and for a file to work in."""
+    """An empty home, but for what the page says to put there, for a setting that shows all suggestions, and for a file to work in."""
     (lines,) = re.findall(r"```lua\n(.*?)```", (ROOT / "docs" / "editors" / "neovim.md").read_text("utf-8"), re.DOTALL)
     assert "/path/to/infill" in lines
     init = tmp_path / ".config" / "nvim" / "init.lua"
     init.parent.mkdir(parents=True)
     init.write_text(lines.replace("/path/to/infill", str(ROOT)))
+    settings = tmp_path / ".config" / "infill" / "settings.toml"
+    settings.parent.mkdir()
+    settings.write_text(SETTINGS)
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "numbers.py").write_text(TEXT)
     return tmp_path
@@ -128,7 +132,6 @@ def _choose(screen: Terminal, line: str) -> None:
 
 
 def test_a_new_user_gets_from_an_empty_home_to_another_model_and_generated_code(opens: Opens, home: Path, hub: Any, artefacts: Path) -> None:
-    (home / ".config" / "infill").mkdir()
     (home / ".config" / "infill" / "models.toml").write_text(CATALOGUE)
     screen = opens(HF_ENDPOINT=hub.url)
     ghost = _begin(screen, artefacts)

@@ -38,8 +38,8 @@ M.schema = {
       next_edit_all = '<M-a>',
       next_edit_dismiss = '<M-e>',
     },
-    description = 'Insert-mode keys by action, those of next edits in normal mode too; false for one of them, or for all: map the <Plug> names yourself. '
-      .. 'A key with nothing to do runs what was mapped to it before.',
+    description = 'Insert-mode keys by action, those of next edits in normal mode too; false for one of them, or for all: '
+      .. 'map the <Plug> names yourself. A key with nothing to do runs what was mapped to it before.',
   },
   progress = {
     type = 'boolean',
