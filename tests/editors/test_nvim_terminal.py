@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eager import SETTINGS
 from terminal import Terminal, terminal
 
+from eager import SETTINGS
 from infill import paths
 
 pytestmark = [
