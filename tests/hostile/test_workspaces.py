@@ -65,10 +65,10 @@ HARMLESS: dict[str, Build] = {
     "bytes that are no text": lambda folder: (folder / ".gitignore").write_bytes(bytes(range(256)) * 20),
     "exclude with many stars": write(".infill.toml", 'exclude = ["' + "*a" * 20 + '*b"]\n'),
     "privacy.exclude with many stars": write(".infill.toml", '[privacy]\nexclude = ["' + "*a" * 300 + '*b"]\n'),
-    "slow rules below folders": deep_rules,
 }
 SLOW: dict[str, Build] = {
     # refused or not: that is a question of the machine's speed
+    "slow rules below folders": deep_rules,
     "9,999 slow patterns": write(".infillignore", "*a*b*c*d*e*f*g*h*i*j\n" * 9_999),
 }
 SETTINGS: dict[str, Build] = {
