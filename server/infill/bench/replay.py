@@ -1,6 +1,6 @@
 """Replays a git history as edits: a commit's hunks one by one, asked after each. A hit is a suggestion that equals a later hunk of its file.
 
-Real commits hold edits in an order that nobody typed; the hunks are applied from the top of a file to its end.
+A commit does not tell in which order its edits were typed; the hunks are applied from the top of a file to its end.
 """
 
 from __future__ import annotations

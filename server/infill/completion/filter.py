@@ -1,4 +1,4 @@
-"""Which suggestions are shown while somebody types: those that are expected to save more than they cost. Pure.
+"""Which suggestions are shown during typing: those that are expected to save more than they cost. Pure.
 
     p * characters  >  (1 - p) * READING * characters
 

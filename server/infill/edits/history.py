@@ -1,6 +1,6 @@
 """The history of edits: what was changed recently in the documents of a workspace, as line hunks whose places move with later edits.
 
-Bounded in hunks and in lines. Recording costs what the change is long, not what the document is long. Kept out are changes that nobody typed:
+Bounded in hunks and in lines. Recording takes time in the length of the change, not of the document. Kept out are changes that were not typed:
 formatter runs, pasted blocks and actions on save. Such a change belongs to the beginning of the history, and so do the hunks that it touches.
 """
 

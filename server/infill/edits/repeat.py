@@ -15,7 +15,7 @@ LATEST_HUNKS = 6
 MORE_LINES = 2
 """Further lines that have to match where there is one example."""
 SKIPPED = 2
-"""Lines that match between two examples: the user has left them out on purpose."""
+"""Lines that match between two examples: an edit that skips them was not meant for them."""
 ALIKE = 0.5
 """Least share of equal words of two lines of the same shape."""
 FARTHEST = 60
