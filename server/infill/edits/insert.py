@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from infill.edits.repeat import FARTHEST, MORE_LINES, alike
 from infill.edits.tokens import indentation, is_import, kind, shape, words
-from infill.edits.types import Change, Situation, Suggestion, nearest
+from infill.edits.types import Change, Situation, Suggestion, group_of
 
 MOST_INSERTED = 3
 LATEST_HUNKS = 6
@@ -38,19 +38,9 @@ def suggest(situation: Situation) -> Suggestion | None:
     places = _places(situation, newest)
     if len(places) < (1 if others else MORE_LINES) or (not others and _has_value(newest.new)):
         return None
-    at = nearest(places, newest.first)[0]
     changes = {place: Change(place, place, _indented(newest, situation.lines[place - 1])) for place in places}
     where = f"line {newest.first + 1}" if not others else f"lines {others[0].first + 1} and {newest.first + 1}"
-    return Suggestion(
-        kind="edit",
-        source="repeat",
-        reason=f"you inserted the same on {where}",
-        group=f"insert {_text(newest.new)}",
-        change=changes[at],
-        line=at,
-        index=len(changes[at].new[-1]),
-        rest=tuple(changes[place] for place in places),
-    )
+    return group_of(changes, newest.first, source="repeat", reason=f"you inserted the same on {where}", group=f"insert {_text(newest.new)}")
 
 
 def _inserted(situation: Situation, first: int, old: Sequence[str], new: Sequence[str]) -> Inserted | None:

@@ -9,7 +9,7 @@ from infill.edits.hunks import Hunk
 from infill.edits.rename import renamed_in
 from infill.edits.scopes import role
 from infill.edits.tokens import KEYWORDS, indentation, is_import, is_name, kind, opcodes, pairs, shape, tokens
-from infill.edits.types import Change, Situation, Suggestion, nearest
+from infill.edits.types import Change, Situation, Suggestion, group_of
 
 LATEST_HUNKS = 6
 MORE_LINES = 2
@@ -158,17 +158,8 @@ def _is_rename(situation: Situation, example: Example) -> bool:
 
 
 def _suggestion(situation: Situation, newest: Example, others: list[Example], rewrite: Rewrite, lines: list[int]) -> Suggestion:
-    order = nearest(lines, newest.line)
     changes = {line: Change(line, line + 1, (rewrite.apply(situation.lines[line]),)) for line in lines}
     where = sorted({newest.line + 1, *(one.line + 1 for one in others[:1])})
     told = f"line {where[0]}" if len(where) == 1 else f"lines {where[0]} and {where[1]}"
-    return Suggestion(
-        kind="edit",
-        source="repeat",
-        reason=f"you made the same edit on {told}",
-        group=f"repeat {newest.old.strip()} {newest.new.strip()}",
-        change=changes[order[0]],
-        line=order[0],
-        index=len(changes[order[0]].new[0]),
-        rest=tuple(changes[line] for line in lines),
-    )
+    group = f"repeat {newest.old.strip()} {newest.new.strip()}"
+    return group_of(changes, newest.line, source="repeat", reason=f"you made the same edit on {told}", group=group)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from infill.edits.hunks import Hunk
 from infill.edits.tokens import indentation, is_name, pairs, shape, words
-from infill.edits.types import Change, Situation, Suggestion, nearest
+from infill.edits.types import Change, Situation, Suggestion, group_of
 
 DISTINCT_WORDS = 3
 TELLING_WORDS = 6
@@ -48,18 +48,8 @@ def _suggestion(situation: Situation, hunk: Hunk, line: int, old: str, new: str 
     if not copies:
         return None
     changes = {at: _change(situation, at, new) for at in copies}
-    at = nearest(copies, line)[0]
-    did = "removed" if new is None else "changed"
-    return Suggestion(
-        kind="edit",
-        source="same line",
-        reason=f"you {did} the same line at line {line + 1}",
-        group=f"same {old.strip()} {(new or '').strip()}",
-        change=changes[at],
-        line=at,
-        index=len(changes[at].new[0]) if changes[at].new else 0,
-        rest=tuple(changes[one] for one in copies),
-    )
+    reason = f"you {'removed' if new is None else 'changed'} the same line at line {line + 1}"
+    return group_of(changes, line, source="same line", reason=reason, group=f"same {old.strip()} {(new or '').strip()}")
 
 
 def _copies(situation: Situation, old: str) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -77,3 +77,19 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
 def nearest(lines: Sequence[int], cursor: int) -> list[int]:
     """The lines in the order in which they are offered: downward from the cursor, then upward from it."""
     return sorted(lines, key=lambda line: (line < cursor, abs(line - cursor)))
+
+
+def group_of(changes: Mapping[int, Change], near: int, *, source: Source, reason: str, group: str) -> Suggestion:
+    """The change nearest to the line `near`, with the others of its group; `changes` by line. The cursor goes to the end of what is changed."""
+    at = nearest(sorted(changes), near)[0]
+    new = changes[at].new
+    return Suggestion(
+        kind="edit",
+        source=source,
+        reason=reason,
+        group=group,
+        change=changes[at],
+        line=at,
+        index=len(new[-1]) if new else 0,
+        rest=tuple(changes[line] for line in sorted(changes)),
+    )
