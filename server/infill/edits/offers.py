@@ -48,10 +48,7 @@ class Offers:
 
     def rejected(self, document: str, group: str) -> None:
         """The user does not want this group."""
-        self._passed[document, group] = 0
-        self._passed.move_to_end((document, group))
-        while len(self._passed) > REMEMBERED:
-            self._passed.popitem(last=False)
+        self._leave((document, group), 0)
 
     def forget(self, document: str) -> None:
         """The document was closed."""
@@ -69,6 +66,11 @@ class Offers:
         if newest.accepted or tuple(newest.old) == offer.old:
             return
         key = situation.document, offer.suggestion.group
-        left = self._passed.get(key, PASSED_OVER.get(offer.suggestion.source, 1)) - 1
-        self.rejected(*key)
-        self._passed[key] = left
+        self._leave(key, self._passed.get(key, PASSED_OVER.get(offer.suggestion.source, 1)) - 1)
+
+    def _leave(self, key: tuple[str, str], times: int) -> None:
+        """How often a group of a document may still be passed over."""
+        self._passed[key] = times
+        self._passed.move_to_end(key)
+        while len(self._passed) > REMEMBERED:
+            self._passed.popitem(last=False)
