@@ -1,17 +1,21 @@
 """What holds for every test: it leaves the environment variables of the process as they were, so that no test depends on which ran before it.
 
-Models that arrive are checked where a test asks for it, not in processes that outlive the test.
+Models that arrive are checked where a test asks for it, not in processes that outlive the test. A shell without job control starts what runs in the
+background with Ctrl-C ignored, which every process that a test starts would inherit.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 OWN = "PYTEST_CURRENT_TEST"
 os.environ["INFILL_CHECK"] = "off"
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _variables() -> dict[str, str]:
