@@ -67,7 +67,7 @@ function contains(file, text) {
   try {
     return fs.readFileSync(file).includes(text);
   } catch (error) {
-    if (error.code === 'ENOENT') return false; // a journal of a database, deleted since it was listed
+    if (error.code === 'ENOENT') return false; // a backup that VS Code deleted since the files were listed
     throw error;
   }
 }
