@@ -17,6 +17,10 @@ import msgspec
 from eager import show_everything
 
 CLIENT = Path(__file__).parents[2] / "clients" / "nvim"
+BY_HAND = f"vim.opt.runtimepath:prepend([[{CLIENT}]]) vim.lsp.enable('infill')"
+"""How tests load the plugin, unless they are about plugin managers."""
+FAKE = f"vim.o.autoindent = false vim.cmd('filetype indent off') dofile([[{Path(__file__).with_name('nvim_fake.lua')}]])"
+"""Lines of an `init.lua`: a server inside Neovim instead of a real one."""
 PATIENCE = 90.0
 """Seconds: far beyond what anything takes, on a busy machine too. Only a failure waits so long."""
 QUITTING = 20.0
@@ -44,21 +48,22 @@ WRITES = "_G.writes = 0 vim.api.nvim_create_autocmd('BufWritePost', { callback =
 class Neovim:
     """One Neovim with the plugin from this checkout; everything it writes stays below `home`."""
 
-    def __init__(self, program: Path, home: Path, server: list[str], *files: Path, init: str = "", extra: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, program: Path, home: Path, server: list[str], *files: Path, init: str = "", extra: dict[str, str] | None = None, plugin: str = BY_HAND
+    ) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
         show_everything(home / "infill")
         script = home / "init.lua"
         command = ", ".join(f"[[{word}]]" for word in server)
-        script.write_text(
-            f"vim.opt.runtimepath:prepend([[{CLIENT}]])\nvim.g.infill = vim.g.infill or {{ cmd = {{ {command} }} }}\n"
-            f"vim.o.swapfile = false\n{WRITES}\n{init}\nvim.lsp.enable('infill')\n"
-        )
+        script.write_text(f"vim.g.infill = vim.g.infill or {{ cmd = {{ {command} }} }}\nvim.o.swapfile = false\n{WRITES}\n{init}\n{plugin}\n")
         self._socket_path = home / "nvim.sock"
         environment = os.environ | {f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in ("STATE", "CONFIG", "DATA", "CACHE")}
         self.log = (home / "nvim.log").open("wb")
+        # a plugin manager installs into the user's folders, which --clean leaves out
+        clean = ["--clean"] if plugin == BY_HAND else []
         self.process = subprocess.Popen(
-            [str(program), "--headless", "--listen", str(self._socket_path), "--clean", "-u", str(script), *map(str, files)],
+            [str(program), "--headless", "--listen", str(self._socket_path), *clean, "-u", str(script), *map(str, files)],
             # offline, unless a test has a hub: then a new user is not asked whether to download a better model
             env=environment | {"HOME": str(home), "INFILL_HOME": str(home / "infill")} | ({"HF_HUB_OFFLINE": "1"} if extra is None else extra),
             stdin=subprocess.DEVNULL,
@@ -165,13 +170,15 @@ class Neovim:
 
 
 @contextlib.contextmanager
-def neovim(program: Path, home: Path, server: list[str], *files: Path, init: str = "", extra: dict[str, str] | None = None) -> Iterator[Neovim]:
+def neovim(
+    program: Path, home: Path, server: list[str], *files: Path, init: str = "", extra: dict[str, str] | None = None, plugin: str = BY_HAND
+) -> Iterator[Neovim]:
     """A Neovim for a test; its engine, which by design would outlive it for a while, is stopped too."""
-    editor = Neovim(program, home, server, *files, init=init, extra=extra)
+    editor = Neovim(program, home, server, *files, init=init, extra=extra, plugin=plugin)
     try:
         yield editor
     finally:
         editor.close()
         environment = os.environ | {"INFILL_HOME": str(home / "infill")}
-        if shutil.which(server[0]):
+        if Path(server[0]).name.startswith("infill") and shutil.which(server[0]):
             subprocess.run([server[0], "engine", "stop"], env=environment, capture_output=True, check=False)

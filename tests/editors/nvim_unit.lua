@@ -258,4 +258,36 @@ test('every sub-command says what it does', function()
   end
 end)
 
+-- where the server is
+
+test('a server that uv tool or pipx installed is found outside the PATH', function()
+  local home, path, old = vim.fn.tempname(), vim.env.PATH, vim.uv.os_homedir
+  local file = vim.fs.joinpath(home, '.local', 'bin', 'infill')
+  vim.fn.mkdir(vim.fs.dirname(file), 'p')
+  vim.fn.writefile({ '#!/bin/sh' }, file)
+  vim.fn.setfperm(file, 'rwx------')
+  local plugin, root = require('infill'), require('infill').root
+  plugin.root, vim.env.PATH, vim.uv.os_homedir = '/nowhere/clients/nvim', '', function()
+    return home
+  end
+  local ok, command = pcall(require('infill.server').command)
+  plugin.root, vim.env.PATH, vim.uv.os_homedir = root, path, old
+  assert(ok, command)
+  same({ file, 'lsp' }, command)
+end)
+
+test('a server in the .venv of the plugin repository is found', function()
+  local folder, path = vim.fn.tempname(), vim.env.PATH
+  local file = vim.fs.joinpath(folder, '.venv', 'bin', 'infill')
+  vim.fn.mkdir(vim.fs.dirname(file), 'p')
+  vim.fn.writefile({ '#!/bin/sh' }, file)
+  vim.fn.setfperm(file, 'rwx------')
+  local plugin, root = require('infill'), require('infill').root
+  plugin.root, vim.env.PATH = vim.fs.joinpath(folder, 'clients', 'nvim'), ''
+  local ok, command = pcall(require('infill.server').command)
+  plugin.root, vim.env.PATH = root, path
+  assert(ok, command)
+  same({ file, 'lsp' }, command)
+end)
+
 io.stdout:write(vim.json.encode(results))

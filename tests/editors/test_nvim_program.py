@@ -24,7 +24,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with programs called `infill` in it, from which Neovim is started."""
     folder = tmp_path / "repository"
     for place in ("", "bin", "node_modules/.bin", ".venv/bin"):
-        plant(folder / place / "infill", tmp_path / "ran")
+        for name in ("infill", "other-infill"):
+            plant(folder / place / name, tmp_path / "ran")
     (folder / "main.py").write_text("x = 1\n")
     monkeypatch.chdir(folder)
     return folder
@@ -48,7 +49,7 @@ def test_the_server_runs_in_the_home_directory_and_is_started_by_its_absolute_pa
         assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("name", ["infill", "./infill", "bin/infill", ".venv/bin/infill", "../repository/infill"])
+@pytest.mark.parametrize("name", ["other-infill", "./infill", "bin/infill", ".venv/bin/infill", "../repository/infill"])
 def test_no_program_of_the_current_folder_is_started(
     nvim: Path, repository: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,10 @@ TOP_LEVEL = {
     "CHANGELOG.md",
     "check",
     "requirements.lock",
+    # the root is a Neovim plugin, for plugin managers
+    "lsp",
+    "lua",
+    "plugin",
 }
 TEXT = {".py", ".md", ".toml", ".json", ".ts", ".js", ".mjs", ".lua", ".txt", ".yml", ".yaml", ".sh", ".html", ".css", ".vim", ".el", ""}
 ASSERTING = re.compile(r"^_?(check|assert|raises|fail|expect|warns|until|run_state_machine)")

@@ -153,26 +153,27 @@ function M.accept_line()
   return accept(M.first_line)
 end
 
+--- Whether ghost text is visible in the current buffer.
 ---@return boolean
-local function visible()
+function M.is_visible()
   local state = completor(api.nvim_get_current_buf())
   return state ~= nil and state.current ~= nil
 end
 
 function M.next()
-  local any = visible()
+  local any = M.is_visible()
   vim.lsp.inline_completion.select({ count = 1 })
   return any
 end
 
 function M.previous()
-  local any = visible()
+  local any = M.is_visible()
   vim.lsp.inline_completion.select({ count = -1 })
   return any
 end
 
 function M.dismiss()
-  local any = visible()
+  local any = M.is_visible()
   local state = completor(api.nvim_get_current_buf())
   if state then
     state:abort()

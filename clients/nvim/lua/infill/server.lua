@@ -9,6 +9,22 @@ local function is_absolute(path)
   return path:find('^/') ~= nil or path:find('^%a:[/\\]') ~= nil or path:find('^\\\\') ~= nil
 end
 
+--- The server where an installation puts it outside the PATH: in this plugin's own repository, or by `uv tool` and `pipx`.
+---@return string
+local function find_beside()
+  local repository = vim.fs.dirname(vim.fs.dirname(require('infill').root))
+  local windows = vim.fn.has('win32') == 1
+  for _, file in ipairs({
+    vim.fs.joinpath(repository, '.venv', windows and 'Scripts' or 'bin', 'infill'),
+    vim.fs.joinpath(vim.uv.os_homedir(), '.local', 'bin', 'infill'),
+  }) do
+    if vim.fn.exepath(file) ~= '' then
+      return vim.fn.exepath(file)
+    end
+  end
+  return ''
+end
+
 --- The file that a program's name means; empty where there is none that may be started.
 --- A relative name or a relative entry of PATH, such as `node_modules/.bin`, would be a file of the current folder: perhaps of a cloned repository.
 ---@param name string
@@ -24,7 +40,7 @@ local function find(name)
       return file
     end
   end
-  return ''
+  return name == 'infill' and find_beside() or ''
 end
 
 --- The command that starts the server, its program by absolute path; nil where there is none that may be started.

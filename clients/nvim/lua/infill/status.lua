@@ -28,6 +28,12 @@ function M.ended(status)
   vim.api.nvim_exec_autocmds('User', { pattern = 'InfillStatus', data = status or { kind = 'off' }, modeline = false })
 end
 
+--- What a status line may show.
+---@return infill.Status?
+function M.state()
+  return M.current
+end
+
 --- For a statusline: `%{%v:lua.require'infill.status'.component()%}`.
 ---@return string
 function M.component()
