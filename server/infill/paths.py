@@ -118,6 +118,11 @@ def bundled_check() -> Path:
     return bundled_model().with_suffix(".check.json")
 
 
+def sample_sources() -> Path:
+    """Source files in several languages, on which a model is calibrated."""
+    return Path(str(resources.files("infill") / "data" / "sources"))
+
+
 def catalogue() -> Path:
     """The catalogue of models that ships with the program: inside a wheel, or at the root of the checkout that an editable install points to."""
     packaged = Path(str(resources.files("infill") / "data" / "models.toml"))

@@ -83,6 +83,10 @@ class Mistral:
 
     key = "mistral-key-0123456789"
 
+    def __init__(self, *, logprobs: tuple[float, ...] = ()) -> None:
+        """`logprobs`: of its pieces, where they are asked for; empty: the parameter is refused."""
+        self.logprobs = logprobs
+
     async def __call__(self, request: Request, answer: Answer) -> None:
         if request.headers.get("authorization") != f"Bearer {self.key}":
             await answer.whole({"message": "Unauthorized", "request_id": "r"}, 401)
@@ -100,11 +104,12 @@ class Mistral:
                 "random_seed",
                 "stream",
                 "stop",
+                *(["logprobs"] if self.logprobs else []),
             }:
                 detail = [{"type": "extra_forbidden", "loc": ["body", name], "msg": "Extra inputs are not permitted"} for name in sorted(unknown)]
                 await answer.whole({"object": "error", "message": {"detail": detail}, "type": "invalid_request_error"}, 422)
             else:
-                await answer.events(*_chat(PIECES))
+                await answer.events(*_chat(PIECES, self.logprobs if request.json.get("logprobs") else ()))
         else:
             await answer.whole({"message": "no Route matched with those values"}, 404)
 
@@ -112,7 +117,9 @@ class Mistral:
 class OpenAi:
     """An OpenAI-compatible server; `tokens` are those that its tokenizer knows as one (None: it has no /tokenize)."""
 
-    def __init__(self, *, key: str = "", tokens: list[str] | None = None, pieces: tuple[str, ...] = PIECES) -> None:
+    def __init__(self, *, key: str = "", tokens: list[str] | None = None, pieces: tuple[str, ...] = PIECES, logprobs: tuple[float, ...] = ()) -> None:
+        """`logprobs`: of the pieces of a chat, where they are asked for."""
+        self.logprobs = logprobs
         self.key = key
         self.tokens = tokens
         self.pieces = pieces
@@ -135,13 +142,17 @@ class OpenAi:
                 *said, {"choices": [{"index": 0, "text": "", "finish_reason": "stop"}], "usage": {"prompt_tokens": 9, "completion_tokens": 3}}
             )
         elif request.path == "/v1/chat/completions":
-            await answer.events(*_chat(self.pieces))
+            await answer.events(*_chat(self.pieces, self.logprobs if request.json.get("logprobs") is True else ()))
         else:
             await answer.whole({"detail": "Not Found"}, 404)
 
 
-def _chat(pieces: tuple[str, ...]) -> list[dict[str, Any]]:
+def _chat(pieces: tuple[str, ...], logprobs: tuple[float, ...] = ()) -> list[dict[str, Any]]:
     said: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]}]
-    said += [{"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]} for piece in pieces]
+    certain = [{"logprobs": {"content": [{"token": piece, "logprob": one}]}} for piece, one in zip(pieces, logprobs, strict=False)]
+    told = certain or [{} for _ in pieces]
+    said += [
+        {"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None, **more}]} for piece, more in zip(pieces, told, strict=True)
+    ]
     last = {"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 11, "completion_tokens": 3}}
     return [*said, last]

@@ -10,10 +10,11 @@ from asking import KEY, chain_of, gather, prompt
 from http_peer import Answer, Peer, Request
 
 from infill import continuation
-from infill.ask import Instruction, Message, Snippet, Stop
+from infill.ask import Delta, Instruction, Message, Snippet, Stop
 from infill.errors import ProviderError, ProviderRefused, ProviderUnavailable
 
 QUESTION = Instruction(slot="g", messages=(Message("user", "add two numbers"),), stop=Stop(max_tokens=20, deadline_ms=4000))
+JUDGED = prompt(logprobs=True, stop=Stop(deadline_ms=60_000))
 ALL = [
     pytest.param("llamacpp", LlamaServer, {}, id="llama-server"),
     pytest.param("ollama", Ollama, {}, id="ollama"),
@@ -176,6 +177,46 @@ async def test_a_chat_model_that_talks_is_reduced_to_its_code() -> None:
         text, _, _ = await gather(chain.complete(prompt()))
         await chain.aclose()
     assert text == "a + b"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "logprobs", "text", "logprob"),
+    [
+        (("a", " +", " b"), (-1.0, -0.5, -0.25), "a + b", -1.75),
+        (("```python\n", "return ", "a + b\n", "```"), (-4.0, -2.0, -0.25, -3.0), "a + b", -0.25),
+        (("Here is the code:\n", "```\n", "a", " + b\n", "```\n", "Bye!"), (-9.0, -1.0, -0.5, -0.25, -5.0, -7.0), "a + b", -0.75),
+        (("a", " +", " b"), (-1.0, -9999.0, -0.25), "a + b", None),
+        (("a", " +", " b"), (), "a + b", None),
+    ],
+)
+async def test_a_chat_models_confidence_is_that_of_its_code_alone(
+    pieces: tuple[str, ...], logprobs: tuple[float, ...], text: str, logprob: float | None
+) -> None:
+    async with Peer(OpenAi(pieces=pieces, logprobs=logprobs)) as peer:
+        chain = chain_of("openai", peer.url, family="chat", timeoutMs=60_000)
+        events = [event async for event in chain.complete(JUDGED)]
+        await chain.aclose()
+    deltas = [event for event in events if isinstance(event, Delta)]
+    assert "".join(delta.text for delta in deltas) == text
+    assert deltas[-1].logprob == logprob
+
+
+async def test_mistral_is_asked_for_probabilities_and_refuses_once() -> None:
+    async with Peer(Mistral()) as peer:
+        chain = chain_of("mistral", peer.url, keyVariable="LAB_KEY", timeoutMs=60_000)
+        for _ in range(2):
+            text, finish, _ = await gather(chain.complete(JUDGED))
+            assert (text, finish.logprob) == ("a + b", None)
+        await chain.aclose()
+    assert ["logprobs" in request.json for request in peer.requests] == [True, False, False]
+
+
+async def test_probabilities_that_mistral_gives_are_used() -> None:
+    async with Peer(Mistral(logprobs=(-1.0, -0.5, -0.25))) as peer:
+        chain = chain_of("mistral", peer.url, keyVariable="LAB_KEY", timeoutMs=60_000)
+        text, finish, _ = await gather(chain.complete(JUDGED))
+        await chain.aclose()
+    assert (text, finish.logprob) == ("a + b", -1.75)
 
 
 async def test_leaving_early_closes_the_connection_over_there() -> None:

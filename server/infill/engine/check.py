@@ -233,7 +233,7 @@ def _used(job: Job, plan: Plan, known: Known, chosen: Sequence[Hole], say: Say) 
     try:
         answers = _fill(runtime, chosen, say)
         done = _follow(runtime, say) if known.chats else None
-        judged = check_places.lines(runtime) if not known.problems and "python" in (job.languages or ("python",)) else []
+        judged = [] if known.problems else check_places.lines(runtime, job.languages)
         say(0.9)
         memory = psutil.Process().memory_info().rss
     finally:

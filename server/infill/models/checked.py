@@ -15,7 +15,7 @@ import msgspec
 from infill import paths, state
 from infill.models import gguf
 
-FORMAT = 1
+FORMAT = 2
 """Of a result: raised when what is checked changes, so that older results count as absent."""
 ORDERS = {"spm": "suffix first", "psm": "prefix first", "": "continues only"}
 

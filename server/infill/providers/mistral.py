@@ -38,6 +38,8 @@ class Mistral:
             "random_seed": prompt.sampling.seed,
             "stream": True,
         }
+        if prompt.logprobs:
+            body["logprobs"] = True  # its answers can hold them; where the parameter is refused, it is left out from then on
         return Call(path="/v1/fim/completions", body=body)
 
     def generation(self, instruction: Instruction, model: str) -> Call:

@@ -25,6 +25,8 @@ from infill.providers.http import Connection, Deadline
 
 MOST_LOGPROB = 1e-3
 """Rounding takes a logarithm of 1 slightly above 0."""
+LEAST_LOGPROB = -1000.0
+"""Servers that compute no log-probabilities fill in -9999."""
 FILL = (
     "You complete code at the cursor of an editor. The user sends a file with the text <CURSOR> at one place. Answer with nothing but the code that "
     "belongs there: no explanation, no fences, nothing of what stands before or after it. Answer with nothing where nothing belongs."
@@ -70,8 +72,9 @@ class OpenAi:
         """In the way that `look` found."""
         if facts.mode == "chat":
             call = chat(_question(prompt), facts.model, prompt.sampling, prompt.stop)
-            return replace(call, chat=True, converses=False, prefix=prompt.prefix, language=prompt.path.rpartition(".")[2])
-        body: dict[str, Any] = {"model": facts.model, "max_tokens": prompt.stop.max_tokens, "stream": True, **_sampling(prompt.sampling)}
+            body = call.body | ({"logprobs": True} if prompt.logprobs else {})
+            return replace(call, body=body, chat=True, converses=False, prefix=prompt.prefix, language=prompt.path.rpartition(".")[2])
+        body = {"model": facts.model, "max_tokens": prompt.stop.max_tokens, "stream": True, **_sampling(prompt.sampling)}
         if prompt.logprobs:
             body["logprobs"] = 1
         if facts.mode == "continued":
@@ -144,7 +147,7 @@ def logprob_of(said: Any) -> float | None:
     total = 0.0
     for entry in entries:
         value = entry.get("logprob") if isinstance(entry, dict) else entry
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not value <= MOST_LOGPROB:  # not: true for NaN too
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not LEAST_LOGPROB < value <= MOST_LOGPROB:  # not: true for NaN too
             return None
         total += min(0.0, value)
     return total

@@ -206,6 +206,8 @@ class Remote:
                     said = joined.feed(piece.reasoning if call.converses else "", piece.text)
                     text = cutter.feed(code.feed(said) if code else said)
                     if text:
+                        if code and not given:
+                            certainty.begin(text)
                         first = first or self._clock() - asked
                         given += len(text)
                         yield Delta(text, logprob=certainty.logprob)
@@ -220,6 +222,8 @@ class Remote:
             rest = (cutter.feed(code.end()) if code else "") + cutter.end()
             cutter.why = "length" if last.why == "length" and cutter.why == "end" else cutter.why
             if rest:
+                if code and not given:
+                    certainty.begin(rest)
                 yield Delta(rest, logprob=certainty.logprob)
         self._times.append((first or self._clock() - asked) * 1000)
         yield Finish(0, why=cutter.why or "end", logprob=certainty.logprob)
@@ -264,19 +268,30 @@ class Certainty:
     """Log-probability of an answer as it grows; None once there was text without one."""
 
     def __init__(self) -> None:
-        self._sum = 0.0
+        self._raw = ""
+        self._sums = [(0, 0.0)]
+        """Lengths of the text, and its log-probability up to there."""
+        self._skipped = 0.0
         self._said = False
         self._unsaid = False
 
     @property
     def logprob(self) -> float | None:
-        return self._sum if self._said and not self._unsaid else None
+        return self._sums[-1][1] - self._skipped if self._said and not self._unsaid else None
 
     def feed(self, piece: Piece) -> None:
+        self._raw += piece.text
         if piece.logprob is not None:
-            self._sum, self._said = self._sum + piece.logprob, True
+            self._sums.append((len(self._raw), self._sums[-1][1] + piece.logprob))
+            self._said = True
         elif piece.text:
             self._unsaid = True
+
+    def begin(self, code: str) -> None:
+        """The answer begins with `code`: the fence or the sentence before it does not count."""
+        line = next(filter(None, map(str.strip, code.split("\n"))), "")
+        start = max(0, self._raw.find(line))
+        self._skipped = max((length, logprob) for length, logprob in self._sums if length <= start)[1]
 
 
 def _later(last: Piece, piece: Piece) -> Piece:

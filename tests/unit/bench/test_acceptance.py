@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from infill import paths
 from infill.bench import acceptance, packages, raw_answers
 from infill.bench.corpus import corpus
 from infill.bench.places import AUTO_CLOSED, KINDS, Place, places
@@ -13,7 +14,7 @@ from infill.bench.syntax import Unreadable, read
 from infill.bench.verdict import verdict
 from infill.errors import InfillError
 
-FILES = Path(__file__).parent / "corpus"
+FILES = (Path(__file__).parent / "corpus", paths.sample_sources())
 CURSOR, END = "█", "▌"
 
 
@@ -26,14 +27,14 @@ def place(text: str, language: str = "python", closers: str = "") -> Place:
 
 @pytest.fixture(scope="module")
 def cut() -> list[Place]:
-    return [one for language, files in corpus([FILES], 1).items() for one in places(language, files, 3, 1)]
+    return [one for language, files in corpus(FILES, 1).items() for one in places(language, files, 3, 1)]
 
 
 # ---- reading and cutting
 
 
 def test_every_file_of_the_small_corpus_is_read() -> None:
-    assert sum(len(files) for files in corpus([FILES], 1).values()) == len(list(FILES.iterdir())) >= 12
+    assert sum(len(files) for files in corpus(FILES, 1).values()) == sum(len(list(folder.iterdir())) for folder in FILES) >= 12
 
 
 def pairs(text: str, language: str) -> set[tuple[str, str]]:
@@ -61,7 +62,7 @@ def test_every_place_can_be_put_together_again(cut: list[Place]) -> None:
 
 def test_every_kind_of_place_is_found_and_the_same_seed_finds_the_same(cut: list[Place]) -> None:
     assert {one.kind for one in cut} == set(KINDS)
-    again = [(one.path, one.cursor) for language, files in corpus([FILES], 1).items() for one in places(language, files, 3, 1)]
+    again = [(one.path, one.cursor) for language, files in corpus(FILES, 1).items() for one in places(language, files, 3, 1)]
     assert again == [(one.path, one.cursor) for one in cut]
 
 
