@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 import gguf_file
+import vocabulary
 from corpus import HELD, read_texts, sources
 from network import Qwen2, loss_of
 from rows import Shape, batches
@@ -53,11 +54,11 @@ def read_corpus(exclude: Path) -> tuple[list[str], list[str]]:
 def tokenizer_for(a: argparse.Namespace, texts: list[str]) -> Tokenizer:
     file = a.out / "tokenizer.json"
     if a.init:
-        tokenizer = gguf_file.read_tokenizer(a.init)
+        tokenizer = vocabulary.read_tokenizer(a.init)
     elif file.exists():
         return Tokenizer.from_file(str(file))
     else:
-        tokenizer = gguf_file.train_tokenizer(texts, a.vocab)
+        tokenizer = vocabulary.train_tokenizer(texts, a.vocab)
     tokenizer.save(str(file))
     return tokenizer
 
