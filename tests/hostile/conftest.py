@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from raw_editor import NewRawEditor, RawEditor
 
 from infill.engine import transport
+from raw_editor import NewRawEditor, RawEditor
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from raw_editor import COMMAND, PATIENCE, RawEditor
 
 from infill.lsp import gate
+from raw_editor import COMMAND, PATIENCE, RawEditor
 
 SECRET = "0123456789abcdef-secret"
 INITIALIZE = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"processId": None, "rootUri": None, "capabilities": {}}}

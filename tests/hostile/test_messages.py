@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from lsprotocol import types
+
 from raw_editor import CAPABILITIES, COMMAND, PATIENCE, NewRawEditor, RawEditor
 
 NOTIFICATIONS = sorted(method for method, (_, response, *_) in types.METHOD_TO_TYPES.items() if response is None)
