@@ -34,7 +34,7 @@ if not __package__:  # started by its path: the folder of this file is on the pa
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from infill import environment as variables
-from infill import llama_package
+from infill import llama_package, programs
 from infill.llama_package import PACKAGE, STEP, VERSION
 
 OLDEST_PYTHON = (3, 10)
@@ -66,6 +66,9 @@ class Installation:
     def __init__(self, environment: Path, package: str, index: str, report: Report, log: TextIO) -> None:
         self._environment = environment.absolute()
         self._python = self._environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+        # nothing is run in the caller's folder, from which a file is named; a folder called as the package is none
+        is_path = Path(package).is_file() or (Path(package).is_dir() and Path(package).name != package)
+        package = str(Path(package).absolute()) if is_path else package
         self._package, self._index, self._report, self._log = package, index, report, log
 
     def run(self, *, prebuilt: bool) -> None:
@@ -166,12 +169,15 @@ class Installation:
 def _running(command: list[str], environment: dict[str, str]) -> Any:
     """A program and its lines, None at their end; it and whatever it started are ended with the block."""
     options: dict[str, Any] = {} if sys.platform == "win32" else {"start_new_session": True}
+    # not the caller's folder: Python would import whatever a cloned repository calls pip.py there
+    options["cwd"] = Path(command[0]).parent
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, **options)
     lines: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:
-        for line in process.stdout or ():
-            lines.put(line.decode("utf-8", "replace"))
+        with process.stdout or contextlib.nullcontext(()) as output:
+            for line in output:
+                lines.put(line.decode("utf-8", "replace"))
         lines.put(None)
 
     threading.Thread(target=read, daemon=True).start()
@@ -184,7 +190,7 @@ def _running(command: list[str], environment: dict[str, str]) -> Any:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     if sys.platform == "win32":
-        subprocess.run(["taskkill", "/pid", str(process.pid), "/t", "/f"], capture_output=True, check=False)
+        subprocess.run([programs.of_windows("taskkill.exe"), "/pid", str(process.pid), "/t", "/f"], capture_output=True, check=False)
     else:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from infill import programs
 
 VERSION = "0.3.36"
 """The version that this program was measured and tested with."""
@@ -56,7 +57,7 @@ def indexes(system: str, architecture: str, *, cuda: tuple[int, int] | None = No
 
 def cuda_of_driver() -> tuple[int, int] | None:
     """The newest CUDA version that the installed NVIDIA driver supports; None without one. Takes up to 20 s."""
-    if program := shutil.which("nvidia-smi"):
+    if program := programs.find("nvidia-smi"):
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             done = subprocess.run([program], capture_output=True, text=True, timeout=20, check=False, errors="replace")
             if found := re.search(r"CUDA Version:\s*(\d+)\.(\d+)", done.stdout):
@@ -94,7 +95,7 @@ def reasons(lines: Iterable[str]) -> tuple[str, ...]:
 def compiler(environment: Mapping[str, str] = os.environ) -> str:
     """A C++ compiler, or the folder of Visual Studio, whose compiler CMake finds by itself; empty where none is installed."""
     path = environment.get("PATH", "")
-    found = (shutil.which(name, path=path) for name in ("c++", "g++", "clang++", "cl"))
+    found = (programs.find(name, path) for name in ("c++", "g++", "clang++", "cl"))
     return environment.get("CXX", "") or next(filter(None, found), None) or _visual_studio(environment)
 
 

@@ -246,6 +246,23 @@ test('the status line names the model, and nothing before the server has spoken'
   same('◌ tiny', status.component())
 end)
 
+test('a name in the status line is shown, never evaluated', function()
+  local status = require('infill.status')
+  local names = {
+    "work/%{execute('let g:evaluated = 1')}",
+    "work/%{%execute('let g:evaluated = 1')%}",
+    "%!execute('let g:evaluated = 1')",
+    'work/%#Error#',
+    '%@x@',
+  }
+  for _, name in ipairs(names) do
+    status.update({ kind = 'ready', model = name })
+    local shown = vim.api.nvim_eval_statusline("%{%v:lua.require'infill.status'.component()%}", { maxwidth = 500 }).str
+    same('● ' .. name, shown)
+  end
+  same(nil, vim.g.evaluated)
+end)
+
 test('sub-commands complete, and so do their own words', function()
   local complete = require('infill.command').complete
   same({ 'stats', 'status' }, complete('sta', 'Infill sta'))

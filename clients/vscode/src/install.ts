@@ -7,6 +7,7 @@ import * as path from 'node:path';
 import * as readline from 'node:readline';
 import * as vscode from 'vscode';
 import { privateEnvironment, program, scriptIn, type Found } from './find';
+import { systemProgram } from './programs';
 import { isOlder } from './words';
 
 const MODULE = 'import sys; sys.path.insert(0, sys.argv[1]); from infill.install import main; sys.exit(main(sys.argv[2:]))';
@@ -53,7 +54,7 @@ export function failureText({ error, lines = [], hint = '' }: Line): string {
 
 /** End a program with all that it started. */
 function end(child: ChildProcess): void {
-  if (process.platform === 'win32') spawn('taskkill', ['/pid', String(child.pid), '/t', '/f']);
+  if (process.platform === 'win32') spawn(systemProgram('taskkill.exe'), ['/pid', String(child.pid), '/t', '/f']);
   else child.kill('SIGINT');
 }
 

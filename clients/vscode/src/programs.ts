@@ -15,6 +15,11 @@ export interface Surroundings {
   isFile?: (file: string) => boolean;
 }
 
+/** The path of a program that is part of Windows, which would look for its bare name in the current folder first. */
+export function systemProgram(name: string): string {
+  return path.win32.join(process.env.SystemRoot ?? 'C:\\Windows', 'System32', name);
+}
+
 function executable(file: string): boolean {
   try {
     fs.accessSync(file, fs.constants.X_OK);
@@ -36,7 +41,7 @@ function isInside(file: string, folders: string[], windows: boolean): boolean {
   const form = (name: string): string => (windows ? tools.normalize(name).toLowerCase() : tools.normalize(name));
   return folders.some((folder) => [[file, folder], [real(file), real(folder)]].some(([one = '', other = '']) => {
     const between = tools.relative(form(other), form(one));
-    return between === '' || (!between.startsWith('..') && !tools.isAbsolute(between));
+    return between === '' || (between.split(tools.sep)[0] !== '..' && !tools.isAbsolute(between));
   }));
 }
 

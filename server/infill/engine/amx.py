@@ -7,9 +7,9 @@ with SIGILL at the first batch of quantized weights. gcc 13 and clang are not af
 from __future__ import annotations
 
 import contextlib
-import shutil
 import subprocess
 
+from infill import programs
 from infill.environment import inherited
 from infill.models import kernels, library
 from infill.models.machine import Machine
@@ -23,7 +23,7 @@ WITHOUT = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
 def compilers(path: str) -> tuple[str, str] | tuple[()]:
     """The C and the C++ compiler on this search path whose AMX code works; empty where there are none. Starts `gcc` once."""
     for names in (*COMPILERS, ("gcc", "g++")):
-        c, cxx = (shutil.which(name, path=path) for name in names)
+        c, cxx = (programs.find(name, path) for name in names)
         if c and cxx and (names[0] != "gcc" or _major(c) >= FIRST_GOOD_GCC):
             return c, cxx
     return ()

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from infill import llama_package, paths, state
+from infill import llama_package, paths, programs, state
 from infill.engine import amx
 from infill.environment import inherited
 from infill.errors import InfillError
@@ -95,7 +95,7 @@ def find_tools(machine: Machine, environment: Mapping[str, str] = os.environ) ->
 
     def find(*names: str, beside: str = "") -> str:
         places = [path, *([str(Path(beside) / "bin")] if beside else [])]
-        return next((found for name in names for place in places if (found := shutil.which(name, path=place))), "")
+        return next((found for name in names for place in places if (found := programs.find(name, place))), "")
 
     return Tools(
         compiler=llama_package.compiler(environment),

@@ -103,7 +103,7 @@ class Answers:
         document = await self._documents.find(uri)
         revision = document.revision
         verdict = await self._rules.judge(document)
-        self._rules.renew(self._documents)
+        await self._rules.renew(self._snapshots.context())
         if document.revision != revision:
             return None
         at, until, selected = _place(document, position, popup)

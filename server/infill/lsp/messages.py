@@ -11,6 +11,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from infill.errors import InfillError, ProviderUnavailable
+from infill.privacy.text import clean
 
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
@@ -31,7 +32,7 @@ class Messages:
         if text in self._told:
             return
         self._told.add(text)
-        self._server.window_show_message(types.ShowMessageParams(type=kind, message=f"infill: {text[:LONGEST]}"))
+        self._server.window_show_message(types.ShowMessageParams(type=kind, message=_shown(text)))
 
     def trouble(self, error: InfillError) -> None:
         """Show what went wrong, once; somebody who is merely not there yet is the status bar's business."""
@@ -41,9 +42,14 @@ class Messages:
     async def ask(self, question: str, answers: list[str]) -> str:
         """Ask something; the answer, or empty when the question was put away. Never to be awaited by a handler that can be cancelled."""
         actions = [types.MessageActionItem(title=answer) for answer in answers]
-        params = types.ShowMessageRequestParams(type=types.MessageType.Info, message=f"infill: {question}", actions=actions)
+        params = types.ShowMessageRequestParams(type=types.MessageType.Info, message=_shown(question), actions=actions)
         try:
             chosen = await self._server.window_show_message_request_async(params)
         except JsonRpcException:
             return ""
         return chosen.title if chosen else ""
+
+
+def _shown(text: str) -> str:
+    """A message without what would act: its words may come from a repository or from a server, and editors make `[words](command:...)` a link."""
+    return f"infill: {clean(text[:LONGEST]).replace('](', '] (')}"

@@ -20,14 +20,20 @@ import msgspec
 from infill.completion.types import Indentation
 from infill.lsp.documents import Document, Documents
 from infill.privacy import editorconfig
-from infill.privacy.files import Guard, names_a_secret
+from infill.privacy.files import MOST_FOLDERS, Guard, names_a_secret
 from infill.privacy.ignore_rules import IgnoreRules, NotJudged
 from infill.settings import Settings
 
 REMEMBERED_SECONDS = 15.0
 """How long a verdict about a file stands: ignore files and rights change seldom."""
+RENEWAL_SECONDS = 10.0
+"""Age of a verdict at which a request has it renewed in the background, so that requests in quick succession never wait for one."""
 WAIT_SECONDS = 0.8
 """How long a request waits for a verdict; a file system that does not answer, or rules that take too long, refuse the file."""
+CONTEXT_SECONDS = 0.1
+"""The same for all files that serve as context, together."""
+EXCLUDE_SECONDS = 0.05
+"""CPU seconds for the setting `exclude`, which a workspace may set, about one file; they pass in the event loop."""
 MOST_VERDICTS = 2_000
 """Files whose verdict is kept; the oldest go."""
 READ_ONLY_SCHEMES = frozenset({"git", "gitlens", "output", "debug", "vscode-scm", "vscode-settings", "chat-editing-text-model", "jdt", "zipfile"})
@@ -48,6 +54,9 @@ class Verdict(msgspec.Struct, frozen=True):
     at: float = -REMEMBERED_SECONDS
 
 
+LATE = Verdict(refused="its rules could not be evaluated in time")
+
+
 class Rules:
     """Asked for every document that something is wanted from."""
 
@@ -61,6 +70,8 @@ class Rules:
         self._settings = Settings()
         self._guard = Guard([], self._settings.privacy)
         self._exclude, self._broken = IgnoreRules(), ""
+        self._excluded: dict[str, str] = {}
+        """Why the setting `exclude` switches a document off, or an empty text."""
 
     def configure(self, settings: Settings) -> None:
         """Take new settings, or new folders."""
@@ -72,6 +83,7 @@ class Rules:
         except NotJudged as exc:
             self._broken = f"the setting infill.exclude cannot be evaluated: {exc}"
         self._verdicts.clear()
+        self._excluded.clear()
         self._looking.clear()
 
     def known(self, document: Document) -> Verdict:
@@ -90,15 +102,30 @@ class Rules:
         await asyncio.wait({looking}, timeout=WAIT_SECONDS)
         if looking.done():
             return _verdict(looking, self._clock())
-        late = self._verdicts[document.identity] = Verdict(refused="its rules could not be evaluated in time")
-        return late
+        self._verdicts[document.identity] = LATE
+        return LATE
 
-    def renew(self, documents: Iterable[Document]) -> None:
-        """Look again, in the background, at files whose verdicts are older than REMEMBERED_SECONDS: an ignore file may name them now."""
+    async def renew(self, documents: Iterable[Document]) -> None:
+        """Look again at files that serve as context: an ignore file may name them now.
+
+        Afterwards each verdict about them is younger than REMEMBERED_SECONDS or a refusal. Waits CONTEXT_SECONDS at most, and not at all for files
+        that are being looked at already.
+        """
+        waited: list[Looking] = []
+        expired: list[str] = []
         for document in documents:
-            stale = self.known(document).at + REMEMBERED_SECONDS <= self._clock()
-            if document.path is not None and stale and document.identity not in self._looking:
-                self._look(document, document.path)
+            age = self._clock() - self.known(document).at
+            if document.path is None or age < RENEWAL_SECONDS:
+                continue
+            looking = None if document.identity in self._looking else self._look(document, document.path)
+            if age >= REMEMBERED_SECONDS:
+                expired.append(document.identity)
+                waited += [looking] if looking else []
+        if waited:
+            await asyncio.wait(waited, timeout=CONTEXT_SECONDS)
+        for identity in expired:
+            if identity in self._looking:
+                self._verdicts[identity] = LATE
 
     def forget(self, document: Document) -> None:
         self._verdicts.pop(document.identity, None)
@@ -130,9 +157,23 @@ class Rules:
             return "the document is read-only"
         if self._broken:
             return self._broken
-        if (path := document.path) is not None and self._exclude.ignores(self._documents.relative(path)):
-            return "the setting infill.exclude names this file"
-        return ""
+        if document.identity not in self._excluded:
+            while len(self._excluded) >= MOST_VERDICTS:
+                del self._excluded[next(iter(self._excluded))]
+            self._excluded[document.identity] = self._exclusion(document)
+        return self._excluded[document.identity]
+
+    def _exclusion(self, document: Document) -> str:
+        path = self._documents.relative(document.path)
+        if not path:
+            return ""
+        if path.count("/") > MOST_FOLDERS and self._settings.exclude:
+            return f"the setting infill.exclude is not evaluated for a file more than {MOST_FOLDERS} folders deep"
+        try:
+            excluded = self._exclude.ignores(path, time.thread_time() + EXCLUDE_SECONDS)
+        except NotJudged as exc:
+            return f"the setting infill.exclude cannot be evaluated: {exc}"
+        return "the setting infill.exclude names this file" if excluded else ""
 
 
 def _verdict(looking: Looking, now: float) -> Verdict:

@@ -27,7 +27,7 @@ class Snapshots:
         self._documents = documents
         self._rules = rules
         self._excerpts: dict[str, tuple[int, Neighbour]] = {}
-        self._closed: deque[Neighbour] = deque(maxlen=CLOSED_NEIGHBOURS)
+        self._closed: deque[tuple[Document, Neighbour]] = deque(maxlen=CLOSED_NEIGHBOURS)
 
     def take(
         self,
@@ -56,16 +56,25 @@ class Snapshots:
             neighbours=self._neighbours(document),
         )
 
+    def context(self) -> list[Document]:
+        """Documents whose text may serve as context: the open ones, the most recently used first, and those whose excerpt was kept."""
+        return self._newest() + [document for document, _ in self._closed]
+
     def opened(self, document: Document) -> None:
-        """It is its own witness now: what was kept of it goes."""
-        path = self._documents.relative(document.path)
-        for old in [old for old in self._closed if old.path == path]:
+        """Drop what was kept of it when it was closed."""
+        for old in [old for old in self._closed if old[0].identity == document.identity]:
             self._closed.remove(old)
 
-    def closed(self, document: Document) -> None:
-        """Keep an excerpt of what was edited."""
-        if document.edited and not self._rules.known(document).refused:
-            self._closed.append(self._excerpt(document))
+    def closed(self, document: Document) -> bool:
+        """Keep an excerpt of what was edited; returns whether one is kept, which needs verdicts about the file from now on."""
+        kept = bool(document.edited) and not self._rules.known(document).refused
+        if kept:
+            self._closed.append((document, self._excerpt(document)))
+        self.forget(document)
+        return kept
+
+    def forget(self, document: Document) -> None:
+        """Drop the excerpt of a document that is open no longer."""
         self._excerpts.pop(document.uri, None)
 
     def _prefix(self, document: Document, line: int, index: int) -> str:
@@ -88,9 +97,14 @@ class Snapshots:
         return suffix
 
     def _neighbours(self, document: Document) -> tuple[Neighbour, ...]:
-        others = [other for other in self._documents if other.identity != document.identity and not self._rules.known(other).refused]
-        others.sort(key=lambda other: other.seen, reverse=True)
-        return tuple(self._excerpt(other) for other in others[:NEIGHBOURS]) + tuple(self._closed)
+        def may_be_shown(other: Document) -> bool:
+            return other.identity != document.identity and not self._rules.known(other).refused
+
+        opened = [other for other in self._newest() if may_be_shown(other)][:NEIGHBOURS]
+        return (*map(self._excerpt, opened), *(excerpt for closed, excerpt in self._closed if may_be_shown(closed)))
+
+    def _newest(self) -> list[Document]:
+        return sorted(self._documents, key=lambda other: other.seen, reverse=True)
 
     def _excerpt(self, document: Document) -> Neighbour:
         known = self._excerpts.get(document.uri)

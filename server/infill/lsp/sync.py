@@ -68,7 +68,9 @@ class Sync:
             for item in structure.did_open or []:
                 self._opened(self._documents.open(item, notebook=uri))
             for closed in structure.did_close or []:
-                self._documents.close(closed.uri)
+                if document := self._documents.close(closed.uri):
+                    self._snapshots.forget(document)
+                    self._next_edits.closed(document)
         for change in cells.text_content or []:
             self._change(change.document, change.changes)
 
@@ -115,9 +117,10 @@ class Sync:
 
     def _closed(self, documents: list[Document]) -> None:
         for document in documents:
-            self._snapshots.closed(document)
+            kept = self._snapshots.closed(document)
             self._next_edits.closed(document)
-            self._rules.forget(document)
+            if not kept:
+                self._rules.forget(document)
         for identity in {document.identity for document in documents}:
             self._completer.closed(identity)
 

@@ -1,12 +1,13 @@
 """What `.editorconfig` says of a file's indentation (https://spec.editorconfig.org): the nearest file counts most, `root = true` ends the search.
 
-Its content is untrusted: only regular files inside the workspace's folder are read, bounded in size, and matching a pattern takes bounded time.
+Its content is untrusted: only regular files inside the workspace's folder are read, bounded in size, and all files together get a bounded number
+of steps. Where they need more, no property is known.
 """
 
 from __future__ import annotations
 
-import functools
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from infill.privacy import workspace_files
@@ -17,6 +18,10 @@ LONGEST_PATTERN = 1024
 """Characters of a section's name: what the specification asks for."""
 MOST_BRANCHES = 200
 """Patterns that the braces of one section's name stand for."""
+MOST_STEPS = 1_000_000
+"""Steps for all files that apply to one document, of about 0.2 us each."""
+LINE_STEPS = 10
+"""What reading one line counts."""
 WIDEST = 16
 """Columns; wider levels and tabs are a mistake."""
 _SECTION = re.compile(r"\[(.*)\]\s*(?:[#;].*)?$")
@@ -29,16 +34,33 @@ WANTED = frozenset({"indent_style", "indent_size", "tab_width"})
 def properties(path: Path, folder: Path) -> dict[str, str]:
     """The properties about indentation of the file at `path`, in lower case; `folder` is the workspace folder that it lies in."""
     found: dict[str, str] = {}
-    for place in path.parents:
-        try:
-            text = workspace_files.read_text(place / NAME, folder)
-        except workspace_files.NotRead:
-            text = None
-        said, is_root = _parsed(text or "", path.relative_to(place).as_posix())
-        found = said | found
-        if is_root or place == folder:
-            break
+    budget = Budget()
+    try:
+        for place in path.parents:
+            said, is_root = _parsed(_text(place / NAME, folder), path.relative_to(place).as_posix(), budget)
+            found = said | found
+            if is_root or place == folder:
+                break
+    except TooMuch:
+        return {}
     return {name: value for name, value in found.items() if value != "unset"}
+
+
+class TooMuch(Exception):
+    """The files need more steps than MOST_STEPS."""
+
+
+class Budget:
+    """Counts steps, so that the same files have the same outcome on every machine."""
+
+    def __init__(self, steps: int = MOST_STEPS) -> None:
+        self.left = steps
+
+    def take(self, steps: int) -> None:
+        """Raises TooMuch."""
+        self.left -= steps
+        if self.left < 0:
+            raise TooMuch
 
 
 def columns(said: str | None) -> int:
@@ -46,16 +68,24 @@ def columns(said: str | None) -> int:
     return int(said) if said and said.isascii() and said.isdigit() and len(said) <= 2 and 0 < int(said) <= WIDEST else 0
 
 
-def _parsed(text: str, name: str) -> tuple[dict[str, str], bool]:
+def _text(file: Path, folder: Path) -> str:
+    try:
+        return workspace_files.read_text(file, folder) or ""
+    except workspace_files.NotRead:
+        return ""
+
+
+def _parsed(text: str, name: str, budget: Budget) -> tuple[dict[str, str], bool]:
     """The properties that one file gives to `name`, a path relative to its folder, and whether it says to look no further."""
     found: dict[str, str] = {}
     applies, is_root, sections = False, False, 0
     for line in map(str.strip, text.split("\n")):
+        budget.take(LINE_STEPS)
         if not line or line[0] in "#;":
             continue
         if section := _SECTION.match(line) if line[0] == "[" else None:
             sections += 1
-            applies = sections <= MOST_SECTIONS and matches(section[1], name)
+            applies = sections <= MOST_SECTIONS and matches(section[1], name, budget)
             continue
         key, _, value = (part.strip().lower() for part in line.partition("="))
         value = re.split(r"\s[#;]", value, maxsplit=1)[0].strip()
@@ -65,20 +95,21 @@ def _parsed(text: str, name: str) -> tuple[dict[str, str], bool]:
     return found, is_root
 
 
-def matches(pattern: str, name: str) -> bool:
-    """Whether a section's pattern means the file at `name`, a relative path. A pattern without a slash means files in every folder."""
+def matches(pattern: str, name: str, budget: Budget) -> bool:
+    """Whether a section's pattern means the file at `name`, a relative path; without a slash, files in every folder. Raises TooMuch."""
     if len(pattern) > LONGEST_PATTERN or len(name) > LONGEST_PATTERN * 4:
         return False
     if "/" not in pattern:
         name = name.rpartition("/")[2]
-    return any(_matches(branch.lstrip("/"), name) for branch in _branches(pattern))
+    return any(_matches(branch.lstrip("/"), name, budget) for branch in _branches(pattern, budget))
 
 
-def _branches(pattern: str) -> list[str]:
+def _branches(pattern: str, budget: Budget) -> list[str]:
     """`{a,b}` and `{1..3}` written out, as far as that stays within bounds."""
     waiting, done = [pattern], list[str]()
     while waiting and len(waiting) + len(done) <= MOST_BRANCHES:
         one = waiting.pop()
+        budget.take(len(one))
         braces = next((match for match in _BRACES.finditer(one) if "," in match[1] or _RANGE.fullmatch(match[1])), None)
         if braces is None:
             done.append(one)
@@ -94,33 +125,40 @@ def _choices(inside: str) -> list[str]:
     return inside.split(",")
 
 
-def _matches(pattern: str, name: str) -> bool:
+def _matches(pattern: str, name: str, budget: Budget) -> bool:
     """Whether a pattern without braces means `name`; takes at most len(pattern) * len(name) steps, whatever both are."""
     ends = {0}
     for piece in _PIECE.findall(pattern):
         if piece in {"*", "**"}:
-            ends = {end for start in ends for end in _run(name, start, across=piece == "**")}
+            ends = _after_star(name, ends, across=piece == "**")
         else:
-            ends = {start + 1 for start in ends if start < len(name) and _means(piece, name[start])}
+            means = _meaning(piece)
+            ends = {start + 1 for start in ends if start < len(name) and means(name[start])}
+        budget.take(len(ends) + len(piece) ** 2)
         if not ends:
             return False
     return len(name) in ends
 
 
-def _run(name: str, start: int, *, across: bool) -> range:
-    """Where a star that begins at `start` may end."""
-    slash = -1 if across else name.find("/", start)
-    return range(start, (len(name) if slash < 0 else slash) + 1)
+def _after_star(name: str, starts: set[int], *, across: bool) -> set[int]:
+    """Where a star may end that begins at one of `starts`."""
+    found: set[int] = set()
+    for start in sorted(starts):
+        if start not in found:  # else all that it reaches is known
+            slash = -1 if across else name.find("/", start)
+            found.update(range(start, (len(name) if slash < 0 else slash) + 1))
+    return found
 
 
-@functools.lru_cache(256)
-def _means(piece: str, character: str) -> bool:
+def _meaning(piece: str) -> Callable[[str], bool]:
+    """Which characters a piece of a pattern stands for that is no star."""
     if piece == "?":
-        return character != "/"
+        return lambda character: character != "/"
     if len(piece) > 2 and piece[0] == "[":
         inverse = piece[1] == "!"
-        return (character in _members(piece[2 if inverse else 1 : -1])) is not inverse
-    return character == piece[-1]
+        members = _members(piece[2 if inverse else 1 : -1])
+        return lambda character: (character in members) is not inverse
+    return lambda character: character == piece[-1]
 
 
 def _members(inside: str) -> set[str]:

@@ -24,8 +24,10 @@ DEEPEST = 32
 """Brackets within brackets in a settings file; parsers and readers of values recurse."""
 MOST_DOTS = 100
 """Dots in one line of it: the parser needs time quadratic in the parts of a dotted key."""
-_LOCAL_MODEL = re.compile(r"local:[A-Za-z0-9][\w.+-]*")
+_LOCAL_MODEL = re.compile(r"local:[A-Za-z0-9][\w.+-]{0,200}", re.ASCII)
 """An id of the catalogue or of an import: no path, no repository."""
+_REMOTE_MODEL = re.compile(r"[\w.+:/@~-]{0,200}", re.ASCII)
+"""A provider's name of a model. Editors show it, and some evaluate `%{...}` or `$(...)`."""
 
 
 def harmless(options: Any, user: Settings, where: str) -> tuple[dict[str, Any], list[str]]:
@@ -67,7 +69,8 @@ def is_trusted_model(model: Any, user: Settings) -> bool:
         return False
     if model == "" or _LOCAL_MODEL.fullmatch(model):
         return True
-    return model.partition("/")[0] in user.providers.order and not model.startswith("local")
+    provider, _, name = model.partition("/")
+    return _REMOTE_MODEL.fullmatch(name) is not None and provider in user.providers.order and not model.startswith("local")
 
 
 def merged(user: dict[str, Any], workspace: dict[str, Any]) -> dict[str, Any]:
@@ -118,6 +121,6 @@ def _parsed(text: str) -> dict[str, Any]:
         depth += (character in "[{") - (character in "]}" and depth > 0)
         if depth > DEEPEST:
             raise workspace_files.NotRead(f"its brackets are nested more than {DEEPEST} deep")
-    if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
+    if any(line.count(".") > MOST_DOTS for line in text.split("\n")):  # no other line end counts in TOML
         raise workspace_files.NotRead(f"a line has more than {MOST_DOTS} dots")
     return tomllib.loads(text)

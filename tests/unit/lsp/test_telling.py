@@ -110,6 +110,22 @@ async def test_trouble_is_an_empty_answer_a_status_and_at_most_one_message(new_e
     assert kinds(editor)[-1] == "ready"
 
 
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("infill.[Repair](command:workbench.action.terminal.new) is ignored", "infill.[Repair] (command:workbench.action.terminal.new) is ignored"),
+        ("said [more](https://example.org)", "said [more] (https://example.org)"),
+        ("[a\u200e](command:b)", "[a] (command:b)"),
+        ("a\x1b]0;b\x07c\u202ed", "acd"),
+        ("x" * 5_000, "x" * 1_000),
+    ],
+)
+async def test_words_of_a_repository_or_a_server_are_shown_and_never_act(editor: Editor, words: str, shown: str) -> None:
+    editor.server.messages.say(words)
+    await editor.until(lambda: editor.said("window/showMessage"))
+    assert [one["message"] for one in editor.said("window/showMessage")] == [f"infill: {shown}"]
+
+
 async def test_an_engine_that_dies_while_nobody_asks_is_shown(editor: Editor) -> None:
     editor.server.status.engine_changed(Changed(state="problem", message="The engine was killed."))
     assert editor.said("infill/status")[-1]["message"] == "The engine was killed."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -40,7 +41,7 @@ from infill.privacy import editorconfig
     ],
 )
 def test_a_section_means_the_files_that_its_pattern_says(pattern: str, name: str, means: bool) -> None:
-    assert editorconfig.matches(pattern, name) is means
+    assert editorconfig.matches(pattern, name, editorconfig.Budget()) is means
 
 
 def test_the_nearest_file_counts_most_and_root_ends_the_search(tmp_path: Path) -> None:
@@ -83,9 +84,53 @@ def test_what_is_no_regular_file_of_the_workspace_is_not_read(tmp_path: Path) ->
 )
 def test_no_pattern_takes_exponential_time(pattern: str) -> None:
     """Exponential time would be years, so that ending at all is what is tested."""
-    assert editorconfig.matches(pattern, "a" * 200 + "b") in {True, False}
+    with contextlib.suppress(editorconfig.TooMuch):
+        assert editorconfig.matches(pattern, "a" * 200 + "b", editorconfig.Budget()) in {True, False}
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 500, "**/*a" * 200, "*?" * 500, "{*a*a*a,*b*b*b}" * 60, "[a-z]*" * 150])
+@pytest.mark.parametrize("name", ["a" * 255, "a/" * 2000 + "b"])
+def test_a_star_takes_no_more_steps_than_the_name_has_characters(pattern: str, name: str) -> None:
+    budget = editorconfig.Budget(10**9)
+    editorconfig.matches(pattern, name, budget)
+    assert 10**9 - budget.left <= 300 * len(pattern) * (len(name) + 50)
+
+
+def test_stars_reach_what_they_may_from_each_place(tmp_path: Path) -> None:
+    assert editorconfig._after_star("ab/cd/e", {1, 3}, across=False) == {1, 2, 3, 4, 5}
+    assert editorconfig._after_star("ab/cd/e", {1, 3}, across=True) == {1, 2, 3, 4, 5, 6, 7}
+    assert editorconfig._after_star("ab/cd/e", set(), across=True) == set()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "".join(f"[{'*a' * 500}]\n" for _ in range(260)),
+        "".join(f"[{'{*a,*b}' * 140}]\n" for _ in range(260)),
+        "".join(f"[{'[a-zA-Z0-9]' * 90}{n}]\n" for n in range(260)),
+        "a\n" * 131_000,
+    ],
+    ids=["stars", "braces", "sets", "lines"],
+)
+def test_files_that_need_too_many_steps_say_nothing(tmp_path: Path, content: str) -> None:
+    """64 of them in one another: the steps are counted for all together."""
+    place = tmp_path
+    for _ in range(64):
+        (place / ".editorconfig").write_text(content + "[*]\nindent_size = 3\n")
+        place /= "d"
+        place.mkdir()
+    assert editorconfig.properties(place / ("a" * 250 + ".py"), tmp_path) == {}
+
+
+def test_an_ordinary_file_needs_a_small_part_of_the_steps(tmp_path: Path) -> None:
+    sections = "".join(f"[*.{{e{n},f{n}}}]\nindent_size = 2\n[src/**/gen{n}_*.py]\nindent_size = 8\n" for n in range(20))
+    (tmp_path / ".editorconfig").write_text(f"root = true\n[*]\nindent_size = 3\n{sections}")
+    budget = editorconfig.Budget()
+    editorconfig._parsed((tmp_path / ".editorconfig").read_text(), "src/package/module/file.py", budget)
+    assert budget.left > 0.95 * editorconfig.MOST_STEPS
+    assert editorconfig.properties(tmp_path / "src" / "a.py", tmp_path) == {"indent_size": "3"}
 
 
 @given(st.text("ab*?[]!{},.-\\/1", max_size=30), st.text("ab./-1", max_size=20))
 def test_no_pattern_is_too_strange(pattern: str, name: str) -> None:
-    assert editorconfig.matches(pattern, name) in {True, False}
+    assert editorconfig.matches(pattern, name, editorconfig.Budget()) in {True, False}

@@ -113,6 +113,30 @@ def test_a_workspace_may_choose_among_the_users_own_providers() -> None:
     assert trust.is_trusted_model("openai:work/gpt", user)
 
 
+@pytest.mark.parametrize(
+    "name", ["%{system('id')}", "%{%v:lua.os.exit()%}", "$(bug) free", "a\nb", "a\x1b]0;b\x07", "a\u202eb", "\u0430", "a" * 300, "`id`"]
+)
+def test_a_workspace_names_no_model_that_an_editor_would_evaluate_or_could_not_show(name: str) -> None:
+    user, _ = resolve({"providers": {"order": ["local", "openai:work"], "remote": {"work": {"kind": "openai"}}}})
+    assert not trust.is_trusted_model(f"openai:work/{name}", user)
+    assert not trust.is_trusted_model(f"local:{name}", user)
+
+
+@pytest.mark.parametrize("name", ["gpt", "qwen2.5-coder:7b-base", "@cf/meta/llama-3", "accounts/me/models/a+b~1", ""])
+def test_names_that_providers_give_to_their_models_are_taken(name: str) -> None:
+    user, _ = resolve({"providers": {"order": ["local", "openai:work"], "remote": {"work": {"kind": "openai"}}}})
+    assert trust.is_trusted_model(f"openai:work/{name}", user)
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u0085", "\x0b", "\x0c", "\x1c", "\r"])
+def test_what_is_no_line_end_in_toml_hides_no_dots(tmp_path: Path, end: str) -> None:
+    """The parser needs time quadratic in the parts of a key, however they are quoted."""
+    (tmp_path / ".infill.toml").write_text(("a." * 90 + f'"{end}".') * 60 + "b = 1\n", newline="")
+    options, sentences = trust.read_workspace_file(tmp_path)
+    assert options is None
+    assert "dots" in sentences[0]
+
+
 def test_an_untrusted_workspace_sets_nothing_and_a_trusted_one_what_it_likes() -> None:
     user = {"completion": {"maxTokens": 5}}
     assert trust.combine(user, HOSTILE, Settings(), trusted=False) == (user, [])

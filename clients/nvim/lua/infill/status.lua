@@ -34,14 +34,14 @@ function M.state()
   return M.current
 end
 
---- For a statusline: `%{%v:lua.require'infill.status'.component()%}`.
+--- For a statusline: `%{%v:lua.require'infill.status'.component()%}`. A name that comes from a repository or a server must not be evaluated there.
 ---@return string
 function M.component()
   local status = M.current
   if not status then
     return ''
   end
-  local name = (status.model or ''):gsub('^local:', '')
+  local name = (status.model or ''):gsub('^local:', ''):gsub('%c', '?'):gsub('%%', '%%%%')
   return ('%s %s'):format(marks[status.kind] or '?', name ~= '' and name or 'infill')
 end
 
