@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { test } from 'node:test';
-import { locate } from '../src/programs';
+import { locate, systemProgram } from '../src/programs';
 
 const files = (...names: string[]) => (file: string) => names.includes(file);
 const posix = { path: '/usr/bin:/home/me/bin', windows: false, untrusted: [] as string[] };
@@ -19,6 +19,10 @@ test('on Windows the current folder is not looked into, and a name needs no endi
   assert.equal(locate('python', { ...windows, isFile: files('C:\\Tools\\python.exe') }), 'C:\\Tools\\python.exe');
 });
 
+test('a program of Windows is started from its folder', () => {
+  assert.match(systemProgram('taskkill.exe'), /^[A-Z]:\\.*\\System32\\taskkill\.exe$/i);
+});
+
 test('a relative path is no program', () => {
   assert.equal(locate('./infill', { ...posix, isFile: () => true }), undefined);
   assert.equal(locate('sub\\infill.exe', { ...windows, isFile: () => true }), undefined);
@@ -26,7 +30,7 @@ test('a relative path is no program', () => {
 
 test('a file of an untrusted workspace is not started, by whichever name', () => {
   const untrusted = ['/home/me/open'];
-  for (const program of ['/home/me/open/.venv/bin/infill', '/home/me/open/infill', '/home/me/other/../open/infill']) {
+  for (const program of ['/home/me/open/.venv/bin/infill', '/home/me/open/infill', '/home/me/other/../open/infill', '/home/me/open/..venv/bin/infill', '/home/me/open/...']) {
     assert.equal(locate(program, { ...posix, untrusted, isFile: () => true }), undefined, program);
   }
   assert.equal(locate('infill', { ...posix, path: '/home/me/open/bin:/usr/bin', untrusted, isFile: () => true }), '/usr/bin/infill');
