@@ -242,8 +242,35 @@ test('the status line names the model, and nothing before the server has spoken'
   local status = require('infill.status')
   status.current = nil
   same('', status.component())
-  status.update({ kind = 'loading', model = 'local:tiny' })
-  same('◌ tiny', status.component())
+  status.update({ kind = 'ready', model = 'local:tiny', provider = 'local' })
+  same('● tiny', status.component())
+end)
+
+test('the status line names every state that is not ready', function()
+  local status, pause = require('infill.status'), require('infill.pause')
+  local function shown(more)
+    status.update(vim.tbl_extend('force', { kind = 'ready', message = 'Ready', model = 'local:tiny', provider = 'local' }, more))
+    return status.component()
+  end
+  vim.bo.filetype = 'markdown'
+  same('◌ tiny (loading)', shown({ kind = 'loading' }))
+  same('◌ tiny (loading 40%)', shown({ kind = 'loading', message = 'Loading tiny (40%)' }))
+  same('◐ tiny', shown({ kind = 'generating' }))
+  same('● tiny (offline)', shown({ offline = true }))
+  same('● big (remote: work)', shown({ provider = 'work', model = 'openai:big' }))
+  same('○ tiny (off for markdown)', shown({ languagesOff = { 'markdown' } }))
+  same('● tiny', shown({ languagesOff = { 'python' } }))
+  same('○ tiny (off)', shown({ kind = 'off' }))
+  same('▲ tiny (warning)', shown({ kind = 'warning' }))
+  same('✖ tiny (error)', shown({ kind = 'error' }))
+  pause.snooze(10)
+  same('○ tiny (snoozed, 10 min)', shown({}))
+  same(false, pause.is_automatic())
+  pause.resume()
+  same('● tiny', shown({}))
+  same(true, pause.is_automatic())
+  status.ended()
+  same('', status.component())
 end)
 
 test('a name in the status line is shown, never evaluated', function()
@@ -277,34 +304,36 @@ end)
 
 -- where the server is
 
-test('a server that uv tool or pipx installed is found outside the PATH', function()
-  local home, path, old = vim.fn.tempname(), vim.env.PATH, vim.uv.os_homedir
-  local file = vim.fs.joinpath(home, '.local', 'bin', 'infill')
+-- the command, with a program at this path, the plugin in that repository, and nothing on the PATH
+local function command_with(file, repository, home)
   vim.fn.mkdir(vim.fs.dirname(file), 'p')
   vim.fn.writefile({ '#!/bin/sh' }, file)
   vim.fn.setfperm(file, 'rwx------')
-  local plugin, root = require('infill'), require('infill').root
-  plugin.root, vim.env.PATH, vim.uv.os_homedir = '/nowhere/clients/nvim', '', function()
+  local plugin = require('infill')
+  local before, path, home_before = plugin.root, vim.env.PATH, vim.uv.os_homedir
+  plugin.root = vim.fs.joinpath(repository, 'clients', 'nvim')
+  rawset(vim.uv, 'os_homedir', function()
     return home
-  end
+  end)
+  vim.fn.setenv('PATH', '')
   local ok, command = pcall(require('infill.server').command)
-  plugin.root, vim.env.PATH, vim.uv.os_homedir = root, path, old
+  vim.fn.setenv('PATH', path)
+  rawset(vim.uv, 'os_homedir', home_before)
+  plugin.root = before
   assert(ok, command)
-  same({ file, 'lsp' }, command)
+  return command
+end
+
+test('a server that uv tool or pipx installed is found outside the PATH', function()
+  local home = vim.fn.tempname()
+  local file = vim.fs.joinpath(home, '.local', 'bin', 'infill')
+  same({ file, 'lsp' }, command_with(file, '/nowhere', home))
 end)
 
 test('a server in the .venv of the plugin repository is found', function()
-  local folder, path = vim.fn.tempname(), vim.env.PATH
-  local file = vim.fs.joinpath(folder, '.venv', 'bin', 'infill')
-  vim.fn.mkdir(vim.fs.dirname(file), 'p')
-  vim.fn.writefile({ '#!/bin/sh' }, file)
-  vim.fn.setfperm(file, 'rwx------')
-  local plugin, root = require('infill'), require('infill').root
-  plugin.root, vim.env.PATH = vim.fs.joinpath(folder, 'clients', 'nvim'), ''
-  local ok, command = pcall(require('infill.server').command)
-  plugin.root, vim.env.PATH = root, path
-  assert(ok, command)
-  same({ file, 'lsp' }, command)
+  local repository = vim.fn.tempname()
+  local file = vim.fs.joinpath(repository, '.venv', 'bin', 'infill')
+  same({ file, 'lsp' }, command_with(file, repository, '/nowhere'))
 end)
 
 io.stdout:write(vim.json.encode(results))

@@ -257,8 +257,7 @@ class Server(LanguageServer):
         self._say_who_answers()
 
     def _say_who_answers(self) -> None:
-        enabled = self.configuration.settings.enabled
-        self.status.configured(enabled=enabled, provider=self.completer.provider.name, model=self.provision.model())
+        self.status.configured(self.configuration.settings, provider=self.completer.provider.name, model=self.provision.model())
 
     def _folder(self) -> Path | None:
         return self.documents.folders[0] if self.documents.folders else None
@@ -290,7 +289,7 @@ class Server(LanguageServer):
     # ---- commands that concern the whole
 
     async def _status(self, argument: Nothing) -> dict[str, Any]:
-        return {**msgspec.structs.asdict(self.status.line), "engine": await account(self.provision.local)}
+        return {**msgspec.to_builtins(self.status.line), "engine": await account(self.provision.local)}
 
     async def _explain(self, argument: Nothing) -> dict[str, object]:
         explained = self.completer.explain()

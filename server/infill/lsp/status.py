@@ -23,6 +23,8 @@ from infill.completion.types import Outcome
 from infill.engine.protocol import Changed
 from infill.errors import InfillError, ProviderUnavailable
 from infill.lsp.progress import Bar, Progress
+from infill.privacy import network
+from infill.settings import Settings
 
 Kind = Literal["ready", "loading", "generating", "warning", "error", "off"]
 
@@ -46,6 +48,10 @@ class Line(msgspec.Struct, frozen=True):
     provider: str
     model: str
     busy: bool
+    offline: bool
+    """The network is not used: see `privacy.offline`."""
+    languages_off: tuple[str, ...] = msgspec.field(name="languagesOff")
+    """Identifiers of the languages without completions."""
 
 
 class Status:
@@ -55,7 +61,8 @@ class Status:
         self._send = send
         self._progress = progress
         self._open = False
-        self._enabled = True
+        self._enabled, self._offline = True, False
+        self._languages_off: tuple[str, ...] = ()
         self._running = 0
         self._provider, self._model = "", ""
         self._trouble: tuple[Kind, str] | None = None
@@ -68,7 +75,8 @@ class Status:
     @property
     def line(self) -> Line:
         kind, message = self._kind()
-        return Line(kind, message, self._provider, self._model, kind in {"loading", "generating"})
+        busy = kind in {"loading", "generating"}
+        return Line(kind, message, self._provider, self._model, busy, self._offline, self._languages_off)
 
     def open(self) -> None:
         """The editor listens from now on; before that, LSP allows no notification."""
@@ -80,11 +88,13 @@ class Status:
         line = self.line
         if self._open and line != self._sent:
             self._sent = line
-            self._send(msgspec.structs.asdict(line))
+            self._send(msgspec.to_builtins(line))
 
-    def configured(self, *, enabled: bool, provider: str, model: str) -> None:
-        """Who will be asked."""
-        self._enabled, self._provider, self._model = enabled, provider, model
+    def configured(self, settings: Settings, *, provider: str, model: str) -> None:
+        """What is switched on, and which model of which provider completes."""
+        self._enabled, self._provider, self._model = settings.enabled, provider, model
+        self._offline = network.is_offline(settings.privacy.offline)
+        self._languages_off = tuple(sorted(name for name, on in settings.languages.items() if not on))
         self.publish()
 
     def forgive(self) -> None:

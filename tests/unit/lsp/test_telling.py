@@ -31,9 +31,18 @@ async def test_the_status_is_told_at_the_start_and_only_when_it_changes(editor: 
     await editor.ghosts(0, 4)
     await editor.ghosts(0, 4)
     lines = editor.said("infill/status")
-    assert lines[0].keys() == {"kind", "message", "provider", "model", "busy"}
     assert all(one != other for one, other in itertools.pairwise(lines))
-    assert lines[-1] == {"kind": "ready", "message": "Ready", "provider": "fake", "model": "fake", "busy": False}
+    ready = {"kind": "ready", "message": "Ready", "provider": "fake", "model": "fake", "busy": False, "languagesOff": []}
+    assert lines[-1] == ready | {"offline": lines[-1]["offline"]}
+
+
+async def test_the_status_says_which_languages_are_off_and_that_the_network_is_not_used(new_editor: NewEditor) -> None:
+    editor = new_editor()
+    await editor.start(options={"privacy": {"offline": True}, "languages": {"markdown": False}})
+    await editor.command("infill.toggle", {"language": "python"})
+    last = editor.said("infill/status")[-1]
+    assert last["offline"] is True
+    assert last["languagesOff"] == ["markdown", "python"]
 
 
 async def test_nothing_is_told_before_the_editor_listens(new_editor: NewEditor) -> None:

@@ -119,8 +119,28 @@ M.subcommands = {
       end)
     end,
   },
+  snooze = {
+    description = 'No automatic suggestions for some minutes: 10, or this number.',
+    complete = { '5', '10', '30', '60' },
+    run = function(rest)
+      local minutes = rest == '' and 10 or tonumber(rest)
+      if not minutes or minutes <= 0 or minutes > 24 * 60 then
+        require('infill.message').error('Give a number of minutes, such as :Infill snooze 30.')
+        return
+      end
+      require('infill.pause').snooze(minutes)
+      require('infill.message').info(('Snoozed for %g minutes. :Infill resume ends it.'):format(minutes))
+    end,
+  },
+  resume = {
+    description = 'End a snooze.',
+    run = function()
+      require('infill.pause').resume()
+      require('infill.message').info('Automatic suggestions are on.')
+    end,
+  },
   restart = {
-    description = 'Start the server anew.',
+    description = 'Restart the server.',
     run = function()
       require('infill.server').restart()
     end,

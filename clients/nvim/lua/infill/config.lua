@@ -9,6 +9,11 @@ local M = {}
 
 ---@type table<string, infill.Option>
 M.schema = {
+  auto_trigger = {
+    type = 'boolean',
+    default = true,
+    description = 'Request suggestions while typing; false: only by the key `trigger`.',
+  },
   cmd = {
     type = 'table',
     default = { 'infill', 'lsp' },
@@ -23,6 +28,12 @@ M.schema = {
     type = 'boolean',
     default = true,
     description = 'Show suggestions as ghost text while typing.',
+  },
+  hide_with_menu = {
+    type = 'boolean',
+    default = true,
+    description = "Hide ghost text while a completion menu is open: Neovim's own, nvim-cmp's or blink.cmp's. Another plugin hides it with "
+      .. '`vim.b.infill_hidden = true`.',
   },
   keys = {
     type = { 'table', 'boolean' },

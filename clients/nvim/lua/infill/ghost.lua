@@ -4,37 +4,14 @@
 --- is worked out anew at the moment of accepting: what stands between the item's start and the cursor must be how the item begins.
 local M = {}
 local api = vim.api
-
---- Neovim's own state of a buffer's ghost text. Private there; without it partial accepts wait for the next answer instead of keeping the rest.
----@param buf integer
----@return table?
-local function completor(buf)
-  local ok, capability = pcall(require, 'vim.lsp._capability')
-  local kind = ok and capability.all and capability.all.inline_completion
-  return kind and kind.active and kind.active[buf] or nil
-end
+local display = require('infill.display')
+local completor = display.state
 
 ---@return integer row
 ---@return integer col
 local function cursor()
   local row, col = unpack(api.nvim_win_get_cursor(0))
   return row - 1, col
-end
-
---- How much of the item the user has typed already, in bytes; nil where the text has gone another way.
----@param item vim.lsp.inline_completion.Item
----@return integer?
-local function typed_length(item)
-  local row, col = cursor()
-  local range = item.range
-  if not range then
-    return 0
-  end
-  if row < range.start_row or (row == range.start_row and col < range.start_col) then
-    return nil
-  end
-  local between = table.concat(api.nvim_buf_get_text(0, range.start_row, range.start_col, row, col, {}), '\n')
-  return vim.startswith(item.insert_text --[[@as string]], between) and #between or nil
 end
 
 --- Bytes right of the cursor that the item repeats and takes the place of (such as an auto-closed bracket).
@@ -71,21 +48,6 @@ local function tell_server(item, accepted)
   end
 end
 
---- Tell the server, once for each item, that it is visible: without that there is no acceptance rate.
----@param state table
-local function tell_what_is_shown(state)
-  local show, told = state.show, nil
-  state.show = function(self, hint)
-    show(self, hint)
-    local item = self.current
-    local client = item and item ~= told and vim.lsp.get_client_by_id(item.client_id)
-    if client and client.name == 'infill' then
-      told = item
-      client:notify('textDocument/didShowCompletion', { item = { insertText = item.insert_text, command = item.command } })
-    end
-  end
-end
-
 --- Insert `piece` of the item and leave the rest standing as ghost text.
 ---@param item vim.lsp.inline_completion.Item
 ---@param typed integer
@@ -104,25 +66,28 @@ end
 ---@param take fun(rest: string): string
 ---@return boolean accepted Whether there was anything to accept.
 local function accept(take)
-  return vim.lsp.inline_completion.get({
-    on_accept = function(item)
-      local typed = type(item.insert_text) == 'string' and typed_length(item) or nil
-      if not typed then
-        return nil
-      end
-      local rest = item.insert_text:sub(typed + 1)
-      local piece = take(rest)
-      if #piece < #rest then
-        accept_piece(item, typed, piece)
-        return nil
-      end
-      local row, col = cursor()
-      local replaced = replaced_length(item)
-      item.insert_text = rest
-      item.range = vim.range(item.range and item.range.buf or api.nvim_get_current_buf(), row, col, row, col + replaced)
-      return item
-    end,
-  })
+  -- what hides beside a menu cannot be accepted by a key that the menu uses too
+  local hidden = require('infill.menu').hides_ghost(api.nvim_get_current_buf())
+  return not hidden
+    and vim.lsp.inline_completion.get({
+      on_accept = function(item)
+        local typed = type(item.insert_text) == 'string' and display.typed_length(item) or nil
+        if not typed then
+          return nil
+        end
+        local rest = item.insert_text:sub(typed + 1)
+        local piece = take(rest)
+        if #piece < #rest then
+          accept_piece(item, typed, piece)
+          return nil
+        end
+        local row, col = cursor()
+        local replaced = replaced_length(item)
+        item.insert_text = rest
+        item.range = vim.range(item.range and item.range.buf or api.nvim_get_current_buf(), row, col, row, col + replaced)
+        return item
+      end,
+    })
 end
 
 --- A word with the white space before it, or a run of punctuation.
@@ -156,8 +121,7 @@ end
 --- Whether ghost text is visible in the current buffer.
 ---@return boolean
 function M.is_visible()
-  local state = completor(api.nvim_get_current_buf())
-  return state ~= nil and state.current ~= nil
+  return display.is_visible(api.nvim_get_current_buf())
 end
 
 function M.next()
@@ -237,15 +201,6 @@ function M.map(buf, mode, key, action, run)
   end, { buffer = buf, expr = true, desc = 'infill: ' .. action:gsub('_', ' ') })
 end
 
---- Neovim's own colours have no grey for terminals without true colour: there a suggestion would look like what is typed.
-local function tell_apart()
-  local look = api.nvim_get_hl(0, { name = 'ComplHint', link = false })
-  if not (look.ctermfg or look.cterm) then
-    look.ctermfg = 8
-    api.nvim_set_hl(0, 'ComplHint', look --[[@as vim.api.keyset.highlight]])
-  end
-end
-
 ---@param client vim.lsp.Client
 ---@param buf integer
 function M.attach(client, buf)
@@ -253,16 +208,11 @@ function M.attach(client, buf)
   if not (options.ghost and client:supports_method('textDocument/inlineCompletion', buf)) then
     return
   end
-  tell_apart()
-  api.nvim_create_autocmd('ColorScheme', { group = api.nvim_create_augroup('infill.ghost', {}), callback = tell_apart })
   vim.lsp.inline_completion.enable(true, { bufnr = buf })
-  local state = completor(buf)
-  if state then
-    tell_what_is_shown(state)
-  end
+  local state = display.attach(buf)
   if state and buf == api.nvim_get_current_buf() and vim.startswith(api.nvim_get_mode().mode, 'i') then
     -- text typed while the server started gets a suggestion without another key
-    state:request(vim.lsp.protocol.InlineCompletionTriggerKind.Automatic)
+    state:automatic_request()
   end
   for action, key in pairs(options.keys or {}) do
     if key and M[action] and not vim.startswith(action, 'next_edit') then

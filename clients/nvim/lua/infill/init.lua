@@ -24,7 +24,7 @@ function M.trigger()
 end
 
 --- The state for a status line; see `:help infill-status`.
----@return infill.Status?
+---@return infill.State? state Nil where the server does not run.
 function M.state()
   return require('infill.status').state()
 end
