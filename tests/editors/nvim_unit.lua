@@ -254,7 +254,7 @@ test('the status line names every state that is not ready', function()
   end
   vim.bo.filetype = 'markdown'
   same('◌ tiny (loading)', shown({ kind = 'loading' }))
-  same('◌ tiny (loading 40%)', shown({ kind = 'loading', message = 'Loading tiny (40%)' }))
+  same('◌ tiny (loading 40%%)', shown({ kind = 'loading', message = 'Loading tiny (40%)' }))
   same('◐ tiny', shown({ kind = 'generating' }))
   same('● tiny (offline)', shown({ offline = true }))
   same('● big (remote: work)', shown({ provider = 'work', model = 'openai:big' }))

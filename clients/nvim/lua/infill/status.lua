@@ -87,7 +87,7 @@ function M.state()
   end
   local message = status.message and status.message ~= '' and status.message or status.kind
   -- a model's id names its provider
-  local model = (status.model or ''):gsub('^[^:]*:', '')
+  local model = (status.model or ''):gsub('^[%w_-]+:', '')
   return { kind = kind, label = label, message = message, model = model, provider = status.provider or '' }
 end
 
