@@ -9,6 +9,7 @@ import hashlib
 import json
 import lzma
 import random
+import re
 import sys
 import sysconfig
 from collections import Counter
@@ -37,6 +38,25 @@ PACKAGE_LIMIT, LIBRARY_LIMIT = 6_000_000, 30_000_000
 """Characters from one package, so that none drowns the rest."""
 SHORTEST, LONGEST, LONGEST_LINE = 300, 300_000, 400
 HELD_IN_256 = 5
+
+
+NOTICE = re.compile(r"(?i)copyright|licen[sc]e|©|all rights reserved|this file is part of")
+_COMMENTS = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*")
+_FIELDS = re.compile(r"(?im)^[ \t]*:(?:copyright|licen[sc]e):[^\n]*\n(?:[ \t]+[^:\s][^\n]*\n)*")
+
+
+def without_header(text: str) -> str:
+    """A file without the notices of copyright and licence at its head, which a model would recite in every new file.
+
+    All leading comments go where one of them has such a notice, and so do the fields `:copyright:` and `:license:` of a module's docstring.
+    """
+    text = _FIELDS.sub("", text)
+    head = _COMMENTS.match(text)
+    end = head.end() if head else 0
+    if NOTICE.search(text[:end]):
+        interpreter = text.partition("\n")[0] + "\n" if text.startswith("#!") else ""
+        return interpreter + text[end:]
+    return text
 
 
 class Source(NamedTuple):

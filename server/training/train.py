@@ -14,7 +14,7 @@ from torch import nn
 
 import gguf_file
 import vocabulary
-from corpus import HELD, read_texts, sources
+from corpus import HELD, read_texts, sources, without_header
 from network import Qwen2, loss_of
 from rows import Shape, batches
 
@@ -47,7 +47,10 @@ def read_corpus(exclude: Path) -> tuple[list[str], list[str]]:
     texts: list[str] = []
     held: list[str] = []
     for source in sources():
-        (held if source.text in excluded or source.held else texts).append(source.text)
+        if source.text in excluded or source.held:  # by the whole text: files stay held out whatever is stripped
+            held.append(source.text)
+        else:
+            texts.append(without_header(source.text))
     return texts, held
 
 

@@ -17,6 +17,7 @@ _DROPPED = {
     "kept": "the model would go on in another block",
     "too_short_dropped": "the suggestion was too short to be of use",
     "foreign_text_cut": "the model wrote no code",
+    "notice_cut": "the model wrote the licence notice of another project",
 }
 
 

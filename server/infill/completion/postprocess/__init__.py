@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from infill.completion.place import Place
-from infill.completion.postprocess import block, closers, foreign, indentation, overlap, repetition
+from infill.completion.postprocess import block, closers, foreign, indentation, notice, overlap, repetition
 
 Step = Callable[[str, Place], str]
 
@@ -27,6 +27,7 @@ OPENING: tuple[Step, ...] = (
 
 CACHEABLE: tuple[Step, ...] = (
     foreign.foreign_text_cut,
+    notice.notice_cut,
     *OPENING,
     repetition.loop_in_a_line_cut,
     repetition.repeated_lines_cut,
@@ -43,7 +44,9 @@ AT_CURSOR: tuple[Step, ...] = (
     block.blank_dropped,
 )
 
-ENDING = frozenset({"foreign_text_cut", "loop_in_a_line_cut", "repeated_lines_cut", "line_above_not_repeated", "arguments_kept", "kept"})
+ENDING = frozenset(
+    {"foreign_text_cut", "notice_cut", "loop_in_a_line_cut", "repeated_lines_cut", "line_above_not_repeated", "arguments_kept", "kept"}
+)
 """Steps after which nothing that follows in the answer can matter."""
 
 
