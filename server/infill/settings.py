@@ -125,6 +125,14 @@ class Privacy(Section, frozen=True):
     max_file_kilobytes: Annotated[Positive, Meta(description="Files larger than this are never read as context.")] = 512
 
 
+class Context(Section, frozen=True):
+    """What of the workspace a prompt contains beside the file at hand."""
+
+    index: Annotated[
+        bool, Meta(description="Index the workspace in the background, so that prompts can contain definitions from files that are not open.")
+    ] = False
+
+
 class Generate(Section, frozen=True):
     """Code written from an instruction."""
 
@@ -165,6 +173,7 @@ class Settings(Section, frozen=True):
     models: Models = Models()
     providers: Providers = Providers()
     privacy: Privacy = Privacy()
+    context: Context = Context()
     generate: Generate = Generate()
     next_edit: NextEdit = NextEdit()
 

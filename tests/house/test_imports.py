@@ -16,6 +16,7 @@ ONLY = [
     ("lsprotocol", ("infill.lsp",)),
     ("rich", ("infill.cli.output", "infill.cli.bar")),
     ("click", ()),
+    ("tree_sitter", ("infill.index.grammars", "infill.index.outline")),
     *((library, ("infill.providers", "infill.models.download", "infill.models.transfer")) for library in HTTP),
 ]
 """What may be imported | by these alone (a room stands for all that is in it)."""
@@ -53,7 +54,8 @@ HEAVY = {
     *(f"infill.engine.{module}" for module in ("runtime", "llama", "server", "worker", "sampling", "probe", "build", "process")),
     *(f"infill.models.{module}" for module in ("download", "transfer", "hardware", "fit", "tune", "quantize", "importing")),
     *(f"infill.providers.{module}" for module in ("chain", "llamacpp", "ollama", "openai", "mistral")),
-    *("infill.bench", "infill.cli"),
+    *(f"infill.index.{module}" for module in ("outline", "grammars", "database", "build", "builder")),
+    *("infill.bench", "infill.cli", "tree_sitter"),
 }
 """What takes long to load, and is loaded when it is first needed."""
 

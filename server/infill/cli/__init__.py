@@ -11,7 +11,7 @@ import sys
 from infill import __version__
 from infill.cli import output
 
-VERBS = ("lsp", "complete", "generate", "models", "engine", "providers", "doctor", "tune", "build", "bench")
+VERBS = ("lsp", "complete", "generate", "models", "engine", "index", "providers", "doctor", "tune", "build", "bench")
 """In the order of `infill --help`."""
 EDITORS_OPTIONS = frozenset({"--stdio", "--offline", "--trust-workspace"})
 """With these alone `infill lsp` needs no parser: an editor waits for it."""

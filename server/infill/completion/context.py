@@ -24,7 +24,7 @@ ECHO = 0.5
 """A piece that shares this much of its lines with what is in the prompt anyway would only be repeated."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,}")
-_EVERYWHERE = frozenset(
+COMMON_WORDS = frozenset(
     re.findall(
         r"\w+",
         "and assert async await bool break case catch char class const continue def default del defer elif else end enum except export extends"
@@ -89,7 +89,7 @@ def choose(around: str, neighbours: tuple[Neighbour, ...], budget: int) -> tuple
 
 
 def _names(text: str) -> set[str]:
-    return set(_NAME.findall(text)) - _EVERYWHERE
+    return set(_NAME.findall(text)) - COMMON_WORDS
 
 
 def _chunks(text: str) -> list[str]:

@@ -120,19 +120,29 @@ class Guard:
             logger.warning("%s is kept back: its rules cannot be evaluated: %s", path, exc)
             return f"its rules cannot be evaluated: {exc}"
 
-    def _by_name(self, file: Path, until: float) -> str:
+    def folder_refusal(self, folder: Path) -> str:
+        """Why no file below this folder may be read, as a sentence part; empty: some may. An ignored folder excludes all that is in it, as in git."""
+        try:
+            return self._broken or self._by_name(_absolute(folder), time.thread_time() + JUDGING_SECONDS, folder=True)
+        except (OSError, ValueError):
+            return "its path cannot be read"
+        except NotJudged as exc:
+            logger.warning("%s is kept back: its rules cannot be evaluated: %s", folder, exc)
+            return f"its rules cannot be evaluated: {exc}"
+
+    def _by_name(self, file: Path, until: float, *, folder: bool = False) -> str:
         root = next((folder for folder in self._folders if _within(file, folder)), None)
         if self._folders and root is None:
             return "it lies outside the workspace folders"
         top = self._repository(root or file.parent)
         inside = file.relative_to(root or top)
-        if names_a_secret(file, inside):
+        if names_a_secret(file / "file" if folder else file, inside / "file" if folder else inside):
             return "its name says that it holds secrets"
         if len(file.relative_to(top).parts) > MOST_FOLDERS:
             raise NotJudged(f"it lies more than {MOST_FOLDERS} folders deep")
-        if self._exclude.ignores(inside.as_posix(), until):
+        if self._exclude.ignores(inside.as_posix(), until) or (folder and self._exclude.verdict(inside.parts, folder=True, until=until)):
             return "privacy.exclude names it"
-        ignoring = self._ignoring(top, file, until)
+        ignoring = self._ignoring(top, file, until, folder=folder)
         return f"{ignoring} names it" if ignoring else ""
 
     def _repository(self, folder: Path) -> Path:
@@ -141,15 +151,15 @@ class Guard:
             self._tops[folder] = next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
         return self._tops[folder]
 
-    def _ignoring(self, root: Path, file: Path, until: float) -> str:
+    def _ignoring(self, root: Path, file: Path, until: float, *, folder: bool = False) -> str:
         """The ignore file that has the last word on `file` and says no: the nearest one, unless a folder above is ignored as a whole."""
         parts = file.relative_to(root).parts
         folders = [root.joinpath(*parts[:depth]) for depth in range(len(parts))]
-        rules = [(depth, name, self._rules(folder / name, root)) for depth, folder in enumerate(folders) for name in IGNORE_FILES]
+        rules = [(depth, name, self._rules(above / name, root)) for depth, above in enumerate(folders) for name in IGNORE_FILES]
         for depth in range(1, len(parts) + 1):
             verdict, last = False, ""
             for above, name, found in rules:
-                said = found.verdict(parts[above:depth], folder=depth < len(parts), until=until) if above < depth else None
+                said = found.verdict(parts[above:depth], folder=folder or depth < len(parts), until=until) if above < depth else None
                 verdict, last = (verdict, last) if said is None else (said, name)
             if verdict:
                 return last
