@@ -9,7 +9,7 @@ BUNDLED = "local:bundled"
 
 
 def prompt(prefix: str = "def add(a, b):\n    return ", slot: str = "main.py", **more) -> Prompt:
-    return Prompt(slot=slot, prefix=prefix, suffix="\n\n\nprint(add(1, 2))\n", **{"stop": Stop(max_tokens=8), **more})
+    return Prompt(slot=slot, prefix=prefix, suffix="\n\n\nprint(add(1, 2))\n", **{"stop": Stop(max_tokens=8, deadline_ms=60_000), **more})
 
 
 async def answer(local: LocalProvider, question: Prompt | None = None) -> tuple[str, Finish, Report]:

@@ -169,7 +169,7 @@ def last_words() -> Words | None:
     status = transport.read_status(where) if alive else None
     for words in _words(where):
         if status is not None and words.file == status.stderr:
-            return replace(words, running=True)
+            return replace(words, running=not words.signal)  # it may take a moment to exit after the signal
         if words.signal or alive is None:
             return words
     return None
