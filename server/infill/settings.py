@@ -68,7 +68,7 @@ class Engine(Section, frozen=True):
         bool, Meta(description="Let an answer go on in the background after its first line is shown; off: one line is suggested while you type.")
     ] = True
     prefetch: Annotated[bool, Meta(description="Compute ahead what follows once a suggestion is accepted.")] = True
-    refresh: Annotated[bool, Meta(description="Evaluate a much-moved suffix anew while nobody types.")] = True
+    refresh: Annotated[bool, Meta(description="Evaluate a suffix again after it was moved often in the KV cache, while no request waits.")] = True
     speculate: Annotated[bool, Meta(description="Draft tokens from the document itself (prompt lookup) and verify them in one batch.")] = True
     save_slots: Annotated[bool, Meta(description="Keep evaluated documents on disk across unloading. They hold what your code says.")] = False
 

@@ -71,3 +71,12 @@ def test_every_test_that_the_threat_model_names_exists(root: Path) -> None:
     assert not [
         f"{file}::{test}" for file, test in named if not re.search(rf"^(async )?def {test}\(", (root / file).read_text("utf-8"), re.MULTILINE)
     ]
+
+
+def test_the_recipes_for_contributors_name_files_and_tests_that_exist(root: Path) -> None:
+    named = re.findall(
+        r"`(?:pytest |python )?((?:server|clients|tests|docs)/[\w./-]+(?: tests/[\w./-]+)*)", (root / "CONTRIBUTING.md").read_text("utf-8")
+    )
+    paths = {path for each in named for path in each.split()}
+    assert len(paths) > 25
+    assert not {path for path in paths if not (root / path).exists()}

@@ -19,6 +19,8 @@ TOP_LEVEL = {
     "docs",
     "LICENSE",
     "CHANGELOG.md",
+    "CITATION.cff",
+    "CONTRIBUTING.md",
     "check",
     "requirements.lock",
     # the root is a Neovim plugin, for plugin managers

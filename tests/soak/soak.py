@@ -1,8 +1,8 @@
 """Memory of the language server over many requests and documents: `python tests/soak/soak.py --requests 100000 --rounds 200 --documents 500`.
 
-Drives a real `infill lsp` with the bundled model, and prints what the server holds after a warm-up and at regular intervals. The warm-up is some
-requests and one round of documents, all opened before the first is closed. Live objects are counted inside the server, after a garbage collection;
-memory is the resident set of its process, in MB. Exit code 1: it grew by more than MOST_GROWTH after the warm-up, or tasks or documents were left.
+Drives a real `infill lsp` with the bundled model, and prints what the server holds after a warm-up and at regular intervals. The warm-up is
+WARM_UP requests and WARM_UP_ROUNDS rounds of documents, in which the allocator reaches its peak (all documents of a round are opened before the first
+is closed). Live objects are counted inside the server, after a garbage collection; memory is the resident set of its process, in MB. Exit code 1: it grew by more than MOST_GROWTH after the warm-up, or tasks or documents were left.
 """
 
 from __future__ import annotations
@@ -46,12 +46,14 @@ start.serve(start.stdio())
 """
 """A server that also answers how many objects it holds."""
 LINES = "".join(f"def value_{n}(number):\n    return number + {n}\n\n\n" for n in range(10))
-WARM_UP = 200
+WARM_UP = 2_000
+WARM_UP_ROUNDS = 20
+"""Fewer where fewer are asked for."""
 MOST_GROWTH = 0.05
 """Of the memory after the warm-up."""
 IDLE = 20
 """Tasks that a server may have while nothing is asked: warming, writing statistics, timers."""
-SETTLING = 20.0
+SETTLING = 60.0
 BURST = 20
 """Requests of which each but the last is overtaken by the next."""
 OVERTAKEN = (-32800, -32801)
@@ -122,7 +124,8 @@ def soak(editor: RawEditor, folder: Path, *, number: int, rounds: int, each: int
     """What the server holds after the warm-up, and after each of `parts` parts of the requests and of the rounds."""
     uri = (folder / "main.py").as_uri()
     requests(editor, uri, min(WARM_UP, number))
-    documents(editor, folder, each)
+    for _ in range(min(WARM_UP_ROUNDS, rounds)):
+        documents(editor, folder, each)
     yield "warm-up", counts(editor)
     for part in range(1, parts + 1):
         requests(editor, uri, number // parts, burst)

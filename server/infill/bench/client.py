@@ -76,7 +76,7 @@ class Client:
         return result
 
     async def aclose(self) -> None:
-        """Say goodbye, and see to it that nothing stays behind."""
+        """Shut the server down and end its process."""
         with contextlib.suppress(InfillError, OSError):
             await self.ask("shutdown", None, LEAVE_SECONDS)
             self.notify("exit", None)
@@ -104,7 +104,7 @@ class Client:
                 body = await self.process.stdout.readexactly(length)
                 self._take(json.loads(body), time.perf_counter())
         except (asyncio.IncompleteReadError, ConnectionError):
-            self._fail("The language server has gone.")
+            self._fail("The language server exited.")
 
     def _take(self, message: dict[str, Any], at: float) -> None:
         if "method" not in message:

@@ -200,7 +200,7 @@ async def cancel_to_idle(measured: Weights, rounds: int) -> Row:
     async with opened(measured, _document(), QUIET) as editor:
         watcher = await launch.connect("infill bench watcher")
         if watcher is None:
-            raise InfillError("The engine has gone.")
+            raise InfillError("The engine exited.")
         try:
             one_token = await _learned_token_ms(editor, watcher)
             for turn in range(rounds):

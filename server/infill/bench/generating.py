@@ -74,7 +74,7 @@ async def rows(shape: Weights, rounds: int, llama_bench: Path | None, say: Calla
         streams = [one for one in streams if one.engine_ms]
         watcher = await launch.connect("infill bench watcher")
         if watcher is None:
-            raise InfillError("The engine has gone.")
+            raise InfillError("The engine exited.")
         try:
             threads = speed.threads_of((await watcher.status()).models)
             say(f"Cancelling {shape.name} while it writes code {rounds} times ...")

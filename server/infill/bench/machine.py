@@ -34,7 +34,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def sentence(self) -> str:
         memory = f"{self.memory_bytes / 2**30:.0f} GiB"
-        doubt = ": somebody else was at work, the figures are worth less" if self.load > BUSY else ""
+        doubt = ": other programs used the processor, the figures are less reliable" if self.load > BUSY else ""
         return (
             f"{self.cpu}, {self.physical_cores} cores, {memory}; {self.system}; Python {self.python}; llama-cpp-python {self.llama_cpp_python}; "
             f"infill {self.infill}; load {self.load:.2f} at the start{doubt}"

@@ -71,7 +71,7 @@ def load(file: Path) -> Trace:
     except msgspec.MsgspecError as exc:
         raise InfillError(f"{file} is not a trace: {exc}.", "`infill bench make-trace FILE` makes one.") from exc
     if trace.format != FORMAT:
-        raise InfillError(f"{file} is a trace of format {trace.format}; this version reads {FORMAT}.", "Make it anew.")
+        raise InfillError(f"{file} is a trace of format {trace.format}; this version reads {FORMAT}.", "Make it again.")
     return trace
 
 

@@ -19,6 +19,8 @@ app = typer.Typer()
 
 PREFIX_CHARACTERS, SUFFIX_CHARACTERS = 200_000, 100_000
 """More than any model's window: what lies farther from the cursor is not even handed on."""
+DEADLINE_MS = 60_000
+"""At least: the command may have to start the engine and load the model first, on a busy machine. Settings are for typing."""
 SHOWN_LINES = 3
 """Lines of context above a suggestion on a terminal."""
 
@@ -33,7 +35,8 @@ def complete(
     for sentence in problems:
         output.note(sentence)
     request = _request(cursor.parse(place), settings)
-    settings = msgspec.structs.replace(settings, completion=msgspec.structs.replace(settings.completion, candidates=n))
+    deadline = max(settings.completion.deadline_ms, DEADLINE_MS)
+    settings = msgspec.structs.replace(settings, completion=msgspec.structs.replace(settings.completion, candidates=n, deadline_ms=deadline))
     outcome = asyncio.run(_ask(request, settings))
     if as_json:
         output.json(_facts(outcome, request))

@@ -49,7 +49,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 def doctor(
     as_json: bool = typer.Option(False, "--json", help="Print the findings as JSON."),
     kernels: bool = typer.Option(False, "--kernels", help="Test whether llama.cpp computes rightly here, for five kinds of weights, and how fast."),
-    again: bool = typer.Option(False, "--again", help="With --kernels: forget which kernels failed on this machine, and test anew."),
+    again: bool = typer.Option(False, "--again", help="With --kernels: forget which kernels failed on this machine, and test again."),
 ) -> None:
     settings, problems = settings_file.load()
     if kernels:
@@ -74,7 +74,7 @@ def _python(settings: Settings) -> Iterator[Finding]:
 
 def _llama(settings: Settings) -> Iterator[Finding]:
     """llama.cpp in a process that may crash; what that one said last is the best hint that there is."""
-    again = f"`{sys.executable} -m pip install --force-reinstall --no-cache-dir llama-cpp-python` builds it anew."
+    again = f"`{sys.executable} -m pip install --force-reinstall --no-cache-dir llama-cpp-python` builds it again."
     try:
         run = subprocess.run(
             [sys.executable, "-m", "infill.engine.probe"],

@@ -62,7 +62,7 @@ def stop(as_json: bool = AS_JSON) -> None:
     if as_json:
         output.json({"running": False, "stopped": pid})
     else:
-        output.say(f"The engine (pid {pid}) has left." if pid else "No engine is running.")
+        output.say(f"Stopped the engine (pid {pid})." if pid else "No engine is running.")
 
 
 async def _status() -> Status | None:
@@ -95,14 +95,14 @@ async def _stop() -> int | None:
         return None
     pid = client.pid
     try:
-        await _say_goodbye(client)
+        await _ask_to_stop(client)
         await _gone(pid)
     finally:
         await client.aclose()
     return pid
 
 
-async def _say_goodbye(client: EngineClient) -> None:
+async def _ask_to_stop(client: EngineClient) -> None:
     try:
         await client.shutdown()
     except ProviderUnavailable:
@@ -114,7 +114,7 @@ async def _gone(pid: int) -> None:
     end = asyncio.get_running_loop().time() + GONE_SECONDS
     while launch.running() is not None:
         if asyncio.get_running_loop().time() > end:
-            raise ProviderUnavailable(f"The engine (pid {pid}) said goodbye and is still there.", f"`kill {pid}` ends it.")
+            raise ProviderUnavailable(f"The engine (pid {pid}) acknowledged the stop request but is still running.", f"`kill {pid}` ends it.")
         await asyncio.sleep(LOOK_SECONDS)
 
 
@@ -166,9 +166,9 @@ def _lines(found: Status) -> list[tuple[str, str]]:
         ("engine", f"pid {found.pid}, version {found.version}, {found.state}"),
         ("memory", f"{found.resident_bytes / 1e6:.0f} MB"),
         ("up", f"{_duration(found.uptime_seconds)}, idle for {_duration(found.idle_seconds)}"),
-        ("asked by", ", ".join(name for name in found.clients if name != WHO) or "nobody"),
+        ("clients", ", ".join(name for name in found.clients if name != WHO) or "none"),
         ("waiting", str(found.waiting)),
-        ("besides", doing or "nothing"),
+        ("background task", doing or "none"),
     ]
 
 

@@ -40,7 +40,7 @@ def lsp(
         help="Wait for one editor on a TCP port of this machine; port 0 picks one. The editor sends the printed secret in initializationOptions.",
     ),
     any_host: bool = typer.Option(
-        False, "--any-host", help="Allow --tcp on a host that is not this machine: whoever reaches the port reads your files."
+        False, "--any-host", help="Allow --tcp on a host that is not this machine: anyone who can reach the port can read your files."
     ),
     offline: bool = typer.Option(False, "--offline", help="Try no connection but to this machine itself."),
     trust_workspace: bool = typer.Option(False, "--trust-workspace", help="Take every setting from the workspace, endpoints included."),

@@ -81,8 +81,8 @@ def show(model: str = MODEL, as_json: bool = AS_JSON) -> None:
 @app.command("download", help="Get a model of the catalogue, or any GGUF of the hub as owner/repository:file or owner/repository:Q4_K_M.")
 def download_(
     model: str = MODEL,
-    again: bool = typer.Option(False, "--again", help="Replace what is here."),
-    use_it: bool = typer.Option(False, "--use", help="Choose it for completions when it is here."),
+    again: bool = typer.Option(False, "--again", help="Replace the installed files."),
+    use_it: bool = typer.Option(False, "--use", help="Choose it for completions once it is installed."),
     yes: bool = YES,
     as_json: bool = AS_JSON,
 ) -> None:
@@ -93,12 +93,12 @@ def download_(
         if as_json:
             output.json({"model": manifest.full_id, "path": manifest.path})
             return
-        where = "is chosen for completions" if use_it else f"is here. `infill models use {manifest.id}` chooses it"
+        where = "is chosen for completions" if use_it else f"is installed. `infill models use {manifest.id}` chooses it"
         output.say(f"{manifest.title} ({manifest.quantization}, {amount(manifest.size)}) {where}. {manifest.unproven}".rstrip())
         _low_disk()
 
 
-@app.command(help="Hash an installed model's files anew and compare with what was installed.")
+@app.command(help="Hash an installed model's files again and compare with what was installed.")
 def verify(model: str = MODEL) -> None:
     with bar("checking") as update:
         manifest = store.verify(model, lambda done, total: update(done / max(1, total), amount(done)))
@@ -146,7 +146,7 @@ def rename(model: str = MODEL, title: str = typer.Argument(..., metavar="TITLE",
 def recommend_(
     role: str = ROLE,
     get: bool = typer.Option(False, "--get", help="Download it and choose it."),
-    measure: bool = typer.Option(False, "--measure", help="Measure this machine anew first."),
+    measure: bool = typer.Option(False, "--measure", help="Measure this machine again first."),
     yes: bool = YES,
     as_json: bool = AS_JSON,
 ) -> None:
@@ -163,12 +163,14 @@ def recommend_(
         if manifest := _get(found.id, yes, again=False):
             listing.use(manifest.full_id, found.role)
             model_check.begin(manifest.full_id)
-            output.say(f"{manifest.full_id} is here and chosen {_purpose(found.role)}.")
+            output.say(f"{manifest.full_id} is installed and chosen {_purpose(found.role)}.")
     else:
         output.say(found.id)
 
 
-@app.command("import", help="Use a model that is here already: a file, or what Ollama, LM Studio or the Hugging Face cache has. Nothing is copied.")
+@app.command(
+    "import", help="Use a model that is on this machine already: a file, or one of Ollama, LM Studio or the Hugging Face cache. Nothing is copied."
+)
 def import_(
     source: str = typer.Argument(
         "", metavar="[SOURCE]", help="A file, or a name such as ollama:qwen2.5-coder:1.5b-base; nothing: show what was found."
@@ -188,7 +190,9 @@ def import_(
     if manifest is None:
         raise typer.Exit(130)
     model_check.begin(manifest.full_id)
-    output.json(manifest) if as_json else output.say(f"{manifest.full_id} is here ({manifest.path}). `infill models use {manifest.id}` chooses it.")
+    output.json(manifest) if as_json else output.say(
+        f"{manifest.full_id} is installed ({manifest.path}). `infill models use {manifest.id}` chooses it."
+    )
 
 
 @app.command("quantize", help="Make a smaller model of an installed one, or of a file, with llama.cpp's quantizer.")
@@ -199,7 +203,7 @@ def quantize_(
     with bar(f"quantizing to {quantization}") as update:
         manifest = quantize.install(source, quantization.lower(), lambda share: update(share, ""))
     if manifest:
-        output.say(f"{manifest.full_id} is here, {amount(manifest.size)}.")
+        output.say(f"{manifest.full_id} is installed, {amount(manifest.size)}.")
 
 
 def _get(model: str, yes: bool, again: bool) -> Manifest | None:

@@ -28,7 +28,7 @@ KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"cannot open shared object|Library not loaded|No module named|ImportError|DLL load failed|llama\.cpp cannot be imported",
         "llama.cpp is not installed as it should be.",
-        "`infill doctor` says what is missing; `infill build` builds it anew.",
+        "`infill doctor` says what is missing; `infill build` builds it again.",
     ),
     (
         r"No space left|Read-only file system|Permission denied|cannot be created|belongs to another user",

@@ -300,7 +300,7 @@ class Server:
         elif job.waited_for:
             self._fetch(job.model, client)
         elif job.model not in self._fetching:
-            self._worker.stop(job, Done(id=ask.id, model=job.model, notes=("its model is not loaded before somebody asks for a completion",)))
+            self._worker.stop(job, Done(id=ask.id, model=job.model, notes=("its model is loaded by the first completion request",)))
         self._tell_state()
 
     def _deliver(self, client: Client, job: Job, frame: Frame) -> None:

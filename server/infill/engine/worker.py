@@ -125,7 +125,7 @@ class Worker:
         """The client is gone: so is its work."""
         with self._wake:
             for job in self._queue.leave(client):
-                self._end(job, _stopped(job, "the client has gone"))
+                self._end(job, _stopped(job, "the client disconnected"))
             self._wake.notify()
 
     def jobs(self, model: str | None = None) -> list[Job]:
@@ -279,7 +279,7 @@ class Worker:
         with self._wake:
             while True:
                 for job in self._queue.in_the_way():
-                    self._end(job, _stopped(job, "somebody else needs the document"))
+                    self._end(job, _stopped(job, "another request needs the document"))
                 if self._calls:
                     return self._calls.popleft()
                 if self._leaving:

@@ -127,7 +127,7 @@ class ModelCommands:
         if not entry.commercial and not argument.agreed:
             licence = f"{entry.title} may not be used commercially: its licence is {entry.licence} ({entry.licence_url})."
             if await self._messages.ask(f"{licence} Download it?", ["Download", "No"]) != "Download":
-                raise RequestError(licence, "It is downloaded only where somebody agrees to that.")
+                raise RequestError(licence, "It is downloaded only after you accept it.")
         manifest = await self._fetch(argument.model)
         if manifest is None:
             raise RequestError(f"The download of {entry.title} was cancelled.", "What has arrived is kept: the next one continues.")

@@ -134,7 +134,7 @@ def locate(model_id: str) -> ModelFile:
         path = Path(file.link) if file.link else models_directory() / manifest.id / file.name
         if not path.is_file():
             hint = f"It was at {path}. Choose another model, or `infill models remove {manifest.full_id}` and get it again."
-            raise ModelMissing(f"The file of {manifest.title} is gone.", hint)
+            raise ModelMissing(f"The file of {manifest.title} no longer exists.", hint)
     found = checked.result(manifest.path) or Checked(holes=0, filled=0)
     order = manifest.fim_order or found.order
     return ModelFile(id=manifest.full_id, title=manifest.title, path=manifest.path, fim_order=order, temperature=found.temperature)

@@ -97,7 +97,7 @@ async def try_remote(remote: Remote) -> Check:
     if facts.warning is not None:
         message += f" {facts.warning}"
     if urlsplit(remote.line.url).scheme == "http" and not remote.line.is_loopback:
-        message += " The connection is not encrypted: whoever is on the way can read your code and your key."
+        message += " The connection is not encrypted: others on the network can read your code and your key."
     return msgspec.structs.replace(check, ok=True, reach="yes", model=report.model or check.model, ms=milliseconds, message=message)
 
 
@@ -125,7 +125,7 @@ def last_request(provider: Provider) -> dict[str, Any]:
     members = [member.provider for member in provider.members] if isinstance(provider, Chain) else [provider]
     sent = [member.line.last for member in members if isinstance(member, Remote) and member.line.last is not None]
     if not sent:
-        return {"provider": "", "url": "", "headers": {}, "body": None, "message": "Nothing has left this machine since infill was started."}
+        return {"provider": "", "url": "", "headers": {}, "body": None, "message": "No request was sent to another machine since infill started."}
     last = max(sent, key=lambda one: one.at)
     facts: dict[str, Any] = msgspec.to_builtins(last)
     return facts

@@ -97,7 +97,7 @@ async def _from_keyring(name: str) -> Secret:
     except asyncio.TimeoutError as exc:
         raise ProviderUnavailable(f"The keyring with the key of {name} does not answer.", "Unlock it, or set keyVariable or keyFile.") from exc
     if not value:
-        raise ProviderRefused(f"The keyring has no key of {name} any more.", f"`infill providers login {name}` stores it anew.")
+        raise ProviderRefused(f"The keyring no longer has a key for {name}.", f"`infill providers login {name}` stores it again.")
     return _usable(value, "the keyring")
 
 

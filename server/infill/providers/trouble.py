@@ -139,7 +139,7 @@ def refusal(
                                f"Redirects are not followed. If you trust that address, set providers.remote.{entry}.url to it.")  # fmt: skip
     if status in {401, 403}:
         return ProviderRefused(f"{name} does not accept the key (HTTP {status}){quoted}.",
-                               f"`infill providers login {name}` sets it anew, or see providers.remote.{entry}.keyVariable and keyFile.")  # fmt: skip
+                               f"`infill providers login {name}` replaces it, or see providers.remote.{entry}.keyVariable and keyFile.")  # fmt: skip
     if status in {402, 429}:
         wait = seconds_of(retry_after)
         return Throttled(f"{name} takes no more requests for now (HTTP {status}){quoted}.",
