@@ -28,6 +28,8 @@ TOP_LEVEL = {
     "lua",
     "plugin",
 }
+BY_ITS_OWN_NAME = {"conftest.py", "sitecustomize.py"}
+"""Python files that pytest and Python look for by name."""
 TEXT = {".py", ".md", ".toml", ".json", ".ts", ".js", ".mjs", ".lua", ".txt", ".yml", ".yaml", ".sh", ".html", ".css", ".vim", ".el", ""}
 ASSERTING = re.compile(r"^_?(check|assert|raises|fail|expect|warns|until|run_state_machine)")
 
@@ -121,5 +123,5 @@ def test_only_the_output_module_prints(python_files: list[Path], root: Path) -> 
 
 def test_no_two_test_files_share_a_name(python_files: list[Path], root: Path) -> None:
     """pytest imports them by their bare names; so are the helpers that they import."""
-    names = [file.name for file in python_files if root / "tests" in file.parents and file.name != "conftest.py"]
+    names = [file.name for file in python_files if root / "tests" in file.parents and file.name not in BY_ITS_OWN_NAME]
     assert sorted({name for name in names if names.count(name) > 1}) == []
