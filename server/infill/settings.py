@@ -129,7 +129,8 @@ class Context(Section, frozen=True):
     """What of the workspace a prompt contains beside the file at hand."""
 
     index: Annotated[
-        bool, Meta(description="Index the workspace in the background, so that prompts can contain definitions from files that are not open.")
+        bool,
+        Meta(description="Index the definitions in the workspace in the background; prompts do not use the index yet."),
     ] = False
 
 

@@ -40,6 +40,7 @@ from infill.lsp.engine import account, background
 from infill.lsp.first_run import FirstRun
 from infill.lsp.folders import Folders
 from infill.lsp.generate import Generate, GenerateArgument
+from infill.lsp.indexing import Indexing
 from infill.lsp.inline_completion import InlineCompletion
 from infill.lsp.messages import Messages
 from infill.lsp.models import Argument, ModelCommands, OptionalArgument, SwitchArgument
@@ -112,6 +113,8 @@ class Server(LanguageServer):
         self.popup = Popup(self, self.answers, self.configuration, self.background)
         self.next_edits = NextEdits(self.configuration, self.documents, self.rules)
         self.sync = Sync(self.documents, self.rules, self.snapshots, self.completer, self.next_edits, self.background)
+        self.indexing = Indexing(self, self.documents, self.messages, self.background)
+        self.sync.on_saved = self.indexing.saved
         self.statistics = Statistics()
         self.acceptance = Acceptance(self.answers, self.completer, self.next_edits, self.statistics, self.background)
         self.generate = Generate(
@@ -188,6 +191,7 @@ class Server(LanguageServer):
             types.SHUTDOWN: self._on_shutdown,
             types.WORKSPACE_DID_CHANGE_CONFIGURATION: self.configuration.on_did_change,
             types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: self._on_did_change_folders,
+            types.WORKSPACE_DID_CHANGE_WATCHED_FILES: self.indexing.on_watched_files,
             types.WORKSPACE_EXECUTE_COMMAND: self.commands.on_execute,
             types.TEXT_DOCUMENT_DID_OPEN: self.sync.on_did_open,
             types.TEXT_DOCUMENT_DID_CHANGE: self.sync.on_did_change,
@@ -228,6 +232,7 @@ class Server(LanguageServer):
         self.popup.configured(self.configuration.settings)
         self.status.open()
         self.folders.open()
+        self.indexing.open()
         self.background.start(self._preload(), "loading the model ahead")
 
     async def _on_did_change_folders(self, params: types.DidChangeWorkspaceFoldersParams) -> None:
@@ -254,6 +259,7 @@ class Server(LanguageServer):
         self.sync.rules_changed()
         self.popup.configured(settings)
         self.folders.configure(settings.models.folders)
+        self.indexing.configure(settings)
         self._say_who_answers()
 
     def _say_who_answers(self) -> None:
@@ -289,7 +295,7 @@ class Server(LanguageServer):
     # ---- commands that concern the whole
 
     async def _status(self, argument: Nothing) -> dict[str, Any]:
-        return {**msgspec.to_builtins(self.status.line), "engine": await account(self.provision.local)}
+        return {**msgspec.to_builtins(self.status.line), "engine": await account(self.provision.local), "index": await self.indexing.status()}
 
     async def _explain(self, argument: Nothing) -> dict[str, object]:
         explained = self.completer.explain()

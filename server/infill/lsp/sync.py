@@ -7,7 +7,7 @@ too, by editors that do (`infill/cursor`, or a question for code actions there):
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lsprotocol import types
@@ -38,6 +38,8 @@ class Sync:
         self._completer = completer
         self._next_edits = next_edits
         self._background = background
+        self.on_saved: Callable[[], None] = lambda: None
+        """Told whenever a document was written."""
 
     async def on_did_open(self, params: types.DidOpenTextDocumentParams) -> None:
         self._opened(self._documents.open(params.text_document))
@@ -48,6 +50,7 @@ class Sync:
     async def on_did_save(self, params: types.DidSaveTextDocumentParams) -> None:
         if document := self._documents.get(params.text_document.uri):
             self._next_edits.saved(document)
+        self.on_saved()
 
     async def on_did_close(self, params: types.DidCloseTextDocumentParams) -> None:
         if document := self._documents.close(params.text_document.uri):
