@@ -41,6 +41,19 @@ for _, line in ipairs(mark[4].virt_lines or {}) do
 end
 return text
 """
+# the same, once nothing that was requested can change it any more
+SETTLED = (
+    """
+local state = require('vim.lsp._capability').all.inline_completion.active[vim.api.nvim_get_current_buf()]
+if state and state.timer and not state.timer:is_closing() then return '' end
+for _, client in ipairs(vim.lsp.get_clients({ bufnr = 0 })) do
+  for _, request in pairs(client.requests) do
+    if request.type == 'pending' and request.method == 'textDocument/inlineCompletion' then return '' end
+  end
+end
+"""
+    + GHOST
+)
 # counts what was written, so that a test can wait for it
 WRITES = "_G.writes = 0 vim.api.nvim_create_autocmd('BufWritePost', { callback = function() _G.writes = _G.writes + 1 end })"
 
@@ -142,7 +155,7 @@ class Neovim:
 
     def type_and_see(self, keys: str) -> str:
         self.keys(keys)
-        return str(self.wait(lambda: self.ghost, f"ghost text after {keys!r}"))
+        return str(self.wait(lambda: self.lua(SETTLED), f"ghost text after {keys!r}"))
 
     def reads(self, text: str) -> None:
         """Wait until this is the whole text: what is in the buffer, not what is shown."""

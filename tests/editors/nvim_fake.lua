@@ -60,14 +60,16 @@ vim.lsp.config('infill', {
       dispatchers.on_exit(1, 9)
     end
     return {
-      request = function(method, params, callback)
+      request = function(method, params, callback, replied)
         number = number + 1
+        local id = number
         fake.sent[#fake.sent + 1] = { method = method, params = params }
         vim.schedule(function()
           local result = answer(method, params)
-          if fake.pause ~= method then
-            callback(result and result.error, result and not result.error and result or nil)
+          if replied then
+            replied(id)
           end
+          callback(result and result.error, result and not result.error and result or nil)
         end)
         return true, number
       end,

@@ -166,7 +166,7 @@ def _server_pid(editor: Neovim) -> int:
 
 def test_switched_off_for_the_language_means_no_suggestion(editor: Neovim) -> None:
     editor.keys(":Infill toggle python<CR>")
-    editor.wait(lambda: "infill: off" in editor.messages(), "it says that it is off")
+    editor.wait(lambda: "Completions are off for python." in editor.messages(), "it says that it is off")
     editor.keys(f"Go{START}")
     editor.reads(TYPED)
     asked = (

@@ -151,10 +151,9 @@ def test_a_new_user_gets_from_an_empty_home_to_another_model_and_generated_code(
     screen.press("Escape")
     screen.type(":Infill generate")
     screen.press("Enter")
-    (artefacts / "neovim-generated.txt").write_text(screen.see(":Infill accept"))
-    screen.type(":Infill accept")
+    (artefacts / "neovim-generated.txt").write_text(screen.see("discards ·"))
     screen.press("Enter")
-    screen.wait(lambda seen: ":Infill retry" not in seen, "the preview is gone")
+    screen.wait(lambda seen: "discards ·" not in seen, "the preview is gone")
     saved = _leave(screen, home)
     assert f"{BEGUN}\n    return {ghost}" in saved
     assert saved.partition("def divide(first, second):\n")[2].strip(), "there is code below the signature"

@@ -112,7 +112,7 @@ def test_a_model_is_chosen_its_download_cancelled_and_resumed_and_it_then_answer
 
 def _generated(editor: Neovim) -> str:
     editor.keys("G:Infill generate<CR>")
-    preview = editor.wait(lambda: ":Infill accept" in editor.lua(PREVIEW) and editor.lua(PREVIEW), "the finished preview is shown")
+    preview = editor.wait(lambda: "discards ·" in editor.lua(PREVIEW) and editor.lua(PREVIEW), "the finished preview is shown")
     assert str(editor.lua(NOTES)).strip(), "the server's notes on the built-in model are shown"
     return str(preview).partition("\n")[2]
 

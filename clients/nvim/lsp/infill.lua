@@ -29,6 +29,10 @@ return {
     ['infill/generation'] = function(_, result)
       require('infill.generate').stream(result)
     end,
+    ['window/showMessage'] = function(err, params, ctx)
+      params.message = require('infill.message').for_neovim(params.message)
+      return vim.lsp.handlers['window/showMessage'](err, params, ctx)
+    end,
     -- Neovim would ask with a blocking prompt, which consumes keys typed into the buffer
     ['window/showMessageRequest'] = function(_, params)
       require('infill.message').offer(params.message)

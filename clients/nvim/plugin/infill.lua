@@ -43,3 +43,9 @@ for name, action in pairs({
     require('infill.next_edit')[action]()
   end, { desc = 'infill: ' .. name:gsub('-', ' ') })
 end
+
+for name, action in pairs({ accept = 'accept', discard = 'discard', edit = 'edit', retry = 'retry', followup = 'follow_up' }) do
+  vim.keymap.set('n', '<Plug>(infill-generate-' .. name .. ')', function()
+    require('infill.generate')[action](action == 'follow_up' and '' or nil)
+  end, { desc = 'infill: ' .. name .. ' generated code' })
+end

@@ -15,25 +15,25 @@ end
 ---@type table<string, infill.Subcommand>
 M.subcommands = {
   status = {
-    description = 'Say who answers and how it goes.',
+    description = 'Show the state of the server and of this buffer.',
     run = function()
       require('infill.message').info(require('infill.status').sentence())
     end,
   },
   explain = {
-    description = 'Say why the last suggestion was what it was, or why there was none.',
+    description = 'Explain the last suggestion, or why there was none.',
     run = function()
-      require('infill.server').run('infill.explain', nil, show)
+      require('infill.server').run('infill.explain', nil, require('infill.report').explain)
     end,
   },
   stats = {
-    description = 'Show acceptance and latency, counted on this machine alone.',
+    description = 'Show statistics: acceptance rate and latency, counted on this machine.',
     run = function()
       require('infill.server').run('infill.stats', nil, show)
     end,
   },
   hardware = {
-    description = 'Show what this machine has.',
+    description = 'Show the hardware of this machine.',
     run = function()
       require('infill.server').run('infill.hardware', nil, show)
     end,
@@ -81,7 +81,7 @@ M.subcommands = {
     end,
   },
   unload = {
-    description = "Give the model's memory back.",
+    description = 'Unload the model and free its memory.',
     run = function()
       require('infill.server').run('infill.unloadModel')
     end,
@@ -93,16 +93,34 @@ M.subcommands = {
       require('infill.generate').run(rest, range)
     end,
   },
+  prompt = {
+    description = 'Ask for an instruction and write code from it; <Up> recalls earlier ones. With a range: rewrite it.',
+    run = function(_, args)
+      require('infill.generate').prompt(args.range == 2 and { first = args.line1, last = args.line2 } or nil)
+    end,
+  },
   accept = {
-    description = 'Take what was generated.',
+    description = 'Accept the generated code.',
     run = function()
       require('infill.generate').accept()
     end,
   },
   discard = {
-    description = 'Throw away what was generated, or stop generating.',
+    description = 'Discard the generated code, or stop generating.',
     run = function()
       require('infill.generate').discard()
+    end,
+  },
+  edit = {
+    description = 'Edit the generated code in a window before it is accepted.',
+    run = function()
+      require('infill.generate').edit()
+    end,
+  },
+  followup = {
+    description = 'Generate again with a change to the last result, such as `:Infill followup use a set`.',
+    run = function(rest)
+      require('infill.generate').follow_up(rest)
     end,
   },
   retry = {
@@ -112,10 +130,10 @@ M.subcommands = {
     end,
   },
   toggle = {
-    description = 'Switch infill off or on; with a filetype: for that language.',
+    description = 'Enable or disable completions; with a filetype: for that language.',
     run = function(rest)
       require('infill.server').run('infill.toggle', rest ~= '' and { language = rest } or nil, function(result)
-        require('infill.message').info(result.enabled and 'on.' or 'off: nothing is loaded and nothing is sent.')
+        require('infill.message').info(('Completions are %s%s.'):format(result.enabled and 'on' or 'off', rest ~= '' and ' for ' .. rest or ''))
       end)
     end,
   },
@@ -145,6 +163,20 @@ M.subcommands = {
       require('infill.server').restart()
     end,
   },
+  engine = {
+    description = "Show the engine's state and its last messages.",
+    run = function()
+      require('infill.server').run('infill.status', nil, show)
+    end,
+  },
+  build = {
+    description = 'Build llama.cpp for this machine.',
+    run = function()
+      require('infill.server').run('infill.build', vim.empty_dict(), function(result)
+        require('infill.message').info(result.message)
+      end)
+    end,
+  },
   log = {
     description = "Open Neovim's LSP log.",
     run = function()
@@ -158,7 +190,7 @@ function M.run(args)
   local name, rest = args.args:match('^(%S*)%s*(.*)$')
   local subcommand = M.subcommands[name == '' and 'status' or name]
   if not subcommand then
-    require('infill.message').error(('There is no :Infill %s. Try one of: %s.'):format(name, table.concat(M.names(), ', ')))
+    require('infill.message').error(('There is no :Infill %s. Commands: %s.'):format(name, table.concat(M.names(), ', ')))
     return
   end
   subcommand.run(rest, args)

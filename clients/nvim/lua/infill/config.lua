@@ -48,8 +48,13 @@ M.schema = {
       next_edit = '<M-n>',
       next_edit_all = '<M-a>',
       next_edit_dismiss = '<M-e>',
+      generate_accept = '<CR>',
+      generate_discard = '<Esc>',
+      generate_retry = '<M-r>',
+      generate_followup = '<M-f>',
     },
-    description = 'Insert-mode keys by action, those of next edits in normal mode too; false for one of them, or for all: '
+    description = 'Insert-mode keys by action, those of next edits in normal mode too, those of generated code in normal mode while there is '
+      .. 'some; false for one of them, or for all: '
       .. 'map the <Plug> names yourself. A key with nothing to do runs what was mapped to it before.',
   },
   progress = {

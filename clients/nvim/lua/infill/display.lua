@@ -134,6 +134,8 @@ local function define_groups()
   look.default = true
   api.nvim_set_hl(0, 'InfillSuggestion', look)
   api.nvim_set_hl(0, 'InfillSuggestionMore', { default = true, link = 'ComplHintMore' })
+  api.nvim_set_hl(0, 'InfillRemoved', { default = true, link = 'DiffDelete' })
+  api.nvim_set_hl(0, 'InfillAdded', { default = true, link = 'DiffAdd' })
 end
 
 --- Change how ghost text is requested and drawn in a buffer.

@@ -1,4 +1,4 @@
---- Code from an instruction: it appears as ghost lines while it is written, and is then taken or thrown away.
+--- Code from an instruction: it appears as lines below the cursor while it is written, and is then accepted, discarded, changed or written again.
 local M = {}
 local api = vim.api
 local namespace = api.nvim_create_namespace('infill.generate')
@@ -6,6 +6,8 @@ local namespace = api.nvim_create_namespace('infill.generate')
 ---@class infill.Generation
 ---@field buf integer
 ---@field mark integer Extmark at the place: it moves with edits elsewhere.
+---@field range? { first: integer, last: integer } The lines that are rewritten, 1-based.
+---@field editor? integer Buffer in which the result is edited.
 ---@field request? integer
 ---@field result? table The command's answer, once it is there.
 ---@field arguments table
@@ -40,14 +42,14 @@ end
 local function show(text, hint, notes)
   local row, col = place()
   -- before the text: what is longer than the window is cut off at its end
-  local lines = { { { hint, 'ComplHintMore' } } }
+  local lines = { { { hint, 'InfillSuggestionMore' } } }
   for _, note in ipairs(notes or {}) do
     for _, line in ipairs(wrapped(note)) do
       lines[#lines + 1] = { { line, 'DiagnosticWarn' } }
     end
   end
   for line in vim.gsplit(text, '\n', { plain = true }) do
-    lines[#lines + 1] = { { line, 'ComplHint' } }
+    lines[#lines + 1] = { { line, running.range and 'InfillAdded' or 'InfillSuggestion' } }
   end
   api.nvim_buf_set_extmark(running.buf, namespace, row, col, { id = running.mark, virt_lines = lines })
 end
@@ -61,9 +63,64 @@ function M.stream(part)
 end
 
 local function clear()
-  if running then
-    pcall(api.nvim_buf_del_extmark, running.buf, namespace, running.mark)
-    running = nil
+  if not running then
+    return
+  end
+  require('infill.generate_keys').restore()
+  if api.nvim_buf_is_valid(running.buf) then
+    api.nvim_buf_clear_namespace(running.buf, namespace, 0, -1)
+  end
+  if running.editor and api.nvim_buf_is_valid(running.editor) then
+    api.nvim_buf_delete(running.editor, { force = true })
+  end
+  running = nil
+end
+
+--- The lines that will be replaced look removed.
+local function mark_removed()
+  local range = running.range
+  for row = range and range.first - 1 or 0, range and range.last - 1 or -1 do
+    api.nvim_buf_set_extmark(running.buf, namespace, row, 0, { line_hl_group = 'InfillRemoved' })
+  end
+end
+
+--- Edit the finished result in a window below, where it also scrolls; accepting takes what stands there.
+---@param focus? boolean Go to that window; default: yes.
+function M.edit(focus)
+  if not (running and running.result) then
+    require('infill.message').info('There is no finished generation to edit.')
+    return
+  end
+  local window, filetype = api.nvim_get_current_win(), vim.bo[running.buf].filetype
+  local lines = vim.split(running.result.text, '\n', { plain = true })
+  local editor = api.nvim_create_buf(false, true)
+  running.editor = editor
+  api.nvim_buf_set_lines(editor, 0, -1, false, lines)
+  vim.cmd('belowright split')
+  api.nvim_win_set_buf(0, editor)
+  api.nvim_win_set_height(0, math.max(3, math.min(#lines + 1, math.floor(vim.o.lines / 2))))
+  vim.bo[editor].bufhidden = 'wipe'
+  -- colours only: language servers have nothing to do with it
+  if not pcall(vim.treesitter.start, editor, vim.treesitter.language.get_lang(filetype) or filetype) then
+    vim.bo[editor].syntax = filetype
+  end
+  require('infill.generate_keys').map(editor)
+  if focus == false then
+    api.nvim_set_current_win(window)
+  end
+end
+
+local function finished(result)
+  running.result = result
+  local keys = require('infill.generate_keys')
+  show(
+    result.text,
+    ('  %s accepts · %s discards · :Infill edit, followup or retry'):format(keys.name('accept'), keys.name('discard')),
+    result.notes
+  )
+  local _, breaks = result.text:gsub('\n', '')
+  if breaks + 4 > api.nvim_win_get_height(0) then
+    M.edit(false)
   end
 end
 
@@ -91,15 +148,17 @@ end
 
 ---@param generation_arguments table
 ---@param row integer
-local function start(generation_arguments, row)
+---@param range? { first: integer, last: integer }
+local function start(generation_arguments, row, range)
   local buf = api.nvim_get_current_buf()
   local mark = api.nvim_buf_set_extmark(buf, namespace, row, 0, {})
-  running = { buf = buf, mark = mark, arguments = generation_arguments }
+  running = { buf = buf, mark = mark, arguments = generation_arguments, range = range }
   local mine = running
+  mark_removed()
+  require('infill.generate_keys').map(buf)
   mine.request = require('infill.server').run('infill.generate', generation_arguments, function(result)
     if running == mine then
-      running.result = result
-      show(result.text, '  :Infill accept · :Infill discard · :Infill retry', result.notes)
+      finished(result)
     end
   end, function()
     if running == mine then
@@ -121,7 +180,17 @@ function M.run(instruction, range)
     return
   end
   M.discard()
-  start(arguments(client, range, instruction), (range and range.last or api.nvim_win_get_cursor(0)[1]) - 1)
+  start(arguments(client, range, instruction), (range and range.last or api.nvim_win_get_cursor(0)[1]) - 1, range)
+end
+
+--- Ask for the instruction first; earlier ones are in the input history (<Up>).
+---@param range? { first: integer, last: integer }
+function M.prompt(range)
+  vim.ui.input({ prompt = 'Describe the code to generate: ' }, function(instruction)
+    if instruction then
+      M.run(instruction, range)
+    end
+  end)
 end
 
 --- Put the finished text in its place, as one change that `u` undoes.
@@ -130,12 +199,15 @@ function M.accept()
     require('infill.message').info('There is no finished generation to accept.')
     return
   end
-  local client, edit = require('infill.server').client(), running.result.edit
+  local client, edit, editor = require('infill.server').client(), running.result.edit, running.editor
+  if editor and api.nvim_buf_is_valid(editor) and edit.documentChanges[1].edits[1] then
+    edit.documentChanges[1].edits[1].newText = table.concat(api.nvim_buf_get_lines(editor, 0, -1, false), '\n')
+  end
   clear()
   vim.lsp.util.apply_workspace_edit(edit, client and client.offset_encoding or 'utf-8')
 end
 
---- Throw it away; one that is still being written is stopped.
+--- Discard it; one that is still being written is stopped.
 function M.discard()
   local client = require('infill.server').client()
   if running and running.request and not running.result and client then
@@ -149,9 +221,28 @@ function M.retry()
     require('infill.message').info('There is no generation to try again.')
     return
   end
-  local again, row = running.arguments, (place())
+  local again, row, range = running.arguments, (place()), running.range
   M.discard()
-  start(again, row)
+  start(again, row, range)
+end
+
+--- Generate again, with the last result and what to change about it.
+---@param change string Empty: ask for it.
+function M.follow_up(change)
+  if not (running and running.result) then
+    require('infill.message').info('There is no finished generation to change.')
+  elseif change == '' then
+    vim.ui.input({ prompt = 'Describe what to change: ' }, function(given)
+      if given and given ~= '' then
+        M.follow_up(given)
+      end
+    end)
+  else
+    local asked = running.arguments.instruction or 'Write the code that the comment or signature describes.'
+    local instruction = ('%s\n\nThe last answer was:\n%s\n\nChange it: %s'):format(asked, running.result.text, change)
+    running.arguments = vim.tbl_extend('force', running.arguments, { instruction = instruction })
+    M.retry()
+  end
 end
 
 --- Whether something is being written or waits to be taken.

@@ -1,10 +1,46 @@
---- The only module that talks to the user: one calm sentence each.
+--- Notifications, one sentence each. Nothing else calls `vim.notify`.
 local M = {}
+
+-- the server's shell commands, and what does the same here; the first that matches
+local COMMANDS = {
+  { '^infill models download (%S+).*', ':Infill download %1' },
+  { '^infill models remove.*', ':Infill remove' },
+  { '^infill models %a+.*', ':Infill models' },
+  { '^infill doctor.*', ':checkhealth infill' },
+  { '^infill engine status.*', ':Infill engine' },
+  { '^infill engine stop.*', ':Infill restart' },
+  { '^infill build$', ':Infill build' },
+}
+-- these have no command here
+local SHELL_ONLY = { '^infill models import', '^infill models check', '^infill models rename' }
+
+---@param command string
+---@return string
+local function editor_command(command)
+  for _, pattern in ipairs(SHELL_ONLY) do
+    if command:find(pattern) then
+      return '`' .. command .. '`'
+    end
+  end
+  for _, pair in ipairs(COMMANDS) do
+    if command:find(pair[1]) then
+      return (command:gsub(pair[1], pair[2]))
+    end
+  end
+  return '`' .. command .. '`'
+end
+
+--- A sentence of the server with Neovim's commands in the place of shell commands.
+---@param text string
+---@return string
+function M.for_neovim(text)
+  return (text:gsub('`(infill [^`]+)`', editor_command))
+end
 
 ---@param text string
 ---@param level? integer
 local function say(text, level)
-  vim.notify('infill: ' .. text, level or vim.log.levels.INFO)
+  vim.notify('infill: ' .. M.for_neovim(text), level or vim.log.levels.INFO)
 end
 
 ---@param text string

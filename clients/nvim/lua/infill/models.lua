@@ -38,7 +38,7 @@ local function pick(prompt, keep, choose)
   require('infill.server').run('infill.models', nil, function(result)
     local models = vim.tbl_filter(keep, result.models)
     if #models == 0 then
-      require('infill.message').info('There is no model to choose from here.')
+      require('infill.message').info('No models to choose from.')
       return
     end
     vim.ui.select(models, { prompt = prompt, format_item = M.line, kind = 'infill.model' }, function(model)
@@ -49,7 +49,7 @@ local function pick(prompt, keep, choose)
   end)
 end
 
---- Use a model from now on; one that is not here yet is downloaded first.
+--- Choose a model; one that is not installed is downloaded first.
 ---@param id string
 ---@param scope? 'global'|'workspace'
 function M.switch(id, scope)
@@ -65,7 +65,7 @@ local downloading ---@type integer?
 function M.download(id, done)
   downloading = require('infill.server').run('infill.downloadModel', { model = id }, function(result)
     downloading = nil
-    require('infill.message').info(result.model .. ' is here.')
+    require('infill.message').info(('Downloaded %s.'):format(result.model))
     if done then
       done()
     end
@@ -74,15 +74,15 @@ function M.download(id, done)
   end)
 end
 
---- Stop the download that is under way; what has arrived is kept for the next try.
+--- Stop the running download; its part of the file is kept, so that the next download resumes.
 function M.cancel_download()
   local client = require('infill.server').client()
   if client and downloading then
     client:cancel_request(downloading)
     downloading = nil
-    require('infill.message').info('The download was stopped; the next one goes on from here.')
+    require('infill.message').info('Download stopped. :Infill download resumes it.')
   else
-    require('infill.message').info('Nothing is being downloaded.')
+    require('infill.message').info('No download is running.')
   end
 end
 
@@ -114,7 +114,7 @@ function M.choose_removal()
     return model.installed and not model.active
   end, function(model)
     require('infill.server').run('infill.removeModel', { model = model.id }, function(result)
-      require('infill.message').info(('%s is gone, %s are free again.'):format(model.title, M.size(result.freed)))
+      require('infill.message').info(('Removed %s: %s freed.'):format(model.title, M.size(result.freed)))
     end)
   end)
 end
