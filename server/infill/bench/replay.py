@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path, PurePosixPath
+from typing import Literal, get_args
 
 import msgspec
 
@@ -17,7 +18,7 @@ from infill.edits.suggest import Eagerness
 from infill.edits.types import Suggestion
 from infill.errors import InfillError
 
-GIT_SECONDS = 60
+GIT_SECONDS = 120
 LARGEST_FILE = 400_000
 """Characters of a file that is replayed."""
 MOST_HUNKS = 40
@@ -27,6 +28,10 @@ LANGUAGES = {
     ".rs": "rust", ".c": "c", ".h": "c", ".cpp": "cpp", ".cc": "cpp", ".hpp": "cpp", ".java": "java", ".lua": "lua", ".md": "markdown",
     ".rb": "ruby", ".kt": "kotlin", ".cs": "csharp", ".php": "php", ".toml": "toml", ".yml": "yaml", ".yaml": "yaml", ".json": "json",
 }  # fmt: skip
+
+Half = Literal["all", "even", "odd"]
+HALVES: tuple[Half, ...] = get_args(Half)
+"""Commits counted from the newest: the rules are tuned on one half, and judged by the other."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,36 +68,54 @@ class Replayed(msgspec.Struct, kw_only=True):
         return sum(case.hit for case in self.cases)
 
 
-def replay(repository: Path, commits: int, eagerness: Eagerness = "medium") -> Replayed:
-    """Replay the newest commits that are no merges. Raises InfillError where there is no such repository."""
+def replay(repository: Path, commits: int, eagerness: Eagerness = "medium", half: Half = "all") -> Replayed:
+    """Replay the newest commits that modify files and are no merges, or every second one. Raises InfillError without a repository."""
     found = Replayed()
-    for commit in git(repository, "log", "--no-merges", f"-{commits}", "--format=%H").split():
-        found.commits += 1
-        for path, before, after in _files(repository, commit):
-            found.files += 1
-            _file(found, commit[:10], path, before.split("\n"), after.split("\n"), eagerness)
+    for commit, path, before, after in _files(repository, commits, half, found):
+        _file(found, commit[:10], path, before.split("\n"), after.split("\n"), eagerness)
     return found
 
 
-def git(repository: Path, *arguments: str) -> str:
-    """What git prints. Raises InfillError."""
+def git(repository: Path, *arguments: str, said: str = "") -> bytes:
+    """What git prints, `said` being its input. Raises InfillError."""
     try:
-        done = subprocess.run(
-            ["git", "-C", str(repository), *arguments], capture_output=True, check=True, timeout=GIT_SECONDS, encoding="utf-8", errors="replace"
-        )
+        done = subprocess.run(["git", "-C", str(repository), *arguments], input=said.encode(), capture_output=True, check=True, timeout=GIT_SECONDS)
     except (OSError, subprocess.SubprocessError) as exc:
         raise InfillError(f"git could not read {repository}.", "Name a folder that is a git repository.") from exc
     return done.stdout
 
 
-def _files(repository: Path, commit: str) -> Iterator[tuple[str, str, str]]:
-    """The text files that a commit changed: path, before, after."""
-    changed = git(repository, "diff-tree", "-r", "--no-commit-id", "--diff-filter=M", "--name-only", "-z", commit)
-    for path in changed.split("\0"):
-        if PurePosixPath(path).suffix in LANGUAGES:
-            before, after = git(repository, "show", f"{commit}^:{path}"), git(repository, "show", f"{commit}:{path}")
+def _files(repository: Path, commits: int, half: Half, found: Replayed) -> Iterator[tuple[str, str, str, str]]:
+    """The text files that commits changed: commit, path, before, after."""
+    log = git(repository, "log", "--no-merges", f"-{commits}", "--format=%x01%H", "--raw", "-r", "--no-abbrev", "--no-renames", "--diff-filter=M")
+    parts = log.decode(errors="replace").split("\x01")[1:]
+    for part in parts[int(half == "odd") :: 1 if half == "all" else 2]:
+        commit, *rows = part.splitlines()
+        found.commits += 1
+        changed = [(path, *meta.split()[2:4]) for meta, _, path in (row.partition("\t") for row in rows if row.startswith(":"))]
+        changed = [one for one in changed if PurePosixPath(one[0]).suffix in LANGUAGES]
+        texts = _texts(repository, [blob for _, *blobs in changed for blob in blobs])
+        for path, old, new in changed:
+            before, after = texts.get(old, ""), texts.get(new, "")
             if len(before) + len(after) <= LARGEST_FILE:
-                yield path, before, after
+                found.files += 1
+                yield commit, path, before, after
+
+
+def _texts(repository: Path, blobs: Sequence[str]) -> dict[str, str]:
+    """The texts of git objects, read by one process."""
+    if not blobs:
+        return {}
+    output, position = git(repository, "cat-file", "--batch", said="".join(f"{blob}\n" for blob in blobs)), 0
+    texts = {}
+    for blob in blobs:
+        end = output.index(b"\n", position)
+        header, position = output[position:end].split(), end + 1
+        if header[-1] != b"missing":
+            size = int(header[-1])
+            texts[blob] = output[position : position + size].decode(errors="replace").replace("\r\n", "\n")
+            position += size + 1
+    return texts
 
 
 def hunks(before: Sequence[str], after: Sequence[str]) -> list[tuple[int, int, list[str]]]:

@@ -267,17 +267,28 @@ def _write_table(to: Path, measured: Measured, here: Machine, played: Trace, wis
 def edits(
     repository: Path | None = typer.Option(None, "--repository", help="A git repository whose commits are replayed instead."),
     commits: int = typer.Option(200, "--commits", min=1, help="With --repository: the newest commits that are no merges."),
+    half: str = typer.Option("all", "--half", help="With --repository: every second commit only, `even` or `odd`; default: all."),
+    lines: int | None = typer.Option(None, "--lines", min=100, help="Measure the CPU time of a suggestion in a file of so many lines instead."),
     eagerness: str = typer.Option("medium", "--eagerness", help="low, medium or high."),
     as_json: bool = typer.Option(False, "--json", help="Print everything."),
 ) -> None:
-    from infill.bench import next_edits, next_edits_report
+    from infill.bench import edit_cost, next_edits, next_edits_report
 
+    if lines is not None:
+        costs = edit_cost.costs(lines)
+        if as_json:
+            output.json(costs)
+        else:
+            output.table(edit_cost.COLUMNS, [edit_cost.cells(one) for one in costs])
+        return
     if eagerness not in next_edits.EAGERNESS:
         raise typer.BadParameter(f"choose {', '.join(next_edits.EAGERNESS)}", param_hint="--eagerness")
     if repository is not None:
         from infill.bench import replay
 
-        found = replay.replay(repository, commits, eagerness)
+        if half not in replay.HALVES:
+            raise typer.BadParameter(f"choose {', '.join(replay.HALVES)}", param_hint="--half")
+        found = replay.replay(repository, commits, eagerness, half)
         if as_json:
             output.json(found)
         else:
@@ -292,7 +303,7 @@ def edits(
     output.table(*next_edits_report.by_kind(results))
     for one in results:
         if not one.exact:
-            output.say(f"{one.name} is not exact:", *(f"  {line}" for line in one.diff))
+            output.say("\n".join([f"{one.name} is not exact:", *(f"  {line}" for line in one.diff)]))
 
 
 @app.command(help="Compare answers of a cache that was moved about with fresh ones, on texts that the bundled model does not know.")

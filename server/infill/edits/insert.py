@@ -12,6 +12,8 @@ from infill.edits.types import Change, Situation, Suggestion, group_of
 MOST_INSERTED = 3
 LATEST_HUNKS = 6
 _REMARKS = frozenset("#/*\"'`-")
+MORE_EXAMPLES = 2
+"""Before the newest one, where the inserted lines hold a value."""
 NEAR = 8
 """Lines around a place in which the inserted line must not stand already."""
 
@@ -36,7 +38,7 @@ def suggest(situation: Situation) -> Suggestion | None:
         return None  # each place has a value of its own
     others = [one for one in inserted[1:] if _text(one.new) == _text(newest.new) and alike(one.above, newest.above)]
     places = _places(situation, newest)
-    if len(places) < (1 if others else MORE_LINES) or (not others and _has_value(newest.new)):
+    if len(places) < (1 if others else MORE_LINES) or (len(others) < MORE_EXAMPLES and _has_value(newest.new)):
         return None
     changes = {place: Change(place, place, _indented(newest, situation.lines[place - 1])) for place in places}
     where = f"line {newest.first + 1}" if not others else f"lines {others[0].first + 1} and {newest.first + 1}"

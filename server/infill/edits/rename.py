@@ -9,7 +9,7 @@ from typing import NamedTuple
 from infill.edits import scopes, zones
 from infill.edits.hunks import Hunk
 from infill.edits.scopes import Block, Role
-from infill.edits.tokens import KEYWORDS, is_name, pairs, tokens
+from infill.edits.tokens import KEYWORDS, aligned, is_name, pairs, tokens, written
 from infill.edits.types import Change, Situation, Suggestion, nearest
 from infill.edits.zones import Place
 
@@ -79,7 +79,7 @@ def _renames(situation: Situation, hunk: Hunk) -> list[Renamed]:
 def _suggestion(situation: Situation, renamed: Renamed) -> Suggestion | None:
     scope = scope_of(situation.lines, renamed.line, renamed.role, situation.language)
     places = _places(situation, renamed, scope)
-    if not places or len(places) > MOST_PLACES or _taken(situation, renamed, scope):
+    if not places or len(places) > MOST_PLACES or _taken(situation, renamed, scope) or _still_used(situation, renamed, places):
         return None
     changes = {line: _change(situation, line, [place for place in places if place.line == line], renamed) for line in {one.line for one in places}}
     order = nearest(sorted(changes), renamed.line if situation.cursor[0] not in scope else situation.cursor[0])
@@ -161,6 +161,13 @@ def _taken(situation: Situation, renamed: Renamed, scope: Block) -> bool:
         if not any(_came(hunk, place, renamed) for hunk in changed):
             return True
     return False
+
+
+def _still_used(situation: Situation, renamed: Renamed, places: Sequence[Place]) -> bool:
+    """Whether an edit wrote the old name where it did not stand before: then it is the name of something else now."""
+    lines = {place.line for place in places}
+    rows = [row for hunk in situation.hunks for row in aligned(hunk) if row[0] in lines and row[2] is not None]
+    return any(renamed.old in written(old or "", new or "") for _, old, new in rows)
 
 
 def _came(hunk: Hunk, place: Place, renamed: Renamed) -> bool:

@@ -18,6 +18,8 @@ SKIPPED = 2
 """Lines that match between two examples: an edit that skips them was not meant for them."""
 ALIKE = 0.5
 """Least share of equal words of two lines of the same shape."""
+COMMON_TOKENS = 4
+"""Tokens that the examples have in common where none of them is a word that stays."""
 FARTHEST = 60
 """Lines between an example and a line that is like it."""
 
@@ -62,7 +64,7 @@ def suggest(situation: Situation, *, singles: bool = True) -> Suggestion | None:
     rewrite = learned(newest.old, newest.new)
     others = [one for one in others if alike(one.old, newest.old) and rewrite.apply(one.old) == one.new and one.line != newest.line]
     lines = _candidates(situation, newest, others, rewrite)
-    if not lines or _skipped(lines, newest, others):
+    if not lines or _skipped(lines, newest, others) or not _in_context(newest, others, rewrite):
         return None
     if not others and (not singles or not _in_a_row(lines, newest) or _is_rename(situation, newest)):
         return None
@@ -134,6 +136,16 @@ def _fits(text: str, newest: Example, others: list[Example], rewrite: Rewrite) -
         if common and (others or number in replaced) and line[number] != token:
             return False
     return True
+
+
+def _in_context(newest: Example, others: list[Example], rewrite: Rewrite) -> bool:
+    """Whether the examples share enough: a word that stays, or several tokens. `name: str` alone does not say whose type is to be changed."""
+    replaced = {number for start, end in rewrite.spans for number in range(start, end)}
+    rows = list(zip(*(tokens(one.old.strip()) for one in (newest, *others)), strict=True))
+    common = [number for number, row in enumerate(rows) if len(set(row)) == 1 and not row[0].isspace()]
+    return len(common) >= COMMON_TOKENS or any(
+        kind(rows[number][0]) != rows[number][0] or is_name(rows[number][0]) for number in set(common) - replaced
+    )
 
 
 def _skipped(lines: Sequence[int], newest: Example, others: list[Example]) -> bool:

@@ -1,11 +1,15 @@
-"""The same removed or changed line elsewhere: what was done to one copy of a line is offered for the others. Pure."""
+"""The same removed or changed line elsewhere: what was done to one copy of a line is offered for the others. Pure.
+
+The evidence is one edit, so it has to be clear: the line was edited and not replaced, no copy of it was edited in another way, and the copies lie in
+the direction in which the user works, which is downward unless the edit before stands below.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from infill.edits.hunks import Hunk
-from infill.edits.tokens import indentation, is_name, pairs, shape, words
+from infill.edits.tokens import aligned, indentation, is_name, pairs, shape, similar, words
 from infill.edits.types import Change, Situation, Suggestion, group_of
 
 DISTINCT_WORDS = 3
@@ -38,13 +42,14 @@ def _suggestion(situation: Situation, hunk: Hunk, line: int, old: str, new: str 
     names = {word for word in words(old) if is_name(word)}
     if len(names) < DISTINCT_WORDS or (new is not None and not new.strip()):
         return None
-    if new is None and _moved(situation, old):
+    if (new is None and _moved(situation, old)) or (new is not None and not similar(old, new)) or _edited_otherwise(situation, old, new):
         return None
     copies = _copies(situation, old)
     if not 0 < len(copies) <= MOST_COPIES:
         return None
     if len(names) < TELLING_WORDS or new is None:
         copies = [at for at in copies if _same_around(situation, hunk, line, at)]
+    copies = [at for at in copies if (at < line) == _upward(situation)]
     if not copies:
         return None
     changes = {at: _change(situation, at, new) for at in copies}
@@ -67,6 +72,18 @@ def _change(situation: Situation, at: int, new: str | None) -> Change:
 def _moved(situation: Situation, old: str) -> bool:
     """Whether the line came back somewhere else."""
     return any(old.strip() == line.strip() for hunk in situation.hunks for line in hunk.new)
+
+
+def _edited_otherwise(situation: Situation, old: str, new: str | None) -> bool:
+    """Whether another copy of the line became something else: then the copies are not all to become the same."""
+    rows = [(before, now) for hunk in situation.hunks for _, before, now in aligned(hunk) if before is not None and before.strip() == old.strip()]
+    return any((now or "").strip() != (new or "").strip() for _, now in rows)
+
+
+def _upward(situation: Situation) -> bool:
+    """Whether the newest edit stands above the one before it."""
+    newest = situation.newest(2)
+    return len(newest) == 2 and newest[0].first < newest[1].first
 
 
 def _same_around(situation: Situation, hunk: Hunk, line: int, copy: int) -> bool:

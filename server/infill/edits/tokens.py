@@ -78,6 +78,12 @@ def opcodes(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int,
     return [(a, b, c, d) for tag, a, b, c, d in matcher.get_opcodes() if tag != "equal"]
 
 
+def written(old: str, new: str) -> list[str]:
+    """The tokens of a line that an edit wrote."""
+    before, after = tokens(old), tokens(new)
+    return [token for _, _, start, end in opcodes(before, after) for token in after[start:end]]
+
+
 def pairs(hunk: Hunk) -> list[tuple[int, str, str]]:
     """The lines of a hunk that changed more than their indentation, where there are as many as before: line of the present text, before, now."""
     if len(hunk.old) != len(hunk.new):

@@ -6,6 +6,7 @@ One regular expression a language, made of the lexer's table: coarser than the l
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -15,6 +16,8 @@ from infill.completion.lexer.languages import ALIASES, Language, language_of
 Zone = Literal["code", "string", "comment"]
 _HOLE = re.compile(r"(\$?)\{+([^{}\n]*)\}|\$\(([^()\n]*)\)")
 
+_LINE_SIGNS = frozenset("#/%'-;")
+"""Those with which comments up to a line's end begin."""
 _MACROS = frozenset({"rust", "rs"})
 """Languages whose macros interpolate names in braces."""
 
@@ -29,50 +32,66 @@ class Place(NamedTuple):
 
 def occurrences(lines: Sequence[str], name: str, language: str, first: int = 0, end: int | None = None) -> list[Place]:
     """Where a name stands as a whole word in the lines `first` up to `end`, in order."""
-    found = re.compile(rf"(?<![\w$]){re.escape(name)}(?![\w$])")
     text = "\n".join(lines[:end])
-    matches = [match.start() for match in found.finditer(text)]
     start = len("\n".join(lines[:first])) + 1 if first else 0
-    if not any(at >= start for at in matches):
+    found = _whole_words(text, name, start)
+    if not found:
         return []
-    zones = _zones(text, language, matches)
-    places, line, begin = [], 0, 0
-    for at in matches:
-        while (after := text.find("\n", begin)) != -1 and after < at:
-            line, begin = line + 1, after + 1
-        if line >= first:
-            places.append(Place(line, at - begin, zones[at]))
+    zones = _zones(text, language, found)
+    places, line, position = [], 0, 0
+    for at in found:
+        line += text.count("\n", position, at)
+        position = at
+        places.append(Place(line, at - text.rfind("\n", 0, at) - 1, zones[at]))
     return places
+
+
+def _whole_words(text: str, name: str, start: int) -> list[int]:
+    """Searched by `str.find`: a regular expression that begins with a lookbehind takes forty times as long."""
+    found, at = [], text.find(name, start)
+    while at != -1:
+        end = at + len(name)
+        if not (_is_word(text[at - 1 : at]) or _is_word(text[end : end + 1])):
+            found.append(at)
+        at = text.find(name, end)
+    return found
+
+
+def _is_word(sign: str) -> bool:
+    return sign.isalnum() or (sign != "" and sign in "_$")
 
 
 def _zones(text: str, language: str, places: list[int]) -> dict[int, Zone]:
     zones: dict[int, Zone] = dict.fromkeys(places, "code")
-    todo = iter(places)
-    place = next(todo, None)
-    for match in mask(language).finditer(text):
-        while place is not None and place < match.start():
-            place = next(todo, None)
-        if place is None:
-            break
-        while place is not None and place < match.end():
-            zones[place] = _inside(text, match, place, language)
-            place = next(todo, None)
+    spans = _spans(text, language)
+    starts = [match.start(match.lastgroup or 0) for match in spans]
+    for place in places:
+        number = bisect_right(starts, place) - 1
+        if number >= 0 and place < spans[number].end():
+            zones[place] = _inside(text, spans[number], place, language)
     return zones
+
+
+@lru_cache(maxsize=4)
+def _spans(text: str, language: str) -> tuple[re.Match[str], ...]:
+    """The comments and strings of a text. Remembered, since several rules ask about one text."""
+    return tuple(match for match in mask(language).finditer(text) if match.lastgroup)
 
 
 def _inside(text: str, match: re.Match[str], place: int, language: str) -> Zone:
     if match.lastgroup == "comment":
         return "comment"
-    prefix = re.search(r"\w*\Z", text[max(0, match.start() - 3) : match.start()])
-    dollar, always = _holes(language, match[0][0])
-    always = always or (language in _MACROS and "!(" in text[text.rfind("\n", 0, match.start()) + 1 : match.start()])
+    start, string = match.start("string"), match["string"]
+    prefix = re.search(r"\w*\Z", text[max(0, start - 3) : start])
+    dollar, always = _holes(language, string[0])
+    always = always or (language in _MACROS and "!(" in text[text.rfind("\n", 0, start) + 1 : start])
     if not (always or dollar or (prefix and re.search("[fF$]", prefix[0]))):
         return "string"
-    for hole in _HOLE.finditer(match[0]):
+    for hole in _HOLE.finditer(string):
         group = 3 if hole[3] is not None else 2
         if dollar and group == 2 and not hole[1]:
             continue
-        if match.start() + hole.start(group) <= place < match.start() + hole.end(group):
+        if start + hole.start(group) <= place < start + hole.end(group):
             return "code"
     return "string"
 
@@ -87,28 +106,41 @@ def _holes(language: str, quote: str) -> tuple[bool, bool]:
 
 @lru_cache(maxsize=64)
 def mask(language: str) -> re.Pattern[str]:
-    """Matches comments (group `comment`) and strings of a language."""
+    """Matches comments (group `comment`) and strings (group `string`) of a language, each with the text before it; or a sign that begins neither.
+
+    The text before is a run of characters that can begin neither: so the alternatives are tried at few places.
+    """
     known = _known(language)
-    comments = [rf"{re.escape(opener)}[\s\S]*?(?:{re.escape(closer)}|\Z)" for opener, closer in known.blocks]
+    comments = [re.escape(opener) + _up_to(closer) for opener, closer in known.blocks]
     if known.line:
         comments.append(rf"(?:{known.line})[^\n]*")
     strings = [] if known.prose else _strings(known)
     both = [f"(?P<comment>{'|'.join(comments)})"] if comments else []
     if strings:
         both.append(f"(?P<string>{'|'.join(strings)})")
-    return re.compile("|".join(both) or r"(?!)")
+    if not both:
+        return re.compile(r"(?!)")
+    begin = {opener[0] for opener, _ in known.blocks} | (set(known.line) & _LINE_SIGNS) | (set("\"'`") if strings else set())
+    return re.compile(rf"[^{re.escape(''.join(sorted(begin)))}]*(?:{'|'.join(both)}|[\s\S])")
 
 
 def _strings(known: Language) -> list[str]:
     openers = [string.opener for string in known.strings]
-    found = [rf"{quote}[\s\S]*?(?:{quote}|\Z)" for quote in ('"""', "'''") if any(quote in opener for opener in openers)]
+    found = [quote + _up_to(quote) for quote in ('"""', "'''") if any(quote in opener for opener in openers)]
     for quote in "\"'`":
         if any(quote in opener for opener in openers):
             several = any(string.lines for string in known.strings if quote in string.opener and quote * 3 not in string.opener)
-            found.append(rf"{quote}(?:[^\\{quote}{'' if several else chr(92) + 'n'}]|\\[\s\S])*{quote}")
+            plain = rf"[^\\{quote}{'' if several else chr(92) + 'n'}]*"
+            found.append(rf"{quote}{plain}(?:\\[\s\S]{plain})*{quote}")
     if known.characters:
         found.append(r"'(?:[^\\'\n]|\\[^\n]{1,8}?)'")
     return found
+
+
+def _up_to(closer: str) -> str:
+    """Everything up to a closer, or to the end of the text. Runs without the closer's first character are taken at once."""
+    sign, rest = re.escape(closer[0]), re.escape(closer[1:])
+    return rf"[^{sign}]*(?:{sign}(?!{rest})[^{sign}]*)*(?:{re.escape(closer)}|\Z)"
 
 
 def _known(language: str) -> Language:

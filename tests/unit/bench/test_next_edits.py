@@ -118,8 +118,19 @@ def test_a_replayed_commit_counts_a_suggestion_that_it_has_too_and_one_that_it_h
     _commit(tmp_path, text)
     _commit(tmp_path, text.replace("rate):", "tax):").replace("s * rate", "s * tax").replace("print(rate)", "print(0)"))
     found = replay.replay(tmp_path, 5)
-    assert (found.commits, found.files) == (2, 1)
+    assert (found.commits, found.files) == (1, 1), "a commit that only adds files has nothing to replay"
     assert [(case.source, case.hit) for case in found.cases] == [("rename", True), ("rename", False)]
+
+
+def test_the_halves_of_a_history_share_no_commit(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True, capture_output=True)
+    lines = [f"x{number} = {number}" for number in range(9)]
+    for number in range(4):
+        lines[0], lines[4] = f"a = {number}", f"b = {number}"
+        _commit(tmp_path, "\n".join(lines))
+    halves = [replay.replay(tmp_path, 9, half=half) for half in ("all", "even", "odd")]
+    assert [one.commits for one in halves] == [3, 2, 1]
+    assert halves[0].edits == halves[1].edits + halves[2].edits == 6
 
 
 def test_a_folder_without_a_history_is_named(tmp_path: Path) -> None:
