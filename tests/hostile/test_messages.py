@@ -80,6 +80,16 @@ def test_half_a_character_in_an_argument_is_a_wrong_argument(editor: RawEditor, 
     assert "result" in answer or code(answer) in {INVALID_PARAMS, -32803}, answer
 
 
+@pytest.mark.parametrize(
+    "uri", ["file://[::1/x.py", "file://[/x.py", "file://]:99999/x", "file:///%00.py", "file:///%ff%fe.py", "", "file:", "::", "\x00"]
+)
+def test_a_uri_that_names_no_file_is_an_error_of_the_editor(editor: RawEditor, uri: str) -> None:
+    assert editor.complete(uri, 0, 0)["error"]["code"] == -32602
+    editor.notify("workspace/didChangeWorkspaceFolders", {"event": {"added": [{"uri": uri, "name": "x"}], "removed": []}})
+    editor.open(uri, "x = ")
+    assert "error" not in editor.complete(uri, 0, 4)
+
+
 def test_half_a_character_in_a_uri_is_answered(editor: RawEditor) -> None:
     for uri in (f"file:///x/{LONE}.py", LONE, "file:///x/%ED%A0%80.py", "file:///a%00b.py", "file:" + "/a" * 5000):
         editor.open(uri, "x = ")

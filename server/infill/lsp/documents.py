@@ -194,8 +194,11 @@ def same(uri: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def path_of(uri: str) -> Path | None:
-    """The file that a URI names, or None: `untitled:` documents and the like have none."""
-    path = to_fs_path(uri) if uri.startswith(("file:", "vscode-notebook-cell:")) else None
+    """The file that a URI names, or None: `untitled:` documents and the like have none, and what is no URI, such as `file://[::1/x`."""
+    try:
+        path = to_fs_path(uri) if uri.startswith(("file:", "vscode-notebook-cell:")) else None
+    except ValueError:
+        return None
     return Path(path) if path else None
 
 

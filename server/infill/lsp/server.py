@@ -19,7 +19,6 @@ import msgspec
 from lsprotocol import types
 from pygls.capabilities import ServerCapabilitiesBuilder
 from pygls.lsp.server import LanguageServer
-from pygls.uris import to_fs_path
 
 from infill import __version__
 from infill.completion.pipeline import Completer
@@ -35,7 +34,7 @@ from infill.lsp.code_actions import CodeActions
 from infill.lsp.commands import Commands, Nothing
 from infill.lsp.configuration import Configuration
 from infill.lsp.convert import Encoding
-from infill.lsp.documents import Documents
+from infill.lsp.documents import Documents, path_of
 from infill.lsp.engine import account, background
 from infill.lsp.first_run import FirstRun
 from infill.lsp.folders import Folders
@@ -379,4 +378,4 @@ def _folders(params: types.InitializeParams) -> list[Path]:
 
 
 def _paths(uris: Sequence[str]) -> list[Path]:
-    return [Path(path) for uri in uris if (path := to_fs_path(uri))]
+    return [path for uri in uris if (path := path_of(uri))]

@@ -20,8 +20,10 @@ MOST_BRANCHES = 200
 """Patterns that the braces of one section's name stand for."""
 MOST_STEPS = 1_000_000
 """Steps for all files that apply to one document, of about 0.2 us each."""
-LINE_STEPS = 10
+LINE_STEPS = 40
 """What reading one line counts."""
+PIECE_STEPS = 10
+"""What one piece of a pattern counts beside the characters that it may stand for."""
 WIDEST = 16
 """Columns; wider levels and tabs are a mistake."""
 _SECTION = re.compile(r"\[(.*)\]\s*(?:[#;].*)?$")
@@ -134,7 +136,7 @@ def _matches(pattern: str, name: str, budget: Budget) -> bool:
         else:
             means = _meaning(piece)
             ends = {start + 1 for start in ends if start < len(name) and means(name[start])}
-        budget.take(len(ends) + len(piece) ** 2)
+        budget.take(PIECE_STEPS + len(ends) + len(piece) ** 2)
         if not ends:
             return False
     return len(name) in ends
