@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from infill import paths
@@ -59,8 +59,11 @@ def needed(name: str) -> Path:
     return found
 
 
-def build(say: Callable[[str], None], source: Path | None = None, jobs: int = 0) -> Path:
-    """Build; `source` is the source distribution, fetched with pip where it is not given. Raises InfillError with the log's place."""
+def build(say: Callable[[str], None], source: Path | None = None, jobs: int = 0, more: Sequence[str] = ()) -> Path:
+    """Build; `source` is the source distribution, fetched with pip where it is not given. Raises InfillError with the log's place.
+
+    `more` are further options of cmake, such as `-DGGML_CUDA=ON`.
+    """
     for tool in ("cmake", "c++"):
         if not shutil.which(tool):
             raise InfillError(f"Building llama-server needs {tool}, which is not here.", "Install a C++ compiler and cmake.")
@@ -72,7 +75,7 @@ def build(say: Callable[[str], None], source: Path | None = None, jobs: int = 0)
     tree = _unpack(archive, target)
     say(f"Building {', '.join(PROGRAMS)}; the log is {log} ...")
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
-    options = [f"-D{name}={value}" for name, value in OPTIONS.items()]
+    options = [*(f"-D{name}={value}" for name, value in OPTIONS.items()), *more]
     _run(["cmake", *generator, "-S", str(tree), "-B", str(target / "build"), *options], log)
     _run(["cmake", "--build", str(target / "build"), "-j", str(jobs or os.cpu_count() or 1), "--target", *PROGRAMS], log)
     return needed("llama-server")

@@ -13,8 +13,9 @@ import msgspec
 
 from infill import paths, state
 from infill.bench import shapes
+from infill.engine import build
 from infill.errors import BadModelFile
-from infill.models import gguf
+from infill.models import gguf, library
 from infill.state import BUNDLED
 
 BENCH_ID = "bench-weights"
@@ -70,8 +71,9 @@ def prefix_first() -> Weights:
 def home(measured: Weights) -> Iterator[Path]:
     """A fresh INFILL_HOME, for us and all that we start, in which that file is a model of the user's own catalogue; gone afterwards.
 
-    Nobody who is measured meets an engine, settings or models of the user's.
+    Nobody who is measured meets an engine, settings or models of the user's. What `infill build` made stays in use.
     """
+    built = library.current()
     with tempfile.TemporaryDirectory(prefix="infill-bench-", ignore_cleanup_errors=True) as folder:
         config = Path(folder) / "config"
         config.mkdir()
@@ -81,6 +83,9 @@ def home(measured: Weights) -> Iterator[Path]:
         before = os.environ.get("INFILL_HOME")
         os.environ["INFILL_HOME"] = folder
         try:
+            if built is not None:
+                paths.private_directory(library.builds_directory())
+                build.switch(built)
             yield Path(folder)
         finally:
             if before is None:

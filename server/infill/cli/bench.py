@@ -92,10 +92,11 @@ def make_trace(
 def build_peer(
     source: Path | None = typer.Option(None, "--source", help="The source distribution of llama-cpp-python; default: fetched with pip."),
     jobs: int = typer.Option(0, "--jobs", min=0, help="Compilers at once; 0: one for each core."),
+    option: list[str] = typer.Option([], "--option", help="A further option of cmake, such as -DGGML_CUDA=ON; may be given several times."),
 ) -> None:
     from infill.bench import peer_build
 
-    output.say(str(peer_build.build(output.note, source, jobs)))
+    output.say(str(peer_build.build(output.note, source, jobs, option)))
 
 
 @app.command(help="Measure tokens per second, the first token, load time and memory of models and providers.")
