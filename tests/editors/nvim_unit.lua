@@ -330,6 +330,38 @@ test('a server that uv tool or pipx installed is found outside the PATH', functi
   same({ file, 'lsp' }, command_with(file, '/nowhere', home))
 end)
 
+test('a model is checked by its id or by choice, and a problem is told as an error', function()
+  local server, message, select = require('infill.server'), require('infill.message'), vim.ui.select
+  local run, info, fail = server.run, message.info, message.error
+  local asked, heard = {}, {}
+  server.run = function(command, argument, done)
+    if command == 'infill.models' then
+      done({ models = { { id = 'local:far', title = 'Far' }, { id = 'local:here', title = 'Here', installed = true } } })
+    else
+      asked[#asked + 1] = command .. ' ' .. argument.model
+      done({ ok = argument.model ~= 'local:here', message = argument.model .. ': 11 of 12' })
+    end
+  end
+  message.info = function(text)
+    heard[#heard + 1] = 'info ' .. text
+  end
+  message.error = function(text)
+    heard[#heard + 1] = 'error ' .. text
+  end
+  vim.ui.select = function(models, _, choose)
+    same(1, #models)
+    choose(models[1])
+  end
+  local ok, problem = pcall(function()
+    require('infill.command').run({ args = 'check local:tiny' })
+    require('infill.command').run({ args = 'check' })
+  end)
+  server.run, message.info, message.error, vim.ui.select = run, info, fail, select
+  assert(ok, problem)
+  same({ 'infill.checkModel local:tiny', 'infill.checkModel local:here' }, asked)
+  same({ 'info local:tiny: 11 of 12', 'error local:here: 11 of 12' }, heard)
+end)
+
 test('a server in the .venv of the plugin repository is found', function()
   local repository = vim.fn.tempname()
   local file = vim.fs.joinpath(repository, '.venv', 'bin', 'infill')

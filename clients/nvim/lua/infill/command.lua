@@ -68,6 +68,16 @@ M.subcommands = {
       end
     end,
   },
+  check = {
+    description = 'Check a model by using it: the one with this id, or choose.',
+    run = function(rest)
+      if rest == '' then
+        require('infill.models').choose_check()
+      else
+        require('infill.models').check(rest)
+      end
+    end,
+  },
   remove = {
     description = 'Remove an installed model.',
     run = function()

@@ -109,6 +109,22 @@ function M.choose_download()
   end)
 end
 
+--- Fill small holes and follow instructions with a model, and say how many it got right; takes a minute or more.
+---@param id string
+function M.check(id)
+  require('infill.server').run('infill.checkModel', { model = id }, function(result)
+    require('infill.message')[result.ok and 'info' or 'error'](result.message)
+  end)
+end
+
+function M.choose_check()
+  pick('Check which model?', function(model)
+    return model.installed
+  end, function(model)
+    M.check(model.id)
+  end)
+end
+
 function M.choose_removal()
   pick('Remove which model?', function(model)
     return model.installed and not model.active
