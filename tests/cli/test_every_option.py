@@ -154,7 +154,7 @@ COMMANDS: tuple[tuple[str, set[int]], ...] = (
     ("bench quality --held {folder}/held.json --positions 1 --edits 1", {0}),
     ("bench quality --json", {0}),
     ("bench quality --confidence --model bundled --held {folder}/held.json --positions 1", {0}),
-    ("bench quality --confidence --json", {0}),
+    ("bench quality --confidence --temperature 1.1 --before 700 --json", {0}),
     ("bench quality --acceptance --corpus {folder} --places 1 --seed 2", {0}),
     ("bench quality --acceptance --fetch --json", {0}),
     ("bench edits --eagerness wild", {2}),

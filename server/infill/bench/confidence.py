@@ -17,7 +17,7 @@ from infill.bench.weights import Weights, home
 from infill.completion.filter import READING, Eagerness, threshold
 from infill.completion.pipeline import Completer
 from infill.completion.types import CompletionRequest
-from infill.engine.check_places import places
+from infill.engine.check_places import BEFORE, places
 from infill.models import calibration
 from infill.models.calibration import Bin, Line
 from infill.providers.local import LocalProvider
@@ -79,8 +79,8 @@ def halves(texts: Sequence[str]) -> tuple[list[str], list[str]]:
     return first, [text for text in texts if text not in first]
 
 
-async def shown(measured: Weights, texts: Sequence[str], count: int, seed: int, say: Callable[[str], None]) -> list[Shown]:
-    """What the model would show at so many places of the texts."""
+async def shown(measured: Weights, texts: Sequence[str], count: int, seed: int, say: Callable[[str], None], before: int = BEFORE) -> list[Shown]:
+    """What the model would show at so many places of the texts, with so many characters of prefix at most."""
     with home(measured):
         from infill.models import store
 
@@ -89,7 +89,7 @@ async def shown(measured: Weights, texts: Sequence[str], count: int, seed: int, 
         completer = Completer(provider, SETTINGS)
         found = []
         try:
-            for number, (prefix, rest, suffix) in zip(range(count), places(texts, seed), strict=False):
+            for number, (prefix, rest, suffix) in zip(range(count), places(texts, seed, before), strict=False):
                 if number % 100 == 0:
                     say(f"{measured.name}: {number} of {count} places ...")
                 found.append(await _at(completer, number, (prefix, rest, suffix), heat))
@@ -112,12 +112,14 @@ async def _at(completer: Completer, number: int, place: tuple[str, str, str], he
     return Shown(text=line, logprob=calibration.log(suggestion.probability) * heat, right=line.rstrip() == rest.rstrip())
 
 
-async def confidence(measured: Weights, texts: Sequence[str], count: int, say: Callable[[str], None]) -> Confidence:
-    """Fit on one half of the texts, report on the other; `count` places in each."""
+async def confidence(
+    measured: Weights, texts: Sequence[str], count: int, say: Callable[[str], None], *, heat: float = 0.0, before: int = BEFORE
+) -> Confidence:
+    """Fit on one half of the texts, report on the other; `count` places in each. With a temperature `heat` nothing is fitted."""
     tuning, reporting = halves(texts)
-    fitted = [one.line for one in await shown(measured, tuning, count, 1, say) if one.text]
-    heat = calibration.temperature(fitted)
-    found = await shown(measured, reporting, count, 2, say)
+    if not heat:
+        heat = calibration.temperature([one.line for one in await shown(measured, tuning, count, 1, say, before) if one.text])
+    found = await shown(measured, reporting, count, 2, say, before)
     lines = [one.line for one in found if one.text]
     return Confidence(
         model=measured.name,

@@ -314,6 +314,8 @@ def quality(
     model: list[str] = typer.Option(["bundled"], "--model", help=f"With --confidence: {MODELS}"),
     held: Path | None = typer.Option(None, "--held", help="A JSON list of texts; default: this program's own."),
     positions: int = typer.Option(200, "--positions", min=1, help="How many places in them; with --confidence: in each half."),
+    temperature: float = typer.Option(0.0, "--temperature", min=0, max=10, help="With --confidence: of `infill models check`; 0: fit one here."),
+    before: int = typer.Option(4000, "--before", min=1, help="With --confidence: characters of prefix, at most."),
     edited: int = typer.Option(400, "--edits", min=1, help="How many random edits of one document, the next token compared after each."),
     corpus: list[Path] = typer.Option([], "--corpus", help="With --acceptance: a folder of source files; default: packages on this machine."),
     fetch: bool = typer.Option(False, "--fetch", help="With --acceptance: download packages of fixed versions with pip, npm, cargo, go and mvn."),
@@ -325,7 +327,7 @@ def quality(
         _acceptance(corpus, fetch, places, seed, as_json)
         return
     if confidence:
-        _confidence(model, held, positions, as_json)
+        _confidence(model, held, positions, temperature, before, as_json)
         return
     from infill.bench import edits
     from infill.bench import quality as bench
@@ -341,12 +343,13 @@ def quality(
         _print_rows([*bench.rows(found), *edits.rows(days)], False)
 
 
-def _confidence(models: list[str], held: Path | None, positions: int, as_json: bool) -> None:
+def _confidence(models: list[str], held: Path | None, positions: int, temperature: float, before: int, as_json: bool) -> None:
     from infill.bench import confidence, quality, targets
     from infill.bench.weights import weights
 
     texts = quality.held_out(held)
-    found = [asyncio.run(confidence.confidence(weights(name, output.note), texts, positions, output.note)) for name in models]
+    measured = [weights(name, output.note) for name in models]
+    found = [asyncio.run(confidence.confidence(one, texts, positions, output.note, heat=temperature, before=before)) for one in measured]
     if as_json:
         output.json(found)
         return
