@@ -47,6 +47,15 @@ class Snippet(msgspec.Struct, frozen=True):
     text: str
 
 
+class Piece(msgspec.Struct, frozen=True):
+    """A part of a prompt in a model's own format."""
+
+    text: str
+    """Tokenized as plain text: names of control tokens in it stay text."""
+    control: str = ""
+    """The name of a control token that stands before the text, such as `<|file_sep|>`."""
+
+
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """Parts only: whoever holds the tokenizer joins them."""
 

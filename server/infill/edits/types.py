@@ -10,7 +10,7 @@ import msgspec
 from infill.edits.hunks import Hunk
 
 Kind = Literal["edit", "jump", "rename"]
-Source = Literal["rename", "repeat", "same line", "signature", "diagnostic"]
+Source = Literal["rename", "repeat", "same line", "signature", "diagnostic", "model"]
 
 
 class Problem(msgspec.Struct, frozen=True):
