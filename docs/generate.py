@@ -56,7 +56,7 @@ def _model_row(entry: catalog.Entry) -> str:
     active = f" ({entry.active_parameters:g} at work)" if entry.active_parameters else ""
     licence = f"[{entry.licence}]({entry.licence_url}){'' if entry.commercial else ' **not commercial**'}"
     pinned = " and ".join(what for what, known in (("revision", entry.revision), ("SHA-256", all(file.sha256 for file in entry.files))) if known)
-    does = ", ".join({"complete": "completes", "generate": "generates"}[role] for role in entry.roles)
+    does = ", ".join({"complete": "completes", "generate": "generates", "edit": "suggests next edits"}[role] for role in entry.roles)
     return f"| `{entry.id}` | {entry.parameters:g} B{active} | {size} | {does} | {entry.context} | {licence} | {pinned or 'no'} |\n"
 
 

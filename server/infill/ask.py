@@ -79,6 +79,18 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """Another local model than the one that completes."""
 
 
+class Rewriting(msgspec.Struct, frozen=True, kw_only=True):
+    """A prompt in a model's own format, for the next edit."""
+
+    slot: str
+    """Whose share of the KV cache this is: one per document."""
+    model: str
+    """A local model; these formats are asked of no other."""
+    pieces: tuple[Piece, ...]
+    sampling: Sampling = Sampling()
+    stop: Stop = Stop(max_tokens=512)
+
+
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds and tokens of one answer."""
 

@@ -87,6 +87,9 @@ class Models(Section, frozen=True):
     folders: Annotated[list[str], Meta(description="Folders of *.gguf files to offer; watched.")] = []
     complete: Annotated[str, Meta(description="Model for completions, such as `local:qwen2.5-coder-1.5b-q8_0`; unset: the one last chosen.")] = ""
     generate: Annotated[str, Meta(description="Model for generated code; unset: the one last chosen, else the one for completions.")] = ""
+    edit: Annotated[
+        str, Meta(description="Local model for next edits, such as `local:sweep-next-edit-0.5b-q8_0`; unset: the one last chosen, else rules alone.")
+    ] = ""
 
 
 class Endpoint(Section, frozen=True):

@@ -20,7 +20,7 @@ import msgspec
 from infill import paths
 from infill.errors import InfillError
 
-Role = Literal["complete", "generate"]
+Role = Literal["complete", "generate", "edit"]
 BUNDLED = "local:bundled"
 """The small model that ships with the program: the choice while there is no other."""
 

@@ -159,6 +159,9 @@ COMMANDS: tuple[tuple[str, set[int]], ...] = (
     ("bench quality --acceptance --fetch --json", {0}),
     ("bench edits --eagerness wild", {2}),
     ("bench edits --repository {folder}/none --commits 1 --json", {1}),
+    ("bench edits --answers {folder}/none --format sweep --json", {1}),
+    ("bench edits --answers {folder}/none --live local:none", {1}),
+    ("models use bundled --role edit", {1}),
     ("bench scaling --model bundled", {0}),
     ("bench scaling --model bundled --json", {0}),
 )  # fmt: skip

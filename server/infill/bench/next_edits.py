@@ -95,7 +95,7 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
 def played(scenario: Scenario, eagerness: Eagerness = "medium") -> Played:
     """Play one. Raises ScenarioError where an edit has no place."""
     player = Player(scenario.before, scenario.language, eagerness)
-    _prepare(player, scenario)
+    prepare(player, scenario)
     before = list(player.lines)
     target = before
     for diff in scenario.expected:
@@ -118,7 +118,8 @@ def played(scenario: Scenario, eagerness: Eagerness = "medium") -> Played:
     )
 
 
-def _prepare(player: Player, scenario: Scenario) -> None:
+def prepare(player: Player, scenario: Scenario) -> None:
+    """Play what happened before the question. Raises ScenarioError where an edit has no place."""
     undo: list[tuple[int, list[str], list[str]]] = []
     for step in scenario.steps:
         if step.kind in {"edit", "paste"}:

@@ -271,10 +271,16 @@ def edits(
     half: str = typer.Option("all", "--half", help="With --repository: every second commit only, `even` or `odd`; default: all."),
     lines: int | None = typer.Option(None, "--lines", min=100, help="Measure the CPU time of a suggestion in a file of so many lines instead."),
     eagerness: str = typer.Option("medium", "--eagerness", help="low, medium or high."),
+    answers: Path | None = typer.Option(None, "--answers", help="Judge a next-edit model instead: a folder of recorded answers."),
+    prompt_format: str = typer.Option("sweep", "--format", help="With --answers: the prompt format of the model."),
+    live: str = typer.Option("", "--live", metavar="MODEL", help="With --answers: ask this local model, and record what it answers."),
     as_json: bool = typer.Option(False, "--json", help="Print everything."),
 ) -> None:
     from infill.bench import edit_cost, next_edits, next_edits_report
 
+    if answers is not None:
+        _model_edits(answers, prompt_format, live, as_json)
+        return
     if lines is not None:
         costs = edit_cost.costs(lines)
         if as_json:
@@ -305,6 +311,19 @@ def edits(
     for one in results:
         if not one.exact:
             output.say("\n".join([f"{one.name} is not exact:", *(f"  {line}" for line in one.diff)]))
+
+
+def _model_edits(folder: Path, name: str, live: str, as_json: bool) -> None:
+    from infill.bench import model_edits
+    from infill.edits.formats import FORMATS
+
+    if name not in FORMATS:
+        raise typer.BadParameter(f"choose {', '.join(FORMATS)}", param_hint="--format")
+    results = asyncio.run(model_edits.play(folder, name, live, output.note))
+    if as_json:
+        output.json(results)
+    else:
+        output.table(*model_edits.table(results))
 
 
 @app.command(help="Compare answers of a cache that was moved about with fresh ones, on texts that the bundled model does not know.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import typer
 
@@ -30,7 +30,7 @@ app.command("check", help="Fill small holes with a model and see whether it work
 
 MODEL = typer.Argument(..., metavar="MODEL", help="An id such as qwen2.5-coder-1.5b-q8_0; `infill models list` and `available` show them.")
 AS_JSON = typer.Option(False, "--json", help="Print the facts as JSON.")
-ROLE = typer.Option("complete", "--role", help="For what: complete or generate.")
+ROLE = typer.Option("complete", "--role", help="For what: complete, generate or edit (next edits).")
 YES = typer.Option(False, "--yes", "-y", help="Agree to the licence without being asked.")
 
 
@@ -132,7 +132,7 @@ def use(model: str = MODEL, role: str = ROLE, here: bool = typer.Option(False, "
     if unchecked:
         output.note(f"It could not be checked whether the model exists. {unchecked}")
     models = settings.models
-    if set_by := models.complete if role == "complete" else models.generate:
+    if set_by := {"complete": models.complete, "generate": models.generate, "edit": models.edit}[wanted]:
         output.note(f"But the setting models.{role} names {set_by}, and settings win.")
 
 
@@ -269,13 +269,14 @@ def _remote(model: str, settings: Settings) -> str:
 
 
 def _role(name: str) -> Role:
-    if name not in ("complete", "generate"):
-        raise InfillError(f"There is no role {name!r}.", "It is complete or generate.")
-    return "complete" if name == "complete" else "generate"
+    found: Role | None = next((role for role in get_args(Role) if role == name), None)
+    if found is None:
+        raise InfillError(f"There is no role {name!r}.", "It is complete, generate or edit.")
+    return found
 
 
 def _purpose(role: Role) -> str:
-    return "for completions" if role == "complete" else "for generating code"
+    return {"complete": "for completions", "generate": "for generating code", "edit": "for next edits"}[role]
 
 
 def _row(choice: Choice) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ GATES = {"low": -0.1, "medium": -0.3, "high": -0.6}
 
 Propose = Callable[[Change], Proposal]
 NOTHING = Change(0, 0, ())
+MODEL_GROUP = "model "
+"""What groups of suggestions by a model begin with; the digest of the content follows."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -147,4 +149,6 @@ def suggestion(situation: Situation, verdict: Verdict, title: str) -> Suggestion
     after = f" after your edit on line {newest[0].first + 1}" if newest else ""
     line, index = verdict.cursor or (change.first + max(0, len(change.new) - 1), len(change.new[-1]) if change.new else 0)
     group = content(situation.lines[change.first : change.end], change.new)
-    return Suggestion(kind="edit", source="model", reason=f"{title} expects it{after}", change=change, line=line, index=index, group=f"model {group}")
+    return Suggestion(
+        kind="edit", source="model", reason=f"{title} expects it{after}", change=change, line=line, index=index, group=f"{MODEL_GROUP}{group}"
+    )

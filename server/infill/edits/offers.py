@@ -38,8 +38,7 @@ class Offers:
             return None
         order = max((hunk.order for hunk in situation.hunks), default=0)
         self._look_back(situation, order)
-        rejected = {group for (document, group), times in self._passed.items() if document == situation.document and times <= 0}
-        found = suggest(situation, undone=self._history.undone, rejected=rejected, eagerness=eagerness)
+        found = suggest(situation, undone=self._history.undone, rejected=self.refused(situation.document), eagerness=eagerness)
         if found is not None:
             change = found.change
             old = tuple(situation.lines[change.first : change.end]) if change else (situation.lines[found.line],)
@@ -49,6 +48,10 @@ class Offers:
     def rejected(self, document: str, group: str) -> None:
         """The user does not want this group."""
         self._leave((document, group), 0)
+
+    def refused(self, document: str) -> set[str]:
+        """The groups of a document that are not offered again."""
+        return {group for (name, group), times in self._passed.items() if name == document and times <= 0}
 
     def forget(self, document: str) -> None:
         """The document was closed."""

@@ -36,6 +36,7 @@ from infill.engine.protocol import (
     Hello,
     Load,
     Prove,
+    Rewrite,
     Shutdown,
     Status,
     Text,
@@ -64,7 +65,7 @@ LOADING = 1200.0
 """Seconds that these may take in all. The engine has shorter deadlines of its own for each part; these hold where it fails."""
 
 log = logging.getLogger(__name__)
-Ask = TypeVar("Ask", Complete, Warm, Generate, Load, Unload, AskStatus, Shutdown)
+Ask = TypeVar("Ask", Complete, Warm, Generate, Rewrite, Load, Unload, AskStatus, Shutdown)
 OnChanged = Callable[[Changed], None]
 
 
@@ -146,6 +147,10 @@ class EngineClient:
 
     def generate(self, ask: Generate) -> AsyncGenerator[Text | Done, None]:
         """Answer a conversation."""
+        return self._stream(ask, ask.stop.deadline_ms / 1000 + LATE)
+
+    def rewrite(self, ask: Rewrite) -> AsyncGenerator[Text | Done, None]:
+        """Answer a prompt in the model's own format."""
         return self._stream(ask, ask.stop.deadline_ms / 1000 + LATE)
 
     async def warm(self, ask: Warm) -> Done:

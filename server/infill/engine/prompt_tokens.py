@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from infill import continuation
-from infill.ask import Message, Snippet
+from infill.ask import Message, Piece, Snippet
 from infill.engine import conversation
 
 SUFFIX_SHARE = 0.3
@@ -136,6 +136,32 @@ def header(fim: Fim, snippets: Sequence[Snippet], path: str, tokenize: Callable[
     for snippet in snippets:
         tokens += [fim.separator, *tokenize(f"{snippet.path}\n{snippet.text}\n")]
     return [*tokens, fim.separator, *tokenize(f"{path or 'untitled'}\n")]
+
+
+def pieces(
+    parts: Sequence[Piece],
+    tokenize: Callable[[str], list[int]],
+    after: Callable[[str], list[int]],
+    special: Callable[[str, bool], Sequence[int]],
+    bos: int = -1,
+) -> tuple[list[int], frozenset[int]]:
+    """A prompt in a model's own format, and its control tokens. `after` tokenizes what is not the prompt's beginning; `bos`: -1 for none.
+
+    A control token that the vocabulary does not have as one token is written as text, which is what a tokenizer of the whole prompt would do.
+    """
+    tokens: list[int] = [bos] if bos >= 0 else []
+    controls: set[int] = set()
+    for piece in parts:
+        control = list(special(piece.control, True)) if piece.control else []
+        if len(control) == 1:
+            controls.add(control[0])
+            tokens += control
+            text = piece.text
+        else:
+            text = piece.control + piece.text
+        if text:
+            tokens += after(text) if tokens else tokenize(text)
+    return tokens, frozenset(controls)
 
 
 def chat(messages: Sequence[Message], render: Render, tokenize: Callable[[str, bool], Sequence[int]], bos: int = -1) -> Generator[None, None, Chat]:

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from infill.ask import Finish, Message, Priority, Sampling, Snippet, Stop, Timings
+from infill.ask import Finish, Message, Piece, Priority, Sampling, Snippet, Stop, Timings
 
-VERSION = 5
+VERSION = 6
 """Raised whenever a message changes; part of the socket's name, so that versions never mix."""
 State = Literal["idle", "loading", "ready", "generating"]
 MAX_FRAME = 16 * 1024 * 1024
@@ -87,6 +87,18 @@ class Generate(Frame, tag="generate", frozen=True):
     speculate: bool = True
     thinking: bool = False
     """Let the model reason before it answers."""
+
+
+class Rewrite(Frame, tag="rewrite", frozen=True):
+    """Answer a prompt in the model's own format, of lower rank than all else that is waited for: the next edit."""
+
+    id: int
+    model: Name
+    slot: Name
+    pieces: tuple[Piece, ...]
+    sampling: Sampling = Sampling()
+    stop: Stop = Stop(max_tokens=512)
+    speculate: bool = True
 
 
 class Cancel(Frame, tag="cancel", frozen=True):
@@ -242,5 +254,5 @@ class Farewell(Frame, tag="farewell", frozen=True):
     reason: str
 
 
-FromClient = Hello | Prove | Complete | Warm | Generate | Cancel | Forget | Load | Unload | AskStatus | Configure | Shutdown
+FromClient = Hello | Prove | Complete | Warm | Generate | Rewrite | Cancel | Forget | Load | Unload | AskStatus | Configure | Shutdown
 FromEngine = Challenge | Welcome | Text | Done | Failed | Status | Changed | Farewell

@@ -4,6 +4,7 @@
     invoked             a user pressed a key and waits               nobody
     automatic           the newest of each client, in turn           an older one of the same slot is ended
     generate            streams in the gaps of those above
+    next edit           likewise, and what it computes is aborted    an older one of the same slot is ended
     background          what yielded after its first line, then      ended or put aside within one step
                         answers computed ahead, then warming
 
@@ -19,7 +20,7 @@ from typing import Any
 import msgspec
 
 from infill.ask import Stop
-from infill.engine.protocol import Complete, Done, Frame, Generate, Text, Warm
+from infill.engine.protocol import Complete, Done, Frame, Generate, Rewrite, Text, Warm
 
 QUANTUM = 0.25
 """Seconds of the model's time after which the next client has its turn: a slow request must not make the quick ones of others wait for its end."""
@@ -27,11 +28,11 @@ QUANTUM = 0.25
 FIRST_TOGETHER, TOGETHER = 0.006, 0.02
 """Seconds of text that are sent as one message: of the first line, which somebody waits for, and of what follows."""
 
-INVOKED, AUTOMATIC, GENERATE, YIELDED, AHEAD, WARM = range(6)
+INVOKED, AUTOMATIC, GENERATE, EDIT, YIELDED, AHEAD, WARM = range(7)
 BACKGROUND = YIELDED
 """From this rank on nobody waits for the answer."""
 
-Ask = Complete | Warm | Generate
+Ask = Complete | Warm | Generate | Rewrite
 Steps = Iterator[Text | Done | None]
 
 
@@ -76,6 +77,8 @@ class Job:
             return YIELDED
         if isinstance(self.ask, Complete):
             return {"invoked": INVOKED, "automatic": AUTOMATIC}.get(self.ask.priority, AHEAD)
+        if isinstance(self.ask, Rewrite):
+            return EDIT
         return GENERATE if isinstance(self.ask, Generate) else WARM
 
     @property
@@ -192,6 +195,6 @@ def _supersedes(new: Job, old: Job) -> bool:
     """Whether `old` has become pointless: the same document asks anew."""
     if new.place != old.place or new.client != old.client:
         return False
-    if isinstance(new.ask, Generate) or isinstance(old.ask, Generate):
-        return isinstance(new.ask, Generate) and isinstance(old.ask, Generate)
+    if isinstance(new.ask, Generate | Rewrite) or isinstance(old.ask, Generate | Rewrite):
+        return type(new.ask) is type(old.ask)
     return new.waited_for or (not old.waited_for and new.rank <= old.rank)

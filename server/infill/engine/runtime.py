@@ -20,7 +20,7 @@ from infill.engine.decoding import Generation
 from infill.engine.drafts import Lookup, Policy
 from infill.engine.llama import Context, LoadStopped, Logits, Model
 from infill.engine.prompt_tokens import Fim, Parts
-from infill.engine.protocol import Complete, Done, Generate, ModelStatus, SlotStatus, Text, Warm
+from infill.engine.protocol import Complete, Done, Generate, ModelStatus, Rewrite, SlotStatus, Text, Warm
 from infill.engine.sampling import JUDGED
 from infill.engine.slots import SEQUENCES, Slot, Slots
 from infill.engine.speed import FIRST_BATCH, SLOW_TOKEN, TARGET_MS, Speed
@@ -41,6 +41,8 @@ SHARES_CONTINUING = {"prefix_tokens": 0.95, "suffix_tokens": 0.1, "snippet_token
 SHARES_CONTINUING_WITH_SNIPPETS = {"prefix_tokens": 0.75, "suffix_tokens": 0.1, "snippet_tokens": 0.2}
 """Of a suffix that is not evaluated only the first lines are needed."""
 LONG_CONTEXT = 4096
+REWRITTEN = 96
+"""Tokens of a next edit whose probability is computed: those of a few rewritten lines."""
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -53,6 +55,8 @@ class Prompt(msgspec.Struct, frozen=True):
     """Text before the cursor that is left out of the tokens, for the answer to begin with."""
     below: str = ""
     """The line before which the answer ends, where the model does not see the suffix."""
+    dividers: frozenset[int] = frozenset()
+    """Control tokens that divide the prompt beside those of fill-in-the-middle: no draft reaches over them."""
     judged: int = JUDGED
     """Tokens of the answer whose probability is computed."""
 
@@ -172,6 +176,16 @@ class Runtime:
             yield Text(id=ask.id, text=chat.opened)
         yield from self._answer(ask.id, Prompt(ask.slot, tokens, judged=0), ask.sampling, stop, 1, ask.speculate, run)
 
+    def rewrite(self, ask: Rewrite) -> Iterator[Text | Done | None]:
+        """Answer a prompt in the model's own format. Raises ProviderRefused where it does not fit."""
+        run = Run(ask.stop.deadline_ms)
+        bos = self._model.special("bos") if self._model.adds_bos else -1
+        tokens, dividers = prompt_tokens.pieces(ask.pieces, self._tokenize, self._tokenize.after, self._chat_tokens, bos)
+        if len(tokens) + min(ask.stop.max_tokens, 64) > self._room:
+            raise ProviderRefused(f"The next edit needs a prompt of {len(tokens)} tokens; {self._file.title} has room for {self._room}.")
+        stop = msgspec.structs.replace(ask.stop, max_tokens=min(ask.stop.max_tokens, self._room - len(tokens)))
+        return self._answer(ask.id, Prompt(ask.slot, tokens, dividers=dividers, judged=REWRITTEN), ask.sampling, stop, 1, ask.speculate, run)
+
     def warm(self, ask: Warm) -> Iterator[Done | None]:
         """Evaluate a prompt, so that it is there when it is asked for."""
         run = Run(float("inf"))
@@ -271,7 +285,7 @@ class Runtime:
         slot = self._slots.take(prompt.slot, run)
         generation = Generation(self._context, self._model, sampling, stop, run.deadline, prompt.judged)
         if speculate and count == 1 and sampling.temperature <= 0:
-            generation.draft_from(lambda: Lookup(prompt.tokens, self._dividers()), self._drafting)
+            generation.draft_from(lambda: Lookup(prompt.tokens, self._dividers() | prompt.dividers), self._drafting)
         generation.owe(prompt.owed)
         generation.end_before(prompt.below)
         branches = self._slots.branches()

@@ -35,6 +35,7 @@ from infill.engine.protocol import (
     Hello,
     Load,
     Prove,
+    Rewrite,
     Shutdown,
     State,
     Status,
@@ -237,7 +238,7 @@ class Server:
                 client.send(failed(number, exc))
 
     def _dispatch(self, client: Client, message: FromClient) -> None:
-        if isinstance(message, Complete | Warm | Generate):
+        if isinstance(message, Complete | Warm | Generate | Rewrite):
             self._ask(client, message)
         elif isinstance(message, Cancel):
             self._worker.cancel(client.key, message.id)
@@ -285,7 +286,7 @@ class Server:
             raise BadFrame("a request's number that is in use")
         now = self._active = time.monotonic()
         job = Job(ask, client.key, now, lambda frame: self._deliver(client, job, frame))
-        if not isinstance(ask, Generate):
+        if not isinstance(ask, Generate | Rewrite):
             job.model = client.instead.get(ask.model, ask.model)
         client.jobs[ask.id] = job, self._loop.call_later(job.stop.deadline_ms / 1000 + OVERDUE, self._overdue, job)
         self._must_not_ask_too_much(client)
@@ -369,7 +370,7 @@ class Server:
         for old in gone:
             client.instead[old] = model
             for job in self._worker.jobs(old):
-                if job.client == client.key and job.runtime is None and not isinstance(job.ask, Generate):
+                if job.client == client.key and job.runtime is None and not isinstance(job.ask, Generate | Rewrite):
                     self._worker.retarget(job, model)
             text = f"{old} was unloaded: another window chose {model}, and there is not enough memory for both."
             for other in self._clients.values():

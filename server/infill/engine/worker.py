@@ -19,8 +19,8 @@ from typing import Any, Protocol, TypeVar
 from msgspec.structs import replace
 
 from infill.ask import Finish
-from infill.engine.protocol import Complete, Done, Failed, Frame, Generate, ModelStatus, Text, Warm
-from infill.engine.queue import AHEAD, BACKGROUND, YIELDED, Job, Queue, Steps
+from infill.engine.protocol import Complete, Done, Failed, Frame, Generate, ModelStatus, Rewrite, Text, Warm
+from infill.engine.queue import AHEAD, BACKGROUND, EDIT, YIELDED, Job, Queue, Steps
 from infill.errors import DoesNotFit, EngineCrashed, InfillError, ProviderError
 
 QUIET = 2.0
@@ -47,6 +47,7 @@ class Loaded(Protocol):
     def complete(self, ask: Complete) -> Iterator[Text | Done | None]: ...
     def warm(self, ask: Warm) -> Iterator[Done | None]: ...
     def generate(self, ask: Generate) -> Iterator[Text | Done | None]: ...
+    def rewrite(self, ask: Rewrite) -> Iterator[Text | Done | None]: ...
     def idle_work(self) -> Iterator[None] | None: ...
     def abort(self) -> None: ...
     def forget(self, slot: str) -> None: ...
@@ -100,7 +101,7 @@ class Worker:
             for old in self._queue.add(job):
                 self._end(old, _stopped(old, "superseded by a newer request"))
             if job.waited_for:
-                self._hurry()
+                self._hurry(job)
             self._wake.notify()
 
     def stop(self, job: Job, last: Frame) -> None:
@@ -236,12 +237,13 @@ class Worker:
         if self._idle is not None and self._idle[0] is runtime:
             self._calls.append(self._end_refresh(self._idle[1]))
 
-    def _hurry(self) -> None:
-        """Somebody waits: what is done for nobody makes way at once, to go on later."""
+    def _hurry(self, job: Job) -> None:
+        """A request waits: background work, and a next edit that ranks below it, make way at once, to go on later."""
         if self._idle is not None:
             self._idle[0].abort()
-        if self._current is not None and not self._current.waited_for:
-            self._abort(self._current)
+        current = self._current
+        if current is not None and (not current.waited_for or job.rank < current.rank == EDIT):
+            self._abort(current)
 
     def _abort(self, job: Job) -> None:
         if job.runtime is not None:
@@ -329,6 +331,8 @@ class Worker:
                 job.steps = runtime.warm(job.ask)
             elif isinstance(job.ask, Generate):
                 job.steps = runtime.generate(replace(job.ask, stop=replace(job.ask.stop, deadline_ms=left)))
+            elif isinstance(job.ask, Rewrite):
+                job.steps = runtime.rewrite(replace(job.ask, stop=replace(job.ask.stop, deadline_ms=left)))
             else:
                 job.steps = runtime.complete(replace(job.ask, stop=replace(job.ask.stop, deadline_ms=left)))
         return job.steps

@@ -296,7 +296,7 @@ class ModelCommands:
 
     def _told(self, model: str, argument: SwitchArgument) -> str:
         models = self._configuration.settings.models
-        setting = models.complete if argument.role == "complete" else models.generate
+        setting = {"complete": models.complete, "generate": models.generate, "edit": models.edit}[argument.role]
         if setting and setting != model:
             return f"{model} is remembered, but the setting models.{argument.role} names {setting}, and settings win."
         where = "in this workspace" if argument.scope == "workspace" else "everywhere"

@@ -14,11 +14,13 @@ from typing import Any, Literal
 import msgspec
 
 from infill.edits.history import History
+from infill.edits.model import MODEL_GROUP
 from infill.edits.offers import Offers
 from infill.edits.types import Change, Problem, Situation, Suggestion
 from infill.lsp.commands import converted
 from infill.lsp.configuration import Configuration
 from infill.lsp.documents import Document, Documents, same
+from infill.lsp.next_edit_model import ModelEdits
 from infill.lsp.rules import Rules
 from infill.lsp.text import Text
 
@@ -80,7 +82,7 @@ class Given(msgspec.Struct, frozen=True):
 class NextEdits:
     """Records what is changed, and answers what comes next."""
 
-    def __init__(self, configuration: Configuration, documents: Documents, rules: Rules) -> None:
+    def __init__(self, configuration: Configuration, documents: Documents, rules: Rules, model: ModelEdits | None = None) -> None:
         self._configuration = configuration
         self._documents = documents
         self._rules = rules
@@ -91,6 +93,8 @@ class NextEdits:
         self._problems: dict[str, tuple[int, frozenset[str], frozenset[str]]] = {}
         """Of each document: the revision last asked about, the problems before it, and those at it."""
         self._reason = "nothing was asked"
+        self.model = model
+        """Asked where no rule applies; None: rules alone."""
         self.on_told: Callable[[Told, Given], None] = lambda told, given: None
         """Told of every suggestion that was shown or accepted."""
 
@@ -145,7 +149,8 @@ class NextEdits:
 
     def explain(self) -> dict[str, object]:
         """How the last request went; no code."""
-        return {"reason": self._reason, "edits": len(self.history.recent())}
+        told: dict[str, object] = {"reason": self._reason, "edits": len(self.history.recent())}
+        return told | ({"model": self.model.last} if self.model and self.model.last else {})
 
     # ---- answering
 
@@ -166,9 +171,22 @@ class NextEdits:
             return self._nothing("the document changed meanwhile")
         found = self._offers.next(situation, self._configuration.settings.next_edit.eagerness)
         if found is None or (found.change is None and not jumps):
-            return self._nothing("no rule applies")
+            found = await self._from_model(document, situation)
+        if document.revision != revision:
+            return self._nothing("the document changed meanwhile")
+        if found is None:
+            return self._nothing(self.model.reason if self.model else "no rule applies")
         self._reason = f"suggested because {found.reason}"
         return [self._item(document, found)]
+
+    async def _from_model(self, document: Document, situation: Situation) -> Suggestion | None:
+        """After a typed edit only, as for the rules."""
+        last = self.history.last
+        if self.model is None or last is None or last.document != situation.document or last.kind != "typed":
+            return None
+        rejected = {group.removeprefix(MODEL_GROUP) for group in self._offers.refused(situation.document)}
+        allowed = not self._rules.known(document).refused
+        return await self.model.suggest(document, situation, self.history.undone, rejected, remote_allowed=allowed)
 
     def _nothing(self, reason: str) -> list[dict[str, Any]]:
         self._reason = reason

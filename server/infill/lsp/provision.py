@@ -65,6 +65,12 @@ class Provision:
         model = self.model()
         return model if model.startswith(f"{LOCAL}:") else state.BUNDLED
 
+    def edit_model(self) -> str:
+        """The model for next edits; empty: none was chosen. Reads a file."""
+        from infill.models import next_edit
+
+        return next_edit.chosen(self._settings, self._workspace)
+
     def chosen(self) -> None:
         """Somebody has chosen another model: look again."""
         self._chosen = ""

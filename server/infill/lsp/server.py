@@ -44,6 +44,7 @@ from infill.lsp.inline_completion import InlineCompletion
 from infill.lsp.messages import Messages
 from infill.lsp.models import Argument, ModelCommands, OptionalArgument, SwitchArgument
 from infill.lsp.next_edit import NextEdits
+from infill.lsp.next_edit_model import ModelEdits
 from infill.lsp.popup import Popup
 from infill.lsp.progress import Progress
 from infill.lsp.provision import Provision
@@ -110,7 +111,7 @@ class Server(LanguageServer):
         )
         self.inline_completion = InlineCompletion(self.answers)
         self.popup = Popup(self, self.answers, self.configuration, self.background)
-        self.next_edits = NextEdits(self.configuration, self.documents, self.rules)
+        self.next_edits = NextEdits(self.configuration, self.documents, self.rules, ModelEdits(self.configuration, self.provision, self.documents))
         self.sync = Sync(self.documents, self.rules, self.snapshots, self.completer, self.next_edits, self.background)
         self.indexing = Indexing(self, self.documents, self.messages, self.background)
         self.sync.on_saved = self.indexing.saved

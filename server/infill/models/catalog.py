@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from infill import paths
 from infill.errors import UnknownModel
+from infill.models.edit_format import EditFormat
 from infill.models.gguf import Facts
 from infill.state import BUNDLED, Role
 
@@ -100,6 +101,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     languages: tuple[str, ...] = ()
     """Empty: many."""
     fim_order: Literal["", "psm", "spm"] = ""
+    edit_format: EditFormat | Literal[""] = ""
+    """Of next-edit models: the prompt format; empty: as the file implies."""
     quality: Annotated[int, Meta(ge=0, le=100)] = 0
     """Rank for recommendations: more is better. 0: never recommended."""
     notes: str = ""
@@ -184,6 +187,7 @@ def expected(entry: Entry) -> Facts | None:
         active_share=entry.active_parameters / entry.parameters if entry.active_parameters else 1.0,
         fim="complete" in entry.roles,
         chat="generate" in entry.roles,
+        edit_format=entry.edit_format,
         by_type={"q4_k": int(layer * shape.layers * rearranged)} if rearranged else {},
     )
 

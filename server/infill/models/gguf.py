@@ -11,12 +11,13 @@ import math
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from infill import paths, state
 from infill.errors import BadModelFile
+from infill.models.edit_format import KEY, KNOWN, NAMES, EditFormat, recognized
 from infill.models.gguf_header import Header, Tensor, Words, damaged, read_header, unreadable
 from infill.state import write_atomically
 
@@ -45,7 +46,7 @@ ENCODERS = ("bert", "nomic-bert", "jina-bert", "modern-bert", "neo-bert", "eurob
 """Architectures (by how their name begins) that turn text into vectors or need an encoder; the program runs decoders only."""
 _NAMED_OTHERWISE = re.compile(r"(?i)\b(?:embed|embeddings?|rerank|reranker|reward)\b")
 """Rerankers made of chat models differ from those in nothing but their name."""
-FORMAT = 3
+FORMAT = 4
 """Of what is remembered: raised when `Facts` changes."""
 
 
@@ -86,6 +87,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Its makers' words for the model and its size, such as `SmolLM2` and `135M`."""
     chat: bool = False
     """It brings a chat template: it follows instructions."""
+    edit_format: EditFormat | Literal[""] = ""
+    """The prompt format of a next-edit model; empty: it is none that is known."""
+    controls: tuple[str, ...] = ()
+    """Which control tokens of `edit_format.KNOWN` its vocabulary has."""
     shifts: bool = True
     """Its memory is a plain KV cache, whose entries can be moved."""
     parts: int = 1
@@ -183,6 +188,8 @@ def _facts(path: Path, headers: list[Header]) -> Facts:
         basename=_title(metadata.get("general.basename", "")),
         size_label=_title(metadata.get("general.size_label", "")),
         chat="tokenizer.chat_template" in metadata,
+        edit_format=recognized(_title(metadata.get(KEY, "")), [_title(metadata.get(key, "")) for key in NAMES], words.fim),
+        controls=tuple(text for text in KNOWN if text in words.fim),
         shifts=not architecture.startswith(RECURRENT) and not any(".ssm." in key for key in metadata),
         parts=len(headers),
         by_type=by_type,

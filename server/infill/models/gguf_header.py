@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 
 from infill.errors import BadModelFile
+from infill.models.edit_format import KNOWN
 
 MAGIC = b"GGUF"
 SWAPPED = (0x01000000, 0x02000000, 0x03000000)
@@ -93,7 +94,7 @@ FIM_TOKENS = {
     ),
 }
 """Tokens that llama.cpp recognises by their text where the header does not name their ids (its src/llama-vocab.cpp)."""
-_FIM_BY_TEXT = {text.encode(): part for part, texts in FIM_TOKENS.items() for text in texts}
+_BY_TEXT = {**{text.encode(): text for text in KNOWN}, **{text.encode(): part for part, texts in FIM_TOKENS.items() for text in texts}}
 
 
 class Tensor(NamedTuple):
@@ -123,7 +124,7 @@ class Words(NamedTuple):
 
     total: int
     fim: frozenset[str]
-    """Which parts of fill-in-the-middle the vocabulary names."""
+    """Which parts of fill-in-the-middle the vocabulary names, and which control tokens of next-edit models it has."""
 
 
 class _TooShort(Exception):
@@ -251,7 +252,7 @@ class _Walk:
         for _ in range(length):
             start = at + 8
             at = start + unpack(view, at)[0]
-            if at - start < 24 and (part := _FIM_BY_TEXT.get(view[start:at])):
+            if at - start < 24 and (part := _BY_TEXT.get(view[start:at])):
                 found.add(part)
         self.skip(at - self.at)
         return Words(length, frozenset(found if key == "tokenizer.ggml.tokens" else ()))

@@ -13,7 +13,7 @@ import msgspec
 
 from infill import continuation, state
 from infill.errors import InfillError, ModelError
-from infill.models import catalog, checked, fit, gguf, hardware, importing, planning, recommend, store
+from infill.models import catalog, checked, fit, gguf, hardware, importing, next_edit, planning, recommend, store
 from infill.models.catalog import Entry
 from infill.models.fit import Fit, Judgement
 from infill.models.machine import Machine
@@ -102,7 +102,9 @@ def listing(settings: Settings, workspace: str | None = None, machine: Machine |
 def chosen(settings: Settings, workspace: str | None = None) -> dict[Role, str]:
     """The model for each role, as settings and state say."""
     complete = settings.models.complete or state.chosen_model("complete", workspace)
-    return {"complete": complete, "generate": settings.models.generate or state.choice_of("generate", workspace) or complete}
+    found: dict[Role, str] = {"complete": complete, "generate": settings.models.generate or state.choice_of("generate", workspace) or complete}
+    edit = next_edit.chosen(settings, workspace)
+    return found | ({"edit": edit} if edit else {})
 
 
 def use(model_id: str, role: Role = "complete", workspace: str | None = None) -> str:
@@ -132,6 +134,10 @@ def _must_be_able(full_id: str, role: Role) -> str:
     facts = gguf.facts(store.locate(full_id).path)
     if not facts.generates:
         raise ModelError(f"{full_id} is an embedding or reranking model: it does not generate text.", "Choose another: `infill models list`.")
+    if role == "edit":
+        next_edit.format_of(full_id)
+    elif store.roles_of(facts) == ("edit",):
+        raise ModelError(f"{full_id} is a next-edit model.", f"Choose it for next edits: `infill models use {catalog.short(full_id)} --role edit`.")
     if role == "generate" and not facts.chat:
         raise ModelError(f"{full_id} follows no instructions: it has no chat template.", "Choose an instruct model for generating code.")
     return catalog.PREFIX + catalog.short(full_id)

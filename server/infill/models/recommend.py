@@ -25,8 +25,8 @@ from infill.models.machine import Machine
 from infill.settings import Engine
 from infill.state import write_atomically
 
-FAST_ENOUGH: dict[state.Role, float] = {"complete": 20.0, "generate": 8.0}
-"""Tokens a second below which a model is no pleasure: half a line in a third of a second; a page in a minute."""
+FAST_ENOUGH: dict[state.Role, float] = {"complete": 20.0, "generate": 8.0, "edit": 25.0}
+"""Tokens a second below which a model is no pleasure: half a line in a third of a second; a page in a minute; a changed line in a second."""
 COMFORT = 0.6
 """Of all main memory, what a recommended model may take at most."""
 READ_OF_COPY = 1.0

@@ -332,6 +332,8 @@ def roles_of(facts: gguf.Facts) -> tuple[state.Role, ...]:
     """What a file can do, as its own header, vocabulary and chat template say."""
     if not facts.generates:
         return ()
+    if facts.edit_format:
+        return ("edit",)
     return ("complete", "generate") if facts.chat else ("complete",)
 
 

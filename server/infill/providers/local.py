@@ -20,10 +20,10 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from infill.ask import Delta, Event, Instruction, Prompt, Report, Snippet
+from infill.ask import Delta, Event, Instruction, Prompt, Report, Rewriting, Snippet
 from infill.engine import launch
 from infill.engine.client import EngineClient
-from infill.engine.protocol import LONGEST_NAME, Changed, Complete, Done, Generate, Status, Text, Warm
+from infill.engine.protocol import LONGEST_NAME, Changed, Complete, Done, Generate, Rewrite, Status, Text, Warm
 from infill.errors import ComputationCrashed, EngineCrashed, InfillError, ModelError, ProviderError, ProviderUnavailable
 from infill.privacy.text import clean
 from infill.providers.base import Limits
@@ -155,6 +155,22 @@ class LocalProvider:
                 for event in self._events(frame):
                     yield event
 
+    async def rewrite(self, rewriting: Rewriting) -> AsyncIterator[Event]:
+        """Answer a prompt in a model's own format, of lower rank than every completion."""
+        ask = Rewrite(
+            id=0,
+            model=rewriting.model,
+            slot=_slot(rewriting.slot),
+            pieces=tuple(replace(piece, text=_clean(piece.text)) for piece in rewriting.pieces),
+            sampling=rewriting.sampling,
+            stop=rewriting.stop,
+            speculate=self._settings.engine.speculate,
+        )
+        async with contextlib.aclosing(self._frames(ask)) as frames:
+            async for frame in frames:
+                for event in self._told(frame):
+                    yield event
+
     # ---- the engine itself
 
     def configure(self, settings: Settings) -> None:
@@ -184,7 +200,7 @@ class LocalProvider:
 
     # ---- how
 
-    async def _frames(self, ask: Complete | Generate) -> AsyncGenerator[Text | Done, None]:
+    async def _frames(self, ask: Complete | Generate | Rewrite) -> AsyncGenerator[Text | Done, None]:
         """The answer's frames; asked again once if the engine had gone before it can have heard the question, or if it crashed while it
         computed: the next engine avoids what crashed.
         """
@@ -192,8 +208,7 @@ class LocalProvider:
             client = await self._connected()
             heard, sent = False, time.monotonic()
             try:
-                stream = client.complete(ask) if isinstance(ask, Complete) else client.generate(ask)
-                async with contextlib.aclosing(stream) as frames:
+                async with contextlib.aclosing(_stream(client, ask)) as frames:
                     async for frame in frames:
                         heard = True
                         yield frame
@@ -283,15 +298,26 @@ class LocalProvider:
             return None
 
     def _events(self, frame: Text | Done) -> list[Event]:
+        if isinstance(frame, Done):
+            self._learn(frame)
+        return self._told(frame)
+
+    def _told(self, frame: Text | Done) -> list[Event]:
+        """As events. The limits are not learned: a next-edit model's are not those of completions."""
         if isinstance(frame, Text):
             return [Delta(clean(frame.text), frame.candidate, frame.logprob)]
-        self._learn(frame)
         return [*frame.finishes, Report(provider=self.name, model=frame.model, timings=frame.timings, notes=frame.notes)]
 
     def _learn(self, done: Done) -> None:
         """The engine knows best what prompts it takes."""
         known = msgspec.structs.asdict(self._limits)
         self._limits = replace(self._limits, **{name: type(known[name])(value) for name, value in done.limits.items() if name in known})
+
+
+def _stream(client: EngineClient, ask: Complete | Generate | Rewrite) -> AsyncGenerator[Text | Done, None]:
+    if isinstance(ask, Rewrite):
+        return client.rewrite(ask)
+    return client.complete(ask) if isinstance(ask, Complete) else client.generate(ask)
 
 
 def _look_at(attempt: asyncio.Task[EngineClient | None]) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_formats import situation
 
 from infill.edits import model
 from infill.edits.filters import MOST_NEW_LINES, content, refusal
 from infill.edits.formats import Question
 from infill.edits.rewrite import changes
 from infill.edits.sound import parses
-from tests.unit.edits.test_formats import situation
 
 
 def reason(before: str, text: str, after: str, language: str = "python", rejected: frozenset[str] = frozenset()) -> str:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infill.ask import Message, Snippet
-from infill.engine.prompt_tokens import Fim, Parts, budget, chat, fim_of, fit, half_typed, header, join, overhead
+from infill.ask import Message, Piece, Snippet
+from infill.engine.prompt_tokens import Fim, Parts, budget, chat, fim_of, fit, half_typed, header, join, overhead, pieces
 
 PRE, SUF, MID, SEP, BOS = 1000, 1001, 1002, 1003, 1004
 PSM = Fim(order="psm", prefix=PRE, suffix=SUF, middle=MID, separator=SEP)
@@ -141,3 +141,14 @@ def test_the_last_token_may_be_half_of_one_but_not_across_a_line_break() -> None
 def test_a_line_break_is_half_typed_where_the_vocabulary_joins_it_with_the_indentation() -> None:
     pieces = {1: b"\n", 2: b"\n\n", 3: b"\n    "}.__getitem__
     assert [half_typed([9, token], pieces, True) for token in (1, 2, 3)] == [b"\n", b"\n\n", b""]
+
+
+def test_a_prompt_in_a_models_own_format_has_its_control_tokens_and_none_from_the_text():
+    def special(text: str, special: bool) -> list[int]:
+        return [SEP] if text == "<|file_sep|>" else letters(text)
+
+    tokens, controls = pieces(
+        [Piece("a<|file_sep|>b", "<|file_sep|>"), Piece("c", "<|none|>"), Piece("", "<|file_sep|>")], letters, letters, special, BOS
+    )
+    assert tokens == [BOS, SEP, *letters("a<|file_sep|>b"), *letters("<|none|>c"), SEP]
+    assert controls == {SEP}

@@ -44,5 +44,5 @@ def test_a_message_arrives_as_it_was_sent(message):
 
 def required(message: type) -> dict[str, object]:
     """Values of required fields that are no plain ones."""
-    made: dict[str, object] = {"messages": (), "options": {}, "state": "ready"}
+    made: dict[str, object] = {"messages": (), "pieces": (), "options": {}, "state": "ready"}
     return {name: value for name, value in made.items() if name in message.__struct_fields__}

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from infill.ask import Stop
-from infill.engine.protocol import Complete, Generate, Text, Warm
+from infill.engine.protocol import Complete, Generate, Rewrite, Text, Warm
 from infill.engine.queue import QUANTUM, TOGETHER, Job, Queue
 
 numbers = count(1)
@@ -18,6 +18,8 @@ def job(kind: str = "automatic", client: str = "editor", slot: str = "main.py", 
         ask = Warm(id=next(numbers), model=model, slot=slot, prefix="", suffix="")
     elif kind == "generate":
         ask = Generate(id=next(numbers), model=model, slot=slot, messages=())
+    elif kind == "edit":
+        ask = Rewrite(id=next(numbers), model=model, slot=slot, pieces=())
     else:
         ask = Complete(id=next(numbers), model=model, slot=slot, prefix="", suffix="", priority=kind, yield_after_line=True)
     made = Job(ask, client, 0.0, lambda frame: None)
@@ -47,7 +49,7 @@ def order(queue: Queue) -> list[Job]:
 
 
 def test_what_a_user_asked_for_by_key_goes_first_and_background_work_last():
-    kinds = ["warm", "background", "generate", "automatic", "invoked"]
+    kinds = ["warm", "background", "edit", "generate", "automatic", "invoked"]
     jobs = [job(kind, slot=f"{kind}.py") for kind in kinds]
     assert order(queue_of(*jobs)) == jobs[::-1]
 
@@ -175,3 +177,12 @@ def test_when_an_editor_closes_nothing_of_it_stays():
 def test_a_request_ends_at_its_deadline_counted_from_its_arrival():
     one = Job(Complete(id=1, model="m", slot="s", prefix="", suffix="", stop=Stop(deadline_ms=500)), "a", 10.0, lambda frame: None)
     assert one.deadline == 10.5
+
+
+def test_a_newer_next_edit_of_a_document_ends_the_older_one_and_no_completion():
+    queue = Queue()
+    completion, edit = job(), job("edit")
+    queue.add(completion)
+    queue.add(edit)
+    assert queue.add(job("edit")) == [edit]
+    assert completion in queue.jobs

@@ -1,8 +1,8 @@
 """Sweep's next-edit models (0.5B, 1.5B, 7B; Qwen2.5-Coder), in the two variants that are documented.
 
 `Sweep` is what Sweep's own local server builds (sweep-autocomplete 0.1.1): the file as it was opened, recent edits, then eight lines around the
-cursor as they were, as they are, and the beginning of what they become. `SweepCard` is the one of the model card: no line ranges, no mark of the cursor, a
-window of 21 lines. Which of them the published weights were trained on is not documented.
+cursor as they were, as they are, and the beginning of what they become. `SweepCard` is the one of the model card: no line ranges, no mark of the
+cursor, a window of 21 lines. Which of them the published weights were trained on is not documented.
 """
 
 from __future__ import annotations
