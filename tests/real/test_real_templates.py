@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
 from infill.ask import Message
 from infill.engine import prompt_tokens
 from infill.engine.conversation import opened, written
+from infill.models import gguf_header
 
 NAMES = (
     "Qwen-Qwen2.5-7B-Instruct", "Qwen-Qwen3-0.6B", "Qwen3-Coder", "Qwen3.5-4B", "meta-llama-Llama-3.1-8B-Instruct", "meta-llama-Llama-3.2-3B-Instruct",
@@ -23,11 +25,21 @@ VARIABLES = {"bos_token": "<bos>", "eos_token": "<eos>"}
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_real_template_renders_with_reasoning_off_and_special_tokens_only_of_its_own(name: str, templates: dict[str, str]) -> None:
+    _check(templates[name])
+
+
+def test_so_does_the_template_in_the_file_of_smollm2(smol_file: Path) -> None:
+    template = gguf_header.read_header(smol_file).metadata["tokenizer.chat_template"]
+    assert "<|im_start|>" in template
+    _check(template)
+
+
+def _check(template: str) -> None:
     tokenized: list[tuple[str, bool]] = []
 
     def render(turns: list[dict[str, str]]) -> Generator[None, None, str]:
         yield
-        return written(templates[name], turns, VARIABLES, thinking=False)
+        return written(template, turns, VARIABLES, thinking=False)
 
     def tokenize(text: str, special: bool) -> list[int]:
         tokenized.append((text, special))
