@@ -104,7 +104,6 @@ cmp.setup({{ sources = {{ {{ name = 'words' }} }}, completion = {{ autocomplete 
 """
 BLINK = """
 vim.opt.runtimepath:prepend([[{folder}]])
-vim.opt.runtimepath:prepend([[{library}]])
 require('blink.cmp').setup({{ fuzzy = {{ implementation = 'lua' }}, completion = {{ menu = {{ auto_show = false }} }}, sources = {{ default = {{ 'buffer' }} }},
   keymap = {{ preset = 'none', ['<F5>'] = {{ 'show' }}, ['<F6>'] = {{ 'hide' }} }} }})
 """
@@ -130,11 +129,10 @@ def test_ghost_text_hides_beside_the_menu_of_nvim_cmp(nvim: Path, tmp_path: Path
         _hides_beside_a_menu(editor, "return require('cmp').visible()")
 
 
-@pytest.mark.skipif("INFILL_TEST_BLINK" not in os.environ, reason="INFILL_TEST_BLINK names no folder with blink.cmp (and blink.lib beside it)")
+@pytest.mark.skipif("INFILL_TEST_BLINK" not in os.environ, reason="INFILL_TEST_BLINK names no folder with blink.cmp 1")
 def test_ghost_text_hides_beside_the_menu_of_blink_cmp(nvim: Path, tmp_path: Path) -> None:
     (tmp_path / "numbers.py").write_text("")
-    folder = Path(os.environ["INFILL_TEST_BLINK"])
-    init = FAKE + BLINK.format(folder=folder, library=folder.with_name("blink.lib"))
+    init = FAKE + BLINK.format(folder=os.environ["INFILL_TEST_BLINK"])
     with neovim(nvim, tmp_path / "nvim", [sys.executable, "lsp"], tmp_path / "numbers.py", init=init) as editor:
         _hides_beside_a_menu(editor, "return require('blink.cmp').is_menu_visible()")
 

@@ -84,3 +84,17 @@ def test_lazy_nvim_installs_the_plugin_from_a_git_url(nvim: Path, repository: Pa
     with neovim(nvim, tmp_path / "nvim", SERVER, _file(tmp_path), init=FAKE, plugin=plugin) as editor:
         _works(editor)
         assert list((tmp_path / "nvim").rglob("lazy/infill/.git"))
+
+
+@pytest.mark.parametrize("name", ["lualine", "heirline"])
+def test_the_page_s_lines_put_the_state_into_the_status_line_of_a_plugin(nvim: Path, repository: Path, tmp_path: Path, name: str) -> None:
+    folder = os.environ.get(f"INFILL_TEST_{name.upper()}")
+    if folder is None:
+        pytest.skip(f"INFILL_TEST_{name.upper()} names no folder with {name}")
+    plugin = f"{_block('runtimepath').replace('/path/to/infill', str(repository))}\nvim.opt.runtimepath:prepend([[{folder}]])\n{_block(name)}"
+    with neovim(nvim, tmp_path / "nvim", SERVER, _file(tmp_path), init=FAKE, plugin=plugin) as editor:
+        editor.ready()
+        editor.lua("fake.tell('infill/status', { kind = 'loading', message = 'Loading tiny (40%)', model = 'local:tiny', provider = 'local' })")
+        shown = "return vim.api.nvim_eval_statusline(vim.o.statusline, { use_winbar = false }).str"
+        editor.wait(lambda: "◌ tiny (loading 40%)" in str(editor.lua(shown)), "the status line shows it")
+        assert "%%" not in str(editor.lua(shown))
