@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import queue
@@ -209,3 +210,26 @@ def test_the_socket_of_a_killed_server_does_not_stop_the_next(shared_home: Path)
             editor.ask("shutdown")
             editor.notify("exit")
             assert process.wait(PATIENCE) == 0
+
+
+class Failing:
+    """A listener whose `accept` fails as on systems that tell there what became of a connection."""
+
+    def __init__(self, *errors: OSError) -> None:
+        self._errors = iter(errors)
+
+    def accept(self) -> object:
+        raise next(self._errors)
+
+    def shutdown(self, how: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionAbortedError(), ConnectionResetError(), OSError(errno.EMFILE, "x"), OSError(errno.ENOBUFS, "x")], ids=repr
+)
+def test_a_connection_that_cannot_be_accepted_does_not_end_the_server(error: OSError) -> None:
+    """Only the error that comes last is one of the listener itself."""
+    last = OSError(errno.EBADF, "closed")
+    with pytest.raises(OSError, match="closed") as raised:
+        gate.Gate(Failing(error, error, last)).editor()  # type: ignore[arg-type]
+    assert raised.value is last

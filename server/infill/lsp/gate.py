@@ -8,6 +8,7 @@ closed with a reason, and listening goes on. Each is looked at in a thread of it
 from __future__ import annotations
 
 import contextlib
+import errno
 import hmac
 import io
 import json
@@ -16,6 +17,7 @@ import queue
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,6 +30,9 @@ LARGEST_FIRST = 4 * 1024 * 1024
 """Bytes of `initialize`."""
 MOST_AT_ONCE = 32
 """Connections that are looked at at the same time."""
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""Errors that end when other connections do."""
+EXHAUSTED_SECONDS = 0.1
 LSP = b"content-"
 """How LSP's first header begins, without regard to case: `Content-Length` or `Content-Type`."""
 INVALID_REQUEST = -32600
@@ -64,7 +69,12 @@ class Gate:
         while True:
             try:
                 connection, _ = self._listener.accept()
+            except ConnectionError:  # it was gone before it was accepted: some systems tell that here
+                continue
             except OSError as exc:
+                if exc.errno in EXHAUSTED:
+                    time.sleep(EXHAUSTED_SECONDS)
+                    continue
                 self._found.put(exc)
                 return
             if self._free.acquire(blocking=False):
