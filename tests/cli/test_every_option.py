@@ -122,6 +122,8 @@ COMMANDS: tuple[tuple[str, set[int]], ...] = (
     ("index status", {0}),
     ("index status {folder} --json", {0}),
     ("index status --all", {0}),
+    ("index definitions a.py:2:12", {0}),
+    ("index definitions a.py:2:12 --folder {folder} --json", {0}),
     ("index delete", {0}),
     ("index delete {folder} --all --json", {0}),
     ("tune bundled", {0, 1, 130}),
@@ -151,6 +153,7 @@ COMMANDS: tuple[tuple[str, set[int]], ...] = (
     (("bench table --shape bundled --shape bundled --held {folder}/held.json --positions 1 --edits 1 --trace {folder}/t.json --runs 1 --rounds 1"
      " --threads 1 --tokens 4 --to {folder}/table"), {0}),
     ("bench table --shape bundled --shape bundled --json --to {folder}/table", {0}),
+    ("bench quality --definitions {folder} --positions 1", {1}),
     ("bench quality --held {folder}/held.json --positions 1 --edits 1", {0}),
     ("bench quality --json", {0}),
     ("bench quality --confidence --model bundled --held {folder}/held.json --positions 1", {0}),

@@ -330,9 +330,14 @@ def _model_edits(folder: Path, name: str, live: str, as_json: bool) -> None:
 def quality(
     acceptance: bool = typer.Option(False, "--acceptance", help="Accept scripted suggestions in real files, and compare with the files."),
     confidence: bool = typer.Option(False, "--confidence", help="Compare how sure models are with how often they are right, and what is shown."),
-    model: list[str] = typer.Option(["bundled"], "--model", help=f"With --confidence: {MODELS}"),
+    definitions: Path | None = typer.Option(
+        None, "--definitions", help="Compare answers in this folder with and without definitions from its index."
+    ),
+    model: list[str] = typer.Option(["bundled"], "--model", help=f"With --confidence and --definitions: {MODELS}"),
     held: Path | None = typer.Option(None, "--held", help="A JSON list of texts; default: this program's own."),
-    positions: int = typer.Option(200, "--positions", min=1, help="How many places in them; with --confidence: in each half."),
+    positions: int = typer.Option(
+        200, "--positions", min=1, help="How many places in them; with --confidence: in each half; with --definitions: how many holes."
+    ),
     temperature: float = typer.Option(0.0, "--temperature", min=0, max=10, help="With --confidence: of `infill models check`; 0: fit one here."),
     before: int = typer.Option(4000, "--before", min=1, help="With --confidence: characters of prefix, at most."),
     edited: int = typer.Option(400, "--edits", min=1, help="How many random edits of one document, the next token compared after each."),
@@ -348,6 +353,9 @@ def quality(
     if confidence:
         _confidence(model, held, positions, temperature, before, as_json)
         return
+    if definitions is not None:
+        _definitions(definitions, model, positions, seed, as_json)
+        return
     from infill.bench import edits
     from infill.bench import quality as bench
     from infill.bench.weights import prefix_first, weights
@@ -360,6 +368,18 @@ def quality(
         output.json({"positions": found, "edits": days})
     else:
         _print_rows([*bench.rows(found), *edits.rows(days)], False)
+
+
+def _definitions(folder: Path, models: list[str], wanted: int, seed: int, as_json: bool) -> None:
+    from infill.bench import definitions, targets
+    from infill.bench.weights import weights
+
+    asked = definitions.holes(folder.resolve(), wanted, seed)
+    found = [asyncio.run(definitions.measure(weights(name, output.note), asked, output.note)) for name in models]
+    if as_json:
+        output.json(found)
+    else:
+        output.table(targets.COLUMNS, [targets.cells(row) for one in found for row in definitions.rows(one)])
 
 
 def _confidence(models: list[str], held: Path | None, positions: int, temperature: float, before: int, as_json: bool) -> None:

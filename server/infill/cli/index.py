@@ -1,4 +1,4 @@
-"""`infill index status|rebuild|delete`: what is known of the code in workspaces. Asked for facts, it starts nothing."""
+"""`infill index status|definitions|rebuild|delete`: what is known of the code in workspaces. Asked for facts, it starts nothing."""
 
 from __future__ import annotations
 
@@ -35,6 +35,29 @@ def status(folder: Path = FOLDER, everything: bool = EVERYTHING, as_json: bool =
         output.say("There is no index." if everything else f"There is no index of {folder.resolve()}.")
     for one in found:
         output.facts(_lines(one))
+
+
+@app.command(help="Show the definitions in other files of what is used at a place.")
+def definitions(
+    place: str = typer.Argument(..., metavar="FILE:LINE:COLUMN", help="A cursor, counted from 1."),
+    folder: Path = typer.Option(Path(), "--folder", help="The workspace folder; default: the current one.", show_default=False),
+    as_json: bool = AS_JSON,
+) -> None:
+    from infill.cli import cursor
+    from infill.index import lookup, uses
+
+    source, workspace = cursor.read(cursor.parse(place)), folder.resolve()
+    file = source.path.resolve()
+    if folders.read_status(workspace) is None:
+        raise InfillError(f"There is no index of {workspace}.", "Run `infill index rebuild`.")
+    path = file.relative_to(workspace).as_posix() if file.is_relative_to(workspace) else file.name
+    found = lookup.definitions(workspace, uses.uses(source.prefix), path, lookup.language_of(path))
+    if as_json:
+        output.json(found)
+        return
+    if not found:
+        output.note("The index has no definition of what is used there.")
+    output.table(("place", "definition"), [(f"{one.path}:{one.line + 1}", one.text) for one in found])
 
 
 @app.command(help="Index a folder again from the beginning, and wait for it.")
