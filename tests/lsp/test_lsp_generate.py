@@ -276,6 +276,18 @@ async def test_what_the_model_cannot_do_is_offered_disabled_with_the_reason(new_
     assert rewrite.disabled is not None
 
 
+async def test_an_editor_with_a_model_picker_offers_it_where_the_model_cannot_write(new_editor: NewEditor) -> None:
+    """VS Code does not list disabled actions: the user would see no action at all."""
+    experimental = {"commands": {"commands": ["infill.chooseModel", "infill.rewriteSelection"]}}
+    editor = await new_editor(text_document=RESOLVE, experimental=experimental)
+    editor.open(TEXT)
+    at = types.Range(types.Position(3, 0), types.Position(5, 0))
+    params = types.CodeActionParams(types.TextDocumentIdentifier(URI), at, types.CodeActionContext([]))
+    found = await asyncio.wait_for(editor.client.text_document_code_action_async(params), PATIENCE)
+    assert [action.title for action in found or ()] == ["Choose a model that writes code..."]
+    assert not await _actions(editor, 3, 0, until_line=5), "lsprotocol reads an action with a command as a Command"
+
+
 async def test_a_span_within_a_line_may_be_a_selection_or_where_the_cursor_is(new_editor: NewEditor) -> None:
     """Eglot sends the statement at the cursor as the range where nothing is selected."""
     editor = await new_editor(text_document=RESOLVE)

@@ -108,13 +108,21 @@ async def until_loaded(editor: Editor, models: list[str]) -> None:
 async def test_a_download_is_cancelled_by_its_bar_and_continued_later(new_editor: NewEditor, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with hub(home, monkeypatch, "--slow", "3000000"):
         editor = await new_editor(**PROGRESS)
+        announced: list[Any] = []
+
+        @editor.client.feature("infill/modelsChanged")
+        def note(params: Any) -> None:
+            announced.append(params)
+
         asked = asyncio.ensure_future(editor.command("infill.downloadModel", {"model": "local:other"}))
+        await until(lambda: announced)
         await until(lambda: [value for value in bars(editor) if isinstance(value, types.WorkDoneProgressReport) and (value.percentage or 0) > 5])
         (token,) = editor.client.progress_reports
         editor.client.window_work_done_progress_cancel(types.WorkDoneProgressCancelParams(token=token))
         with pytest.raises(JsonRpcException, match="cancelled"):
             await asked
         assert isinstance(bars(editor)[-1], types.WorkDoneProgressEnd)
+        assert len(announced) == 2, "an open list of models would still show the download"
         assert (await other(editor))["state"] == "available"
         continued = await editor.command("infill.downloadModel", {"model": "local:other"})
         assert exists(continued)
@@ -307,6 +315,23 @@ async def test_a_model_in_several_files_is_one_model_and_answers(new_editor: New
     assert ghost.insert_text == "wychk"
 
 
+async def test_choosing_in_the_first_question_opens_the_picker_of_the_editor(new_editor: NewEditor) -> None:
+    program = "from infill.lsp import first_run\nfirst_run.QUIET_SECONDS = 0.0\nfrom infill.lsp.server import build\nbuild().start_io()"
+    able = {"experimental": {"commands": {"commands": ["infill.chooseModel"]}}}
+    editor = await new_editor(command=[sys.executable, "-c", program], **ASKING, **able)
+    asked: list[Any] = []
+
+    @editor.client.feature("infill/runCommand")
+    def note(params: Any) -> None:
+        asked.append(params)
+
+    editor.answer = "Choose"
+    editor.open(ADD)
+    assert await editor.ghosts(4, 11, invoked=True)
+    await until(lambda: asked, 90)
+    assert asked[0].command == "infill.chooseModel"
+
+
 async def test_the_first_run_asks_one_calm_question_once(new_editor: NewEditor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_run, "QUIET_SECONDS", 0.0)
     program = "from infill.lsp import first_run\nfirst_run.QUIET_SECONDS = 0.0\nfrom infill.lsp.server import build\nbuild().start_io()"
@@ -321,6 +346,6 @@ async def test_the_first_run_asks_one_calm_question_once(new_editor: NewEditor, 
             assert await editor.command("infill.status")
         assert len(editor.questions) == expected
         for question in editor.questions:
-            assert [action.title for action in question.actions or []] == ["Download", "Choose", "Not now"]
+            assert [action.title for action in question.actions or []] == ["Download", "Not now"]
             assert "tokens/s" in question.message
         await until(lambda: state.load().asked_first_run)

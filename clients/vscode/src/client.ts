@@ -2,7 +2,7 @@
 
 import * as os from 'node:os';
 import * as vscode from 'vscode';
-import { LanguageClient, LSPErrorCodes, ResponseError, State, WorkDoneProgressCancelNotification, type LanguageClientOptions } from 'vscode-languageclient/node';
+import { LanguageClient, LSPErrorCodes, ResponseError, State, WorkDoneProgressCancelNotification, type LanguageClientOptions, type StaticFeature } from 'vscode-languageclient/node';
 import { Cursor, type Indentation } from './cursor';
 import type { Found } from './find';
 import { Bars } from './progress';
@@ -16,6 +16,16 @@ const SCHEMES = ['file', 'untitled', 'vscode-notebook-cell', 'vscode-remote', 'v
 
 /** Settings of the extension itself, which the server would not know. */
 const OWN = new Set(['server', 'trace']);
+
+/** Commands that the server may ask for, or put into its code actions: `client_commands.py` over there. */
+const OWN_COMMANDS = ['infill.chooseModel', 'infill.rewriteSelection'];
+
+const ownCommands: StaticFeature = {
+  fillClientCapabilities: (capabilities) => { capabilities.experimental = { ...(capabilities.experimental as object | undefined), commands: { commands: OWN_COMMANDS } }; },
+  initialize: () => undefined,
+  getState: () => ({ kind: 'static' }),
+  clear: () => undefined,
+};
 
 interface Declared {
   contributes: { configuration: { properties: Record<string, unknown> } };
@@ -88,7 +98,7 @@ export class Server implements vscode.Disposable {
   readonly onStatus = this.statusChanged.event;
   readonly onGeneration = this.generated.event;
   private readonly modelsChanged = new vscode.EventEmitter<undefined>();
-  /** Models came or went in a folder that is watched. */
+  /** Models were added or removed, or a download began or ended. */
   readonly onModelsChanged = this.modelsChanged.event;
   status: Status | undefined;
 
@@ -112,6 +122,8 @@ export class Server implements vscode.Disposable {
     const client = new LanguageClient('infill', 'infill', { command, args: [...args, 'lsp', ...trusted], options: { env, cwd: os.homedir() } }, options(this.log, this.trace, { bars: this.bars, shown: (item) => { this.tellShown(item); } }));
     client.onNotification('infill/status', (status: Status) => { this.update(status); });
     client.onNotification('infill/generation', (generation: Generation) => { this.generated.fire(generation); });
+    client.registerFeature(ownCommands);
+    client.onNotification('infill/runCommand', ({ command }: { command: string }) => { if (OWN_COMMANDS.includes(command)) void vscode.commands.executeCommand(command); });
     client.onNotification('infill/modelsChanged', () => { this.modelsChanged.fire(undefined); });
     client.onDidChangeState(({ newState }) => {
       this.cursor?.dispose();

@@ -9,6 +9,7 @@ import { environment, storeKey } from './keys';
 import { chooseDownload, chooseModel, ModelTree } from './models';
 import { explain, Report } from './report';
 import { showMenu, StatusBar } from './status';
+import { confirmServer } from './walkthrough';
 
 let running: Server | undefined;
 
@@ -98,7 +99,7 @@ function commands(context: vscode.ExtensionContext, server: Server, report: Repo
   return Object.entries(table).map(([name, act]) => vscode.commands.registerCommand(name, act));
 }
 
-export async function activate(context: vscode.ExtensionContext): Promise<void> {
+export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('infill', { log: true });
   const server = new Server(log);
   running = server;
@@ -108,6 +109,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     log,
     server,
     new StatusBar(server),
+    confirmServer(server),
     registerPreview(),
     ...tree.register(),
     report,
@@ -118,8 +120,17 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
       if (change.affectsConfiguration('infill.server')) await restart(context, server, log);
     })),
   );
-  const found = await start(context, server, log);
-  if (found && isOutdated(context, found)) void offerUpgrade(context, server, log, found);
+  // not awaited: the extension's commands work while the server starts, and where it cannot
+  void inTurn(async () => {
+    const found = await start(context, server, log);
+    if (found && isOutdated(context, found)) void offerUpgrade(context, server, log, found);
+  }).catch((error: unknown) => void tellStartFailed(log, error));
+}
+
+async function tellStartFailed(log: vscode.LogOutputChannel, error: unknown): Promise<void> {
+  log.error(error instanceof Error ? error : String(error));
+  const openLog = vscode.l10n.t('Open Log');
+  if ((await vscode.window.showErrorMessage(vscode.l10n.t('The infill server did not start.'), openLog)) === openLog) log.show();
 }
 
 export function deactivate(): Promise<void> | undefined {

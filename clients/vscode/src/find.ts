@@ -27,18 +27,23 @@ export function scriptIn(environment: string): string {
 }
 
 /** The interpreter that the Python extension has selected, if that extension is there. */
-async function selectedPython(): Promise<string | undefined> {
+export async function selectedPython(log: vscode.LogOutputChannel): Promise<string | undefined> {
   const extension = vscode.extensions.getExtension<{ environments?: { getActiveEnvironmentPath(): { path: string } } }>('ms-python.python');
   if (!extension) return undefined;
-  const api = extension.isActive ? extension.exports : await extension.activate();
-  return api.environments?.getActiveEnvironmentPath().path;
+  try {
+    const api = extension.isActive ? extension.exports : await extension.activate();
+    return api.environments?.getActiveEnvironmentPath().path;
+  } catch (error) {
+    log.info(`ms-python.python: ${error instanceof Error ? error.message : String(error)}`); // its fault must not become ours
+    return undefined;
+  }
 }
 
-async function candidates(context: vscode.ExtensionContext): Promise<string[][]> {
+async function candidates(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<string[][]> {
   const configured = vscode.workspace.getConfiguration('infill').get<string[]>('server.command') ?? [];
   // A named server is the only one that may be used: falling through to another would hide the mistake.
   if (configured.length > 0) return [configured];
-  const python = await selectedPython();
+  const python = await selectedPython(log);
   return [
     ...(python !== undefined ? [[path.join(path.dirname(python), EXECUTABLE)]] : []),
     [EXECUTABLE],
@@ -69,7 +74,7 @@ export async function versionOf(command: string[], log: vscode.LogOutputChannel)
 }
 
 export async function findServer(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<Found | undefined> {
-  for (const [name = '', ...args] of await candidates(context)) {
+  for (const [name = '', ...args] of await candidates(context, log)) {
     const file = program(name);
     if (file === undefined) {
       log.info(`${name}: not found, or part of a workspace that is not trusted`);

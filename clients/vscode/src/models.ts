@@ -108,8 +108,8 @@ export class ModelTree implements vscode.TreeDataProvider<Node> {
   /** The inline actions of the view, by command. */
   register(): vscode.Disposable[] {
     const on = (command: string, act: (model: Model) => Promise<unknown>): vscode.Disposable =>
-      vscode.commands.registerCommand(command, async (node: Node) => {
-        if (node.kind !== 'model') return;
+      vscode.commands.registerCommand(command, async (node?: Node) => {
+        if (node?.kind !== 'model') return; // bound to a key it gets no node
         await act(node.model);
         this.refresh();
       });

@@ -51,10 +51,18 @@ export interface Notification {
 }
 export const notifications: Notification[] = [];
 
-/** No other extension is there. */
-export const extensions = { getExtension: (): undefined => undefined };
+/** Other extensions, by id; none unless a test puts one there. */
+export const installed: Record<string, unknown> = {};
+export const extensions = { getExtension: (id: string): unknown => installed[id] };
+
+/** Commands that were run. */
+export const executed: unknown[][] = [];
+export const commands = { executeCommand: (...call: unknown[]): Promise<void> => { executed.push(call); return Promise.resolve(); } };
+export const tabsChanged = new EventEmitter<unknown>();
+
 
 export const window = {
+  tabGroups: { onDidChangeTabs: tabsChanged.event },
   activeTextEditor: undefined as unknown,
   onDidChangeTextEditorSelection: selectionChanged.event,
   onDidChangeActiveTextEditor: editorChanged.event,

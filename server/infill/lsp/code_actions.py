@@ -1,6 +1,7 @@
 """`textDocument/codeAction`: writing code from what stands at the cursor, in every editor. Nothing is written until one is chosen.
 
-Offered only where it makes sense; disabled with a reason where no model can do it.
+Offered only where it makes sense. What cannot be done is replaced by the editor's own command that helps (choose another model, ask for an
+instruction) where the editor has one, else disabled with the reason: VS Code does not list disabled actions.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pygls.capabilities import get_capability
 from infill.errors import RequestError
 from infill.generation import place
 from infill.generation.languages import syntax_of
+from infill.lsp import client_commands
 from infill.lsp.commands import converted
 from infill.lsp.documents import Document, Documents
 from infill.lsp.generate import Generate, GenerateArgument, Point, Span
@@ -27,6 +29,11 @@ _TITLES: dict[place.Kind, str] = {
     "docstring": "Implement this function",
     "signature": "Implement this function",
 }
+_HELP = {
+    NO_INSTRUCTIONS: ("Choose a model that writes code...", client_commands.CHOOSE_MODEL),
+    NO_WORDS: ("Rewrite selection...", client_commands.REWRITE),
+}
+"""By reason: the title and the editor's command of the action that is offered instead."""
 _DOCUMENTED = re.compile(r"\s*\n\s*[rRuU]?(\"\"\"|''')")
 
 
@@ -45,11 +52,13 @@ class CodeActions:
         self._generate = generate
         self._documents = documents
         self._resolves = False
+        self._capabilities = types.ClientCapabilities()
 
     def announce(self, capabilities: types.ClientCapabilities) -> types.CodeActionOptions:
         """What the server says of itself; remembers whether the editor asks for the edit only when an action is chosen."""
         properties = get_capability(capabilities, "text_document.code_action.resolve_support.properties", ())
         self._resolves = "edit" in properties
+        self._capabilities = capabilities
         return types.CodeActionOptions(code_action_kinds=[KIND], resolve_provider=True)
 
     async def on_code_action(self, params: types.CodeActionParams) -> list[types.CodeAction]:
@@ -57,7 +66,8 @@ class CodeActions:
         document = self._documents.get(params.text_document.uri)
         if document is None or (only and not any(kind == KIND or KIND.startswith(f"{kind}.") for kind in only)):
             return []
-        return [self._action(offer) for offer in self._offers(document, params.range)]
+        actions = [self._action(offer) for offer in self._offers(document, params.range)]
+        return list({action.title: action for action in actions}.values())
 
     async def on_resolve(self, action: types.CodeAction) -> types.CodeAction:
         """The action was chosen: write, and give it its edit. Raises as `Generate.run`."""
@@ -67,6 +77,9 @@ class CodeActions:
     def _action(self, offer: Offer) -> types.CodeAction:
         argument = msgspec.to_builtins(offer.argument)
         action = types.CodeAction(title=offer.title, kind=KIND)
+        title, command = _HELP.get(offer.disabled, ("", ""))
+        if command and client_commands.runs(self._capabilities, command):
+            return types.CodeAction(title=title, kind=KIND, command=types.Command(title=title, command=command))
         if offer.disabled:
             action.disabled = types.CodeActionDisabled(reason=offer.disabled)
         elif self._resolves:

@@ -14,6 +14,7 @@ from pygls.capabilities import get_capability
 
 from infill import state
 from infill.errors import InfillError
+from infill.lsp import client_commands
 from infill.lsp.background import Background
 from infill.lsp.configuration import Configuration
 from infill.lsp.messages import Messages
@@ -82,7 +83,8 @@ class FirstRun:
             f"This machine can run {found.title} at about {found.tokens_per_second:.0f} tokens/s, {found.size / 1e9:.1f} GB to download. "
             "The small model that came with infill answers meanwhile."
         )
-        answer = await self._messages.ask(question, [DOWNLOAD, CHOOSE, NOT_NOW])
+        chooses = client_commands.runs(self._server.client_capabilities, client_commands.CHOOSE_MODEL)
+        answer = await self._messages.ask(question, [DOWNLOAD, *([CHOOSE] if chooses else []), NOT_NOW])
         if answer == DOWNLOAD:
             try:
                 await self._models.download(Argument(model=found.id))
@@ -91,7 +93,7 @@ class FirstRun:
             except InfillError as exc:
                 self._messages.say(str(exc), types.MessageType.Warning)
         elif answer == CHOOSE:
-            self._messages.say("Models are listed by your editor's infill menu, and by `infill models available`.")
+            self._server.protocol.notify("infill/runCommand", {"command": client_commands.CHOOSE_MODEL})
 
 
 def _is_settled() -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -73,6 +73,7 @@ class ModelCommands:
         folder: Callable[[], Path | None],
         settled: Callable[[float], Awaitable[None]],
         chosen: Callable[[], None],
+        notify: Callable[[str, Any], None],
     ) -> None:
         self._provision = provision
         self._configuration = configuration
@@ -83,6 +84,7 @@ class ModelCommands:
         self._settled = settled
         self._chosen = chosen
         """Called when another model was chosen."""
+        self._notify = notify
         self._downloading: dict[str, float] = {}
         self._choosing = asyncio.Lock()
         """Whoever leaves a model must not meet somebody who is just coming back to it."""
@@ -139,6 +141,7 @@ class ModelCommands:
 
         await self._unload(argument.model)
         manifest = await asyncio.to_thread(store.remove, argument.model, argument.force)
+        self._list_changed(removed=[manifest.full_id])
         return {"freed": 0 if all(file.link for file in manifest.files) else manifest.size}
 
     async def verify(self, argument: Argument) -> dict[str, Any]:
@@ -281,11 +284,19 @@ class ModelCommands:
             return download.fetch(model, progress, cancelled, offline=offline)
 
         self._downloading[model] = 0.0
+        self._list_changed()
+        manifest = None
         try:
             async with self._one_at_a_time:
-                return await self._work.run(f"infill: downloading {model.partition(':')[2] or model}", work)
+                manifest = await self._work.run(f"infill: downloading {model.partition(':')[2] or model}", work)
         finally:
             self._downloading.pop(model, None)
+            self._list_changed(added=[manifest.full_id] if manifest else [])
+        return manifest
+
+    def _list_changed(self, added: Sequence[str] = (), removed: Sequence[str] = ()) -> None:
+        """Tell the editor to read the list of models again: every change is announced, whichever window or command caused it."""
+        self._notify("infill/modelsChanged", {"added": list(added), "removed": list(removed)})
 
     def _workspace_for(self, scope: str) -> str | None:
         if scope == "global":

@@ -139,6 +139,7 @@ class Server(LanguageServer):
             folder=self._folder,
             settled=self.answers.settled,
             chosen=self._chosen,
+            notify=self.protocol.notify,
         )
         self.folders = Folders(self.protocol.notify, self.background)
         self.first_run = FirstRun(self, self.configuration, self.messages, self.models, self.background)
