@@ -28,6 +28,8 @@ class Completion(Section, frozen=True):
         Meta(description="Offer the suggestion in the ordinary completion list too: `auto` only where the editor has no ghost text."),
     ] = "auto"
     max_tokens: Annotated[int, Meta(ge=1, le=1024, description="Longest suggestion, in tokens.")] = 64
+    automatic: Annotated[bool, Meta(description="Suggest while typing. When off, suggestions come only by request.")] = True
+    pause_on_battery: Annotated[bool, Meta(description="Suggest only by request while this machine runs on battery.")] = False
     multiline: Annotated[bool, Meta(description="Suggest more than the rest of the line.")] = True
     candidates: Annotated[int, Meta(ge=1, le=3, description="How many different suggestions an explicit request brings.")] = 3
     debounce_ms: Annotated[

@@ -69,6 +69,10 @@ export class VSCode {
       // every suggestion of the small bundled model is shown
       'infill.completion.eagerness': 'high', ...preferences,
     }));
+    // as the extension's page proposes: the editor has no key of its own for this
+    fs.writeFileSync(path.join(home, 'data/User/keybindings.json'), JSON.stringify([
+      { key: 'ctrl+alt+right', command: 'editor.action.inlineSuggest.acceptNextLine', when: 'inlineSuggestionVisible && !editorReadonly' },
+    ]));
     // code-server is a remote window: machine-scoped settings are taken from the remote machine's file alone
     fs.writeFileSync(path.join(home, 'data/Machine/settings.json'), JSON.stringify(settings));
     await editor.#launch();
@@ -149,8 +153,8 @@ export class VSCode {
 
   /** The server has said how it is, whichever way that is. */
   async connected(page = this.page) {
-    const item = await this.status('', page);
-    await until(async () => (await item.locator('.codicon-debug-disconnect').count()) === 0, 'the server has spoken');
+    const item = await this.status('infill', page);
+    await until(async () => !/starting|not running/.test(await item.innerText()), 'the server has spoken');
   }
 
   /** The process ids of this editor's servers. */
@@ -293,6 +297,7 @@ export class VSCode {
   /** Press a button of a notification that contains the text. */
   async answer(text, button, page = this.page) {
     const toast = this.toast(text, page);
+    await page.mouse.move(24, 480); // no tooltip lies over it
     await toast.hover();
     await toast.locator(`.monaco-button:has-text("${button}")`).click();
   }

@@ -52,14 +52,14 @@ test('the walkthrough begins with the server', SLOW, async () => {
 });
 
 test('where no server is found, one button installs it, and suggestions come without a restart', SLOW, async () => {
-  const question = 'The infill server was not found on this machine.';
+  const question = 'infill needs its server';
   await code.toast(question).waitFor();
   assert.deepEqual(code.servers(), []);
   await code.screenshot('not-found');
   await code.answer(question, 'Install');
   await code.toast('Installing the infill server').locator('.monaco-button:has-text("Cancel")').waitFor();
   await code.screenshot('installing');
-  await code.status('built in', code.page, 400);
+  await code.status('built-in', code.page, 400);
   const [server] = code.servers();
   const program = fs.readFileSync(`/proc/${server}/cmdline`, 'utf8').split('\0').find((word) => word.endsWith('/infill'));
   assert.ok(program.startsWith(path.join(HOME, 'data')), `the server is the one of the private environment: ${program}`);

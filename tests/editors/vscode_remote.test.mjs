@@ -82,7 +82,7 @@ test('a key is stored by a command, reaches its provider, and lies in no file', 
   await until(() => peer.requests.length > 0, 'the provider is asked');
   assert.ok(peer.requests.every((request) => request.authorization === undefined));
 
-  await code.command("infill: Store a Provider's Key...");
+  await code.command('infill: Set API Key...');
   await code.pick('lab');
   await code.asked('Key for lab');
   await code.type(KEY);
@@ -132,7 +132,7 @@ function hostile(url) {
 test('in a workspace that is not trusted, its settings start no program and send code nowhere', SLOW, async () => {
   // the page about trust is a tab then, and lies over no other
   await begin('trust', hostile, { trusted: false, preferences: { 'workbench.editor.useModal': 'off' } });
-  await code.status('built in');
+  await code.status('built-in');
   await code.open('before.py');
   const ghost = await code.ghostAfter(' ');
   await code.take(ghost);

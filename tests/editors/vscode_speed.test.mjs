@@ -23,7 +23,7 @@ before(async () => {
   emptied(HOME);
   fs.writeFileSync(NOTED, '');
   code = await VSCode.start(HOME, { 'speed.py': TEXT }, { settings: { 'infill.server.command': WATCHED } });
-  await code.status('built in');
+  await code.status('built-in');
 }, { timeout: 300_000 });
 after(() => code?.close());
 

@@ -44,11 +44,11 @@ before(async () => {
   hub = started.hub;
   fs.mkdirSync(path.join(HOME, 'infill/config'), { recursive: true });
   fs.writeFileSync(path.join(HOME, 'infill/config/models.toml'), ENTRY('first') + ENTRY('second'));
-  const files = Object.fromEntries(['hello', 'switched', 'accept', 'discard'].map((name) => [`${name}.py`, ASKED]));
+  const files = Object.fromEntries(['hello', 'switched', 'accept', 'discard', 'edited'].map((name) => [`${name}.py`, ASKED]));
   files['accept.py'] = PERSON;
   const environment = { HF_ENDPOINT: started.url, HF_HOME: path.join(HOME, 'huggingface'), NO_PROXY: '*' };
   code = await VSCode.start(HOME, files, { settings: { 'infill.server.command': [process.env.INFILL_SERVER] }, environment });
-  await code.status('built in');
+  await code.status('built-in');
 }, { timeout: 300_000 });
 after(async () => {
   await code?.close();
@@ -100,7 +100,7 @@ test('a download shows how far it is, is cancelled, goes on where it stopped, an
   await progress.waitFor({ state: 'detached' });
   const kept = arrived();
   assert.ok(kept > 1e6 && kept < fs.statSync(MODEL).size, `${kept} bytes are kept`);
-  await code.status('built in');
+  await code.status('built-in');
 
   await chooseFromStatusBar('The first one');
   await progress.waitFor();
@@ -122,29 +122,43 @@ test('in the Models view a model is downloaded and used by the buttons of its li
   await code.screenshot('tree');
   await row.locator('.action-label[aria-label="Download"]').click();
   await row.locator('.action-label[aria-label="Use This Model"]').waitFor({ state: 'attached' });
-  await row.hover();
-  await row.locator('.action-label[aria-label="Use This Model"]').click();
-  assert.match(await (await code.status('second')).innerText(), /second/);
+  // a list that is drawn anew under the mouse loses a click: then it is pressed again, as a person would
+  for (let tries = 1; ; tries++) {
+    try {
+      await row.hover();
+      await row.locator('.action-label[aria-label="Use This Model"]').click({ timeout: 20_000 });
+      await code.status('second', code.page, 20);
+      break;
+    } catch (error) {
+      if ((await (await code.status('infill')).innerText()).includes('second')) break;
+      if (tries === 6) throw error;
+    }
+  }
   await code.command('View: Show Explorer');
 });
 
-/** Ask for code as the signature at the cursor says; the answers stand in a quick pick then. */
-async function generate() {
-  await code.press('Control+Alt+i');
-  await code.asked('What should be written');
+const button = (title) => code.page.locator(`.editor-actions .action-label[aria-label^="${title}"]`);
+
+/** Ask for code; without a prompt as the signature at the cursor says. It stands on the right side of the diff then, which has the keys. */
+async function generate(prompt = '') {
+  await code.command('infill: Generate Code...');
+  await code.asked('Describe the code to generate');
+  await code.type(prompt);
   await code.press('Enter');
-  await code.page.waitForSelector('.monaco-diff-editor');
-  await code.page.waitForSelector('.quick-input-list .monaco-list-row.focused:has-text("Accept")', { timeout: 180_000 });
-  await code.toast('infill: writing code').waitFor({ state: 'detached' });
+  await button('Accept Generated Code').waitFor({ timeout: 180_000 });
+  await code.page.waitForSelector('.monaco-diff-editor .editor.modified .monaco-editor.focused, .monaco-diff-editor .modified .monaco-editor.focused');
 }
 
 test('generated code is shown as a diff while it is written, and accepted into the file by keyboard', SLOW, async () => {
   await code.open('accept.py');
   await generate();
   await code.page.waitForSelector('.monaco-diff-editor .line-insert');
+  // nothing lies over the diff
+  assert.equal(await code.page.locator('.quick-input-widget:visible').count(), 0);
+  assert.equal(await code.toast('infill: writing code').count(), 0);
   await code.screenshot('generate');
   const shown = (await code.page.locator('.monaco-diff-editor .editor.modified .view-lines').innerText()).replaceAll('\u00a0', ' ');
-  await code.press('Enter');
+  await code.press('Control+Enter');
   await code.page.waitForSelector('.monaco-diff-editor', { state: 'detached' });
   const text = await code.saved('accept.py');
   assert.ok(text.startsWith(`${PERSON}\n        `), JSON.stringify(text));
@@ -155,11 +169,32 @@ test('generated code is shown as a diff while it is written, and accepted into t
 test('discarded, generated code leaves nothing in the file', SLOW, async () => {
   await code.open('discard.py');
   await generate();
-  await code.pick('Discard');
+  await code.press('Escape');
   await code.page.waitForSelector('.monaco-diff-editor', { state: 'detached' });
   await code.focused('discard.py');
   await code.type(' ');
   assert.equal(await code.saved('discard.py'), `${ASKED} `);
+});
+
+test('what was generated can be edited before it is accepted, tried again, and earlier prompts come back with Up', SLOW, async () => {
+  await code.open('edited.py');
+  await generate('multiply both');
+  await code.press('Control+End');
+  await code.type('\n# edited');
+  await code.screenshot('generate-edited');
+  await button('Accept Generated Code').click();
+  await code.page.waitForSelector('.monaco-diff-editor', { state: 'detached' });
+  assert.match(await code.saved('edited.py'), /\n# edited/);
+  await code.command('infill: Generate Code...');
+  await code.asked('Describe the code to generate');
+  await code.press('ArrowUp');
+  await until(async () => (await code.page.locator('.quick-input-widget input:focus').inputValue()) === 'multiply both', 'the earlier prompt is back');
+  await code.press('Enter');
+  await button('Retry').waitFor({ timeout: 180_000 });
+  await button('Retry').click();
+  await button('Stop Generating').or(button('Accept Generated Code')).first().waitFor();
+  await button('Discard Generated Code').click({ timeout: 180_000 });
+  await code.page.waitForSelector('.monaco-diff-editor', { state: 'detached' });
 });
 
 test('the report tells what was suggested and taken, in the colours of the theme', SLOW, async () => {

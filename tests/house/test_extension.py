@@ -43,7 +43,7 @@ def test_the_extension_s_readme_names_every_key_that_it_binds(extension: Path, p
 
 def test_a_workspace_that_is_not_trusted_chooses_no_model_and_exposes_no_file(package: dict[str, Any]) -> None:
     restricted = set(package["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"])
-    settings = package["contributes"]["configuration"]["properties"]
+    settings = {name for group in package["contributes"]["configuration"] for name in group["properties"]}
     choosing = {name for name in settings if name.split(".")[1] in {"exclude", "models", "providers"}}
     assert choosing | {"infill.server.command", "infill.privacy.exclude"} <= restricted <= set(settings)
 

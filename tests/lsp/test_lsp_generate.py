@@ -276,6 +276,23 @@ async def test_what_the_model_cannot_do_is_offered_disabled_with_the_reason(new_
     assert rewrite.disabled is not None
 
 
+async def test_with_the_built_in_model_an_editor_that_downloads_offers_only_that(new_editor: NewEditor) -> None:
+    experimental = {"commands": {"commands": ["infill.chooseModel", "infill.chooseDownload"]}}
+    editor = await new_editor(text_document=RESOLVE, experimental=experimental)
+    editor.open(TEXT)
+    at = types.Range(types.Position(3, 0), types.Position(5, 0))
+    params = types.CodeActionParams(types.TextDocumentIdentifier(URI), at, types.CodeActionContext([]))
+    found = await asyncio.wait_for(editor.client.text_document_code_action_async(params), PATIENCE)
+    assert [action.title for action in found or ()] == ["Download a model to generate code..."]
+
+
+async def test_a_base_model_changes_nothing_by_an_instruction_and_says_so(new_editor: NewEditor) -> None:
+    editor = await new_editor()
+    editor.open(TEXT)
+    with pytest.raises(JsonRpcException, match="is a base model"):
+        await editor.command("infill.generate", _asked(4, 20, refine={"text": "pass", "instruction": "shorter"}))
+
+
 async def test_an_editor_with_a_model_picker_offers_it_where_the_model_cannot_write(new_editor: NewEditor) -> None:
     """VS Code does not list disabled actions: the user would see no action at all."""
     experimental = {"commands": {"commands": ["infill.chooseModel", "infill.rewriteSelection"]}}

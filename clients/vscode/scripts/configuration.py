@@ -66,6 +66,8 @@ def leaf(schema: dict[str, Any]) -> dict[str, Any]:
 
 def scope(name: str) -> str:
     """Machine-scoped settings cannot be set by a workspace at all: what a cloned repository must not decide."""
+    if name == "infill.enabled":  # evaluated in the editor, which knows each document's language
+        return "language-overridable"
     parts = name.split(".")
     return "resource" if any(".".join(parts[1:end]) in WORKSPACE_MAY_SET for end in range(2, len(parts) + 1)) else "machine"
 
@@ -88,12 +90,90 @@ def properties() -> dict[str, Any]:
     return OWN | found
 
 
+GROUPS = {
+    "": "General",
+    "completion": "Completions",
+    "latency": "Completions",
+    "nextEdit": "Next Edits",
+    "generate": "Generated Code",
+    "models": "Models",
+    "providers": "Remote Providers",
+    "privacy": "Privacy",
+    "engine": "Engine",
+    "server": "Server and Log",
+    "trace": "Server and Log",
+    "logLevel": "Server and Log",
+}
+"""The title on the settings page, by the second part of a setting's name; titles are shown in this order."""
+LATE = ("deadlineMs", "temperature", "topP", "minP", "seed")
+"""Settings that few people change: at the end of their group."""
+OPTIONS = {
+    "infill.trace.server": {
+        "off": "Log no messages.",
+        "messages": "Log names and times of the messages.",
+        "verbose": "Log the messages with their content, your code included.",
+    },
+    "infill.logLevel": {
+        "error": "Failures only.",
+        "warning": "Failures and what was ignored.",
+        "info": "What was done.",
+        "debug": "What was done, in detail.",
+    },
+    "infill.completion.popup": {
+        "auto": "Only in editors without ghost text.",
+        "always": "In every editor.",
+        "never": "In no editor.",
+    },
+    "infill.completion.eagerness": {
+        "low": "Show few suggestions, which are most likely right.",
+        "medium": "Show suggestions that are likely right.",
+        "high": "Show all suggestions.",
+    },
+    "infill.engine.kvType": {
+        "f16": "Full precision.",
+        "q8_0": "Half the memory of f16.",
+        "q4_0": "A quarter of the memory of f16, with less precision.",
+    },
+    "infill.nextEdit.mode": {
+        "off": "Suggest no next edits.",
+        "hint": "Mark the line of the next edit.",
+        "full": "Show the next edit in the text.",
+    },
+    "infill.nextEdit.eagerness": {
+        "low": "What follows from a changed definition.",
+        "medium": "Also edits that were made twice.",
+        "high": "Also edits that were made once.",
+    },
+}
+"""The meaning of each value of a setting, in the order in which the settings page offers them."""
+
+
+def described(name: str, setting: dict[str, Any]) -> dict[str, Any]:
+    """With a description for each value. Raises KeyError for a value that has none."""
+    if "enum" not in setting or not isinstance(setting.get("enum"), list):
+        return setting
+    meanings = OPTIONS[name]
+    values = [value for value in meanings if value in setting["enum"]] + [value for value in setting["enum"] if value not in meanings]
+    return setting | {"enum": values, "enumDescriptions": [meanings[value] if value is not None else "Automatic." for value in values]}
+
+
+def groups() -> list[dict[str, Any]]:
+    """The settings page: titled groups, and in each the settings in order."""
+    found: dict[str, dict[str, Any]] = {title: {} for title in GROUPS.values()}
+    for name, setting in properties().items():
+        parts = name.split(".")
+        title = GROUPS.get(parts[1], GROUPS[""])
+        order = len(found[title]) + (100 if parts[-1] in LATE else 0)
+        found[title][name] = described(name, setting) | {"order": order}
+    return [{"title": title, "order": number, "properties": settings} for number, (title, settings) in enumerate(found.items())]
+
+
 def main() -> int:
     package = json.loads(PACKAGE.read_text("utf-8"))
-    wanted = properties()
+    wanted = groups()
     if "--check" in sys.argv:
-        return int(package["contributes"]["configuration"]["properties"] != wanted)
-    package["contributes"]["configuration"]["properties"] = wanted
+        return int(package["contributes"]["configuration"] != wanted)
+    package["contributes"]["configuration"] = wanted
     PACKAGE.write_text(json.dumps(package, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return 0
 

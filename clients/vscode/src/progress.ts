@@ -42,6 +42,9 @@ export class Bars {
 
   private cancelled = false;
 
+  /** While this is true, what begins is shown in the status bar: something else on the screen cancels it. */
+  quiet = false;
+
   constructor(private readonly cancel: (token: ProgressToken) => void) {}
 
   /** Whether Cancel was pressed since the last call: what then ends is no error. */
@@ -54,7 +57,7 @@ export class Bars {
   /** Take a step of what can be cancelled; everything else is the library's business. */
   handle(token: ProgressToken, step: Step, next: (token: ProgressToken, step: Step) => void): void {
     const bar = this.bars.get(token);
-    if (step.kind === 'begin' && step.cancellable === true) this.open(token, step.title);
+    if (step.kind === 'begin' && step.cancellable === true && !this.quiet) this.open(token, step.title);
     else if (bar && step.kind === 'report') bar.report(step);
     else if (bar && step.kind === 'end') this.close(token);
     else next(token, step);

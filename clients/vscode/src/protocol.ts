@@ -6,6 +6,10 @@ export interface Status {
   provider: string;
   model: string;
   busy: boolean;
+  /** Whether downloads and remote providers are switched off. */
+  offline?: boolean;
+  /** The model that generates code. */
+  generates?: string;
 }
 
 export interface Model {
@@ -22,6 +26,12 @@ export interface Model {
   why: string;
   tokensPerSecond: number;
   checked?: string;
+  commercial?: boolean;
+  roles: ('complete' | 'generate')[];
+  /** The roles for which it is the best on this machine. */
+  recommended?: ('complete' | 'generate')[];
+  /** Share of an unfinished download. */
+  progress?: number;
   continuesOnly?: boolean;
   state: 'installed' | 'available' | 'downloading' | 'loading' | 'loaded' | 'broken';
 }

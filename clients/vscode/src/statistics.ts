@@ -34,9 +34,9 @@ export function nameOf({ provider, model }: Kept): string {
 }
 
 export function totals(stats: Statistics): string {
-  const drawn = (rows: Kept[], unit: string, value: (row: Kept) => number): string => {
+  const drawn = (title: string, rows: Kept[], unit: string, value: (row: Kept) => number): string => {
     const found: Bar[] = rows.map((row) => ({ name: nameOf(row), value: value(row), unit }));
-    return found.length > 0 ? bars(found) : '';
+    return section(title, found.length > 1 ? bars(found, title) : ''); // one bar compares nothing
   };
   const facts = {
     [l10n.t('suggestions shown')]: stats.shown,
@@ -48,9 +48,9 @@ export function totals(stats: Statistics): string {
   };
   return (
     table(facts) +
-    section(l10n.t('Median latency'), drawn(stats.byModel, 'ms', (row) => row.p50)) +
-    section(l10n.t('Accepted'), drawn(stats.byModel, '%', (row) => percent(row.accepted, row.shown))) +
-    section(l10n.t('Speed'), drawn(stats.byModel.filter((row) => row.tokensPerSecond > 0), 'tokens/s', (row) => row.tokensPerSecond))
+    drawn(l10n.t('Median latency'), stats.byModel, 'ms', (row) => row.p50) +
+    drawn(l10n.t('Accepted'), stats.byModel, '%', (row) => percent(row.accepted, row.shown)) +
+    drawn(l10n.t('Speed'), stats.byModel.filter((row) => row.tokensPerSecond > 0), 'tokens/s', (row) => row.tokensPerSecond)
   );
 }
 

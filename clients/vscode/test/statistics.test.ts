@@ -33,7 +33,9 @@ test('side by side are acceptance, latency, characters saved and speed', () => {
   ]);
 });
 
-test('the speed of a model that was never measured is not drawn as nought', () => {
-  assert.equal(totals(stats(LOCAL, FAR)).match(/tokens\/s/g)?.length, 1);
-  assert.ok(!totals(stats()).includes('<svg'));
+test('speeds are drawn of models that were measured, and nothing where there is only one', () => {
+  const drawn = (...models: Kept[]): number => totals(stats(...models)).match(/>\d+\.\d tokens\/s</g)?.length ?? 0;
+  assert.equal(drawn(LOCAL, FAR, { ...THIRD, tokensPerSecond: 20 }), 2);
+  assert.equal(drawn(LOCAL, FAR), 0);
+  assert.ok(!totals(stats(LOCAL)).includes('<svg'));
 });

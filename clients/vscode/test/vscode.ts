@@ -1,6 +1,9 @@
 /** As much of the editor as the unit tests need, in its place. */
 
 export enum LogLevel { Off, Trace }
+export const Range = undefined;
+export enum ViewColumn { Active = -1, Beside = -2 }
+export enum ConfigurationTarget { Global = 1 }
 export enum ProgressLocation { Notification = 15 }
 
 export class EventEmitter<T> {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Generated, Model, Status } from '../src/protocol';
-import { bytes, editsOf, isAtLeast, isOlder, label, nest, shortName, statusText, summary, versionIn } from '../src/words';
+import type { Generated, Model } from '../src/protocol';
+import { bytes, changeBetween, editsOf, fullTitle, grouped, isAtLeast, isOlder, label, nest, summary, versionIn } from '../src/words';
 
 const model: Model = {
   id: 'local:qwen2.5-coder-1.5b-q8_0', title: 'Qwen2.5-Coder 1.5B', provider: 'local', parameters: '1.5B', quantization: 'q8_0', size: 1_646_573_056,
-  licence: 'Apache-2.0', installed: false, active: false, fit: 'fits', why: '', tokensPerSecond: 30.4, state: 'available',
+  licence: 'Apache-2.0', installed: false, active: false, fit: 'fits', why: '', tokensPerSecond: 30.4, state: 'available', roles: ['complete'],
 };
 
 test('sizes are in the unit that people use', () => {
@@ -14,27 +14,41 @@ test('sizes are in the unit that people use', () => {
   assert.equal(bytes(1_646_573_056), '1.6 GB');
 });
 
-test('a model is told with its fit, size, speed, state and licence', () => {
-  assert.equal(label(model), '$(pass) Qwen2.5-Coder 1.5B');
-  assert.equal(summary(model), '1.6 GB · about 30 tokens/s · available · Apache-2.0');
+test('a model is named with its quantization, once', () => {
+  assert.equal(label(model), '$(cloud-download) Qwen2.5-Coder 1.5B Q8_0');
+  assert.equal(fullTitle({ ...model, title: 'mine-Q8_0' }), 'mine-Q8_0');
+  assert.equal(fullTitle({ ...model, quantization: '' }), 'Qwen2.5-Coder 1.5B');
 });
 
-test('a model without fill-in-the-middle tokens is marked', () => {
-  assert.equal(summary({ ...model, continuesOnly: true }), '1.6 GB · about 30 tokens/s · available · continues only · Apache-2.0');
+test('the line of a model begins with what decides, and never says that it writes nothing', () => {
+  assert.equal(summary(model), '1.6 GB · about 30 tokens/s · Apache-2.0');
+  assert.equal(summary({ ...model, continuesOnly: true }), '1.6 GB · about 30 tokens/s · continues only · Apache-2.0');
+  assert.equal(summary({ ...model, tokensPerSecond: 0.4 }), '1.6 GB · about 1 tokens/s · slow on this machine · Apache-2.0');
+  assert.equal(summary({ ...model, state: 'downloading', progress: 0.428, commercial: false }), 'downloading, 42 % · 1.6 GB · about 30 tokens/s · non-commercial license · Apache-2.0');
 });
 
-test('a model that is too big says so instead of being available', () => {
-  assert.match(summary({ ...model, fit: 'too big', tokensPerSecond: 0 }), /1\.6 GB · too big · Apache-2\.0/);
-  assert.match(label({ ...model, fit: 'too big' }), /circle-slash/);
+test('models are grouped, and the icon tells the groups apart', () => {
+  const one = (id: string, facts: Partial<Model>): Model => ({ ...model, id, ...facts });
+  const models = [
+    one('big', { fit: 'too big' }), one('other', {}), one('best', { recommended: ['complete'] }), one('mine', { installed: true, state: 'installed' }),
+    one('used', { installed: true, active: true, fit: 'too big' }), one('far', { fit: 'remote', installed: true }),
+  ];
+  assert.deepEqual(grouped(models).map(([group, found]) => [group, ...found.map(({ id }) => id)]), [
+    ['installed', 'mine', 'used'], ['recommended', 'best'], ['remote', 'far'], ['others', 'other'], ['tooBig', 'big'],
+  ]);
+  assert.deepEqual(models.map((each) => /\$\((.*?)\)/.exec(label(each))?.[1]), ['circle-slash', 'cloud-download', 'star-full', 'package', 'check', 'cloud']);
 });
 
-test('the status bar names the model, and turns while it is busy', () => {
-  const status: Status = { kind: 'ready', message: '', provider: 'local', model: 'local:bundled', busy: false };
-  assert.equal(statusText(status), '$(sparkle) built in');
-  assert.equal(statusText({ ...status, busy: true }), '$(sync~spin) built in');
-  assert.equal(statusText({ ...status, kind: 'off' }), '$(circle-slash) infill');
-  assert.equal(statusText(undefined), '$(debug-disconnect) infill');
-  assert.equal(shortName('openai:gpt'), 'openai:gpt');
+test('the change between two texts is the smallest, and cuts no character in half', () => {
+  const apply = (before: string, after: string): string => {
+    const change = changeBetween(before, after);
+    return change ? before.slice(0, change.start) + change.text + before.slice(change.end) : before;
+  };
+  const parts = ['', 'a', 'aa', 'ab\r\n', '😀', '😁', 'x😀y', '\n'];
+  for (const one of parts) for (const two of parts) for (const three of parts) assert.equal(apply(one + two, two + three), two + three);
+  assert.deepEqual(changeBetween('a\nb\n', 'a\nnew\nb\n'), { start: 2, end: 2, text: 'new\n' });
+  assert.deepEqual(changeBetween('a😀b', 'a😁b'), { start: 1, end: 3, text: '😁' });
+  assert.equal(changeBetween('same', 'same'), undefined);
 });
 
 test('edits are found in both shapes of a workspace edit', () => {

@@ -74,6 +74,21 @@ _SYSTEM = (
 )
 
 
+class Refinement(msgspec.Struct, frozen=True):
+    """Code that was written before, and how to change it."""
+
+    text: str
+    instruction: str
+
+
+def refined(messages: tuple[Message, ...], refine: Refinement | None, language: str) -> tuple[Message, ...]:
+    """The conversation that led to the earlier code, that code, and what to change in it."""
+    if refine is None:
+        return messages
+    task = f"{refine.instruction}\n\nAnswer with the whole changed code, for the same place."
+    return (*messages, Message("assistant", f"```{language}\n{refine.text}\n```"), Message("user", task))
+
+
 def conversation(around: Surroundings, place: Place, selected: str, language: str, path: str) -> tuple[Message, ...]:
     """The messages for an instruct model: of a document that has nothing yet, only its language is told, which small models follow best."""
     if not (around.before + selected + around.after).strip():

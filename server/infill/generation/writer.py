@@ -18,13 +18,11 @@ from infill.completion.style import Style, stop_columns
 from infill.errors import NotAChatModel
 from infill.generation import answer, place, prompt
 from infill.generation.place import Place
+from infill.generation.prompt import Refinement
 from infill.providers.base import Limits
 from infill.settings import Generate
 
-NO_INSTRUCTIONS = (
-    "The model {model} follows no instructions: it only continues the code at the place. "
-    "`infill models recommend --role generate` names the best one for this machine that does."
-)
+NO_INSTRUCTIONS = "The model {model} follows no instructions: it only continues the code at the cursor. Choose an instruct model for better results."
 
 
 NO_CODE = "The answer of the model contains no code."
@@ -56,6 +54,8 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     language: str = ""
     path: str = ""
     instruction: str = ""
+    refine: Refinement | None = None
+    """Change code that was written before; only a model that follows instructions can."""
     model: str = ""
     """Empty: the one chosen for `generate`."""
     follows_instructions: bool = True
@@ -103,6 +103,8 @@ class Writer:
     async def write(self, request: GenerationRequest) -> AsyncGenerator[Progress, None]:
         """Yield progress as text arrives, then the finished one. Raises RequestError, ProviderError, ModelError."""
         where = place.find(request.text, request.start, request.end, request.language, request.instruction, request.unit)
+        if request.refine and not request.follows_instructions:
+            raise NotAChatModel(f"{request.model} is a base model: it cannot change code by an instruction.", "Choose an instruct model.")
         if not request.follows_instructions:
             async with aclosing(self._attempt(request, where, by_fim=True)) as progress:
                 async for step in progress:
@@ -206,6 +208,7 @@ class Writer:
     def _by_instruction(self, request: GenerationRequest, where: Place, around: prompt.Surroundings) -> AsyncGenerator[Event, None]:
         selected = request.text[where.start : where.end]
         messages = prompt.conversation(around, where, selected, request.language, request.path)
+        messages = prompt.refined(messages, request.refine, request.language)
         stop = Stop(max_tokens=self.settings.max_tokens, deadline_ms=self.settings.deadline_ms)
         instruction = Instruction(
             slot=request.slot,

@@ -8,6 +8,9 @@ from __future__ import annotations
 from lsprotocol import types
 
 CHOOSE_MODEL = "infill.chooseModel"
+CHOOSE_DOWNLOAD = "infill.chooseDownload"
+SHOW_TROUBLE = "infill.showTrouble"
+"""Takes `{error, message, severity}`: a class of `errors.py`, its message without the next step, `error` or `warning`."""
 REWRITE = "infill.rewriteSelection"
 
 

@@ -22,7 +22,8 @@ from infill.lsp.documents import Document, Documents
 from infill.lsp.generate import Generate, GenerateArgument, Point, Span
 
 KIND = "refactor.rewrite.infill"
-NO_INSTRUCTIONS = "The model in use follows no instructions; `infill models recommend --role generate` names one that does."
+NO_INSTRUCTIONS = "The model in use follows no instructions. Choose an instruct model."
+NO_MODEL = "The built-in model only completes Python: download a model to generate code."
 NO_WORDS = "Begin the selection with a comment that says how to rewrite it."
 _TITLES: dict[place.Kind, str] = {
     "comment": "Generate from this comment",
@@ -30,6 +31,7 @@ _TITLES: dict[place.Kind, str] = {
     "signature": "Implement this function",
 }
 _HELP = {
+    NO_MODEL: ("Download a model to generate code...", client_commands.CHOOSE_DOWNLOAD),
     NO_INSTRUCTIONS: ("Choose a model that writes code...", client_commands.CHOOSE_MODEL),
     NO_WORDS: ("Rewrite selection...", client_commands.REWRITE),
 }
@@ -89,6 +91,12 @@ class CodeActions:
         return action
 
     def _offers(self, document: Document, span: types.Range) -> list[Offer]:
+        offers = self._possible(document, span)
+        if not self._generate.is_built_in() or not client_commands.runs(self._capabilities, client_commands.CHOOSE_DOWNLOAD):
+            return offers
+        return [msgspec.structs.replace(offer, disabled=NO_MODEL) for offer in offers]
+
+    def _possible(self, document: Document, span: types.Range) -> list[Offer]:
         start, end = (document.text.locate(at.line, at.character) for at in (span.start, span.end))
         rewriting = [self._rewriting(document, span)] if start != end else []
         # eglot gives the word or statement at the cursor where nothing is selected: within a line both may be meant

@@ -19,6 +19,7 @@ from pygls.capabilities import get_capability
 from pygls.exceptions import JsonRpcException
 
 from infill import environment, log, settings_file
+from infill.errors import SettingsError
 from infill.lsp.background import Background
 from infill.lsp.messages import Messages
 from infill.privacy import trust
@@ -133,7 +134,7 @@ class Configuration:
         settings, wrong = resolve(options)
         problems += [one for one in wrong if one not in problems]
         if tell and problems:
-            self._messages.say("Some settings were not taken. " + " ".join(problems), types.MessageType.Warning)
+            self._messages.warn(SettingsError("Some settings were not taken. " + " ".join(problems)))
         self._take(self._toggled(settings))
 
     def _toggled(self, settings: Settings) -> Settings:

@@ -16,9 +16,11 @@ from typing import Any, Literal, cast
 import msgspec
 from lsprotocol import types
 
+from infill import state
 from infill.ask import Timings
 from infill.completion.style import style_of
 from infill.errors import RequestError
+from infill.generation.prompt import Refinement
 from infill.generation.rebase import rebased
 from infill.generation.writer import Answerer, GenerationRequest, Progress, Writer
 from infill.lsp.configuration import Configuration
@@ -58,6 +60,7 @@ class GenerateArgument(msgspec.Struct, frozen=True, kw_only=True):
     position: Point | None = None
     range: Span | None = None
     instruction: str = ""
+    refine: Refinement | None = None
     model: str = ""
     apply: Literal["edit", "preview"] = "preview"
 
@@ -87,6 +90,10 @@ class Generate:
         self._answering = answering
         self._to_json = to_json
         self._numbers = itertools.count(1)
+
+    def is_built_in(self) -> bool:
+        """Whether the built-in model would write."""
+        return self._answering("")[1] == state.BUNDLED
 
     def follows_instructions(self) -> bool:
         """Whether the model that would write does more than go on."""
@@ -157,6 +164,7 @@ class Generate:
             language=document.language,
             path=self._documents.relative(document.path),
             instruction=argument.instruction,
+            refine=argument.refine,
             model=model,
             follows_instructions=follows,
             unit="\t" if style.tabs else " " * style.step,

@@ -11,6 +11,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from infill.errors import InfillError, ProviderUnavailable
+from infill.lsp import client_commands
 from infill.privacy.text import clean
 
 if TYPE_CHECKING:
@@ -35,9 +36,18 @@ class Messages:
         self._server.window_show_message(types.ShowMessageParams(type=kind, message=_shown(text)))
 
     def trouble(self, error: InfillError) -> None:
-        """Show what went wrong, once; somebody who is merely not there yet is the status bar's business."""
+        """Show what went wrong, once; a provider that cannot be reached yet is the status bar's business."""
         if not isinstance(error, ProviderUnavailable):
+            self.warn(error)
+
+    def warn(self, error: InfillError) -> None:
+        """Show an error as a warning, once: with buttons where the editor has them, else with the next step in words."""
+        if not client_commands.runs(self._server.client_capabilities, client_commands.SHOW_TROUBLE):
             self.say(str(error), types.MessageType.Warning)
+        elif str(error) not in self._told:
+            self._told.add(str(error))
+            told = {"error": type(error).__name__, "message": _safe(error.message), "severity": "warning"}
+            self._server.protocol.notify("infill/runCommand", {"command": client_commands.SHOW_TROUBLE, "arguments": [told]})
 
     async def ask(self, question: str, answers: list[str]) -> str:
         """Ask something; the answer, or empty when the question was put away. Never to be awaited by a handler that can be cancelled."""
@@ -52,4 +62,8 @@ class Messages:
 
 def _shown(text: str) -> str:
     """A message without what would act: its words may come from a repository or from a server, and editors make `[words](command:...)` a link."""
-    return f"infill: {clean(text[:LONGEST]).replace('](', '] (')}"
+    return f"infill: {_safe(text)}"
+
+
+def _safe(text: str) -> str:
+    return clean(text[:LONGEST]).replace("](", "] (")

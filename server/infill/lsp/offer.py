@@ -35,6 +35,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     commercial: bool = True
     context: int = 0
     roles: tuple[Role, ...] = ()
+    recommended: tuple[Role, ...] = ()
+    """The roles for which it is the best of the catalogue on this machine; empty while this machine was not measured."""
     continues_only: bool = False
     """It has no fill-in-the-middle tokens: it does not see the code after the cursor."""
     languages: tuple[str, ...] = ()
@@ -86,6 +88,7 @@ def _local(choice: Choice, loaded: Sequence[str], downloading: Mapping[str, floa
         commercial=choice.commercial,
         context=choice.context,
         roles=choice.roles,
+        recommended=choice.recommended,
         continues_only=choice.continues_only,
         languages=choice.languages,
         installed=choice.state == "installed",

@@ -19,6 +19,7 @@ import msgspec
 
 from infill.completion.types import Indentation
 from infill.lsp.documents import Document, Documents
+from infill.lsp.pause import Pause
 from infill.privacy import editorconfig
 from infill.privacy.files import MOST_FOLDERS, Guard, names_a_secret
 from infill.privacy.ignore_rules import IgnoreRules, NotJudged
@@ -69,6 +70,7 @@ class Rules:
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="rules")
         self._settings = Settings()
         self._guard = Guard([], self._settings.privacy)
+        self._pause = Pause()
         self._exclude, self._broken = IgnoreRules(), ""
         self._excluded: dict[str, str] = {}
         """Why the setting `exclude` switches a document off, or an empty text."""
@@ -145,6 +147,10 @@ class Rules:
             self._verdicts[identity] = _verdict(looking, self._clock())
             while len(self._verdicts) > MOST_VERDICTS:
                 del self._verdicts[next(iter(self._verdicts))]
+
+    def paused(self) -> str:
+        """Why nothing is suggested while typing; empty: it is."""
+        return self._pause.reason(self._settings.completion)
 
     def disabled(self, document: Document, verdict: Verdict) -> str:
         """Why nothing may be suggested in this document, as a sentence part; empty: it may."""

@@ -264,7 +264,9 @@ class Server(LanguageServer):
         self._say_who_answers()
 
     def _say_who_answers(self) -> None:
-        self.status.configured(self.configuration.settings, provider=self.completer.provider.name, model=self.provision.model())
+        settings, folder = self.configuration.settings, self._folder()
+        generates = chosen(settings, str(folder) if folder else None)[0]
+        self.status.configured(settings, provider=self.completer.provider.name, model=self.provision.model(), generates=generates)
 
     def _folder(self) -> Path | None:
         return self.documents.folders[0] if self.documents.folders else None

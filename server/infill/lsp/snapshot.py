@@ -51,7 +51,7 @@ class Snapshots:
             automatic=automatic,
             selected=selected,
             indentation=declared(document, verdict),
-            disabled=self._rules.disabled(document, verdict),
+            disabled=self._rules.disabled(document, verdict) or (self._rules.paused() if automatic else ""),
             remote_allowed=not verdict.refused,
             neighbours=self._neighbours(document),
         )

@@ -52,6 +52,8 @@ class Line(msgspec.Struct, frozen=True):
     """The network is not used: see `privacy.offline`."""
     languages_off: tuple[str, ...] = msgspec.field(name="languagesOff")
     """Identifiers of the languages without completions."""
+    generates: str = ""
+    """The model that generates code; empty: the first of `providers.order`."""
 
 
 class Status:
@@ -65,6 +67,7 @@ class Status:
         self._languages_off: tuple[str, ...] = ()
         self._running = 0
         self._provider, self._model = "", ""
+        self._generates = ""
         self._trouble: tuple[Kind, str] | None = None
         self._loading: Changed | None = None
         self._loading_timer: asyncio.TimerHandle | None = None
@@ -76,7 +79,7 @@ class Status:
     def line(self) -> Line:
         kind, message = self._kind()
         busy = kind in {"loading", "generating"}
-        return Line(kind, message, self._provider, self._model, busy, self._offline, self._languages_off)
+        return Line(kind, message, self._provider, self._model, busy, self._offline, self._languages_off, self._generates)
 
     def open(self) -> None:
         """The editor listens from now on; before that, LSP allows no notification."""
@@ -90,11 +93,12 @@ class Status:
             self._sent = line
             self._send(msgspec.to_builtins(line))
 
-    def configured(self, settings: Settings, *, provider: str, model: str) -> None:
-        """What is switched on, and which model of which provider completes."""
+    def configured(self, settings: Settings, *, provider: str, model: str, generates: str = "") -> None:
+        """What is switched on, which model of which provider completes, and which model generates."""
         self._enabled, self._provider, self._model = settings.enabled, provider, model
         self._offline = network.is_offline(settings.privacy.offline)
         self._languages_off = tuple(sorted(name for name, on in settings.languages.items() if not on))
+        self._generates = generates
         self.publish()
 
     def forgive(self) -> None:

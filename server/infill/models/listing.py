@@ -43,6 +43,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     commercial: bool = True
     context: int = 0
     roles: tuple[Role, ...] = ()
+    recommended: tuple[Role, ...] = ()
+    """The roles for which it is the best of the catalogue here."""
     continues_only: bool = False
     """It completes without fill-in-the-middle tokens: it does not see the code after the cursor."""
     languages: tuple[str, ...] = ()
@@ -90,13 +92,27 @@ def listing(settings: Settings, workspace: str | None = None, machine: Machine |
     used = {each.path for each in installed}
     choices += [_entry(entry, settings.engine, here, speeds) for entry in known.entries.values() if entry.id not in taken and not entry.path]
     choices += [_elsewhere(found, settings.engine, here) for found in importing.elsewhere() if found.path not in used]
+    best = _recommended(here, settings.engine, speeds)
     return Listing(
-        choices=tuple(msgspec.structs.replace(each, active=tuple(role for role, model in active.items() if model == each.id)) for each in choices),
+        choices=tuple(msgspec.structs.replace(each, active=_roles(active, each.id), recommended=_roles(best, each.id)) for each in choices),
         active=active,
         scope=_scope(settings, workspace),
         storage=store.storage(),
         problems=(*known.problems, *followed.problems),
     )
+
+
+def _roles(models: dict[Role, str], model: str) -> tuple[Role, ...]:
+    return tuple(role for role, one in models.items() if one == model)
+
+
+def _recommended(machine: Machine, engine: Engine, speeds: recommend.Speeds | None) -> dict[Role, str]:
+    """The best model for each role; empty where this machine was not measured. Measures nothing itself."""
+    found: dict[Role, str] = {}
+    for role in recommend.FAST_ENOUGH if speeds else ():
+        with contextlib.suppress(ModelError):  # nothing fits
+            found[role] = recommend.recommend(engine, role, machine, speeds).id
+    return found
 
 
 def chosen(settings: Settings, workspace: str | None = None) -> dict[Role, str]:

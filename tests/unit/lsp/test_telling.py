@@ -32,7 +32,15 @@ async def test_the_status_is_told_at_the_start_and_only_when_it_changes(editor: 
     await editor.ghosts(0, 4)
     lines = editor.said("infill/status")
     assert all(one != other for one, other in itertools.pairwise(lines))
-    ready = {"kind": "ready", "message": "Ready", "provider": "fake", "model": "fake", "busy": False, "languagesOff": []}
+    ready = {
+        "kind": "ready",
+        "message": "Ready",
+        "provider": "fake",
+        "model": "fake",
+        "busy": False,
+        "languagesOff": [],
+        "generates": "local:bundled",
+    }
     assert lines[-1] == ready | {"offline": lines[-1]["offline"]}
 
 
@@ -43,6 +51,17 @@ async def test_the_status_says_which_languages_are_off_and_that_the_network_is_n
     last = editor.said("infill/status")[-1]
     assert last["offline"] is True
     assert last["languagesOff"] == ["markdown", "python"]
+
+
+async def test_an_editor_with_buttons_is_told_the_kind_of_error_and_no_shell_command(new_editor: NewEditor) -> None:
+    editor = new_editor([ModelMissing("The model's file is missing.", "Run `infill models get x`.")])
+    await editor.start(GHOST | {"experimental": {"commands": {"commands": ["infill.showTrouble"]}}})
+    editor.open("x = ")
+    for _ in range(2):
+        await editor.ghosts(0, 4)
+    told = {"error": "ModelMissing", "message": "The model's file is missing.", "severity": "warning"}
+    assert editor.said("infill/runCommand") == [{"command": "infill.showTrouble", "arguments": [told]}]
+    assert not editor.said("window/showMessage")
 
 
 async def test_nothing_is_told_before_the_editor_listens(new_editor: NewEditor) -> None:
