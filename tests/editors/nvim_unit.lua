@@ -304,6 +304,14 @@ end)
 
 -- where the server is
 
+test('shell commands in messages of the server become commands of Neovim, where there are such', function()
+  local for_neovim = require('infill.message').for_neovim
+  same('Get it with :Infill download tiny.', for_neovim('Get it with `infill models download tiny`.'))
+  same(':Infill models shows all; :checkhealth infill more.', for_neovim('`infill models list` shows all; `infill doctor` more.'))
+  same(':Infill check tiny or :Infill remove', for_neovim('`infill models check tiny` or `infill models remove tiny`'))
+  same('Use `infill models import FILE` and `git`.', for_neovim('Use `infill models import FILE` and `git`.'))
+end)
+
 -- the command, with a program at this path, the plugin in that repository, and nothing on the PATH
 local function command_with(file, repository, home)
   vim.fn.mkdir(vim.fs.dirname(file), 'p')

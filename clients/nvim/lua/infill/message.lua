@@ -5,6 +5,7 @@ local M = {}
 local COMMANDS = {
   { '^infill models download (%S+).*', ':Infill download %1' },
   { '^infill models remove.*', ':Infill remove' },
+  { '^infill models check (%S+)$', ':Infill check %1' },
   { '^infill models %a+.*', ':Infill models' },
   { '^infill doctor.*', ':checkhealth infill' },
   { '^infill engine status.*', ':Infill engine' },
@@ -12,7 +13,7 @@ local COMMANDS = {
   { '^infill build$', ':Infill build' },
 }
 -- these have no command here
-local SHELL_ONLY = { '^infill models import', '^infill models check', '^infill models rename' }
+local SHELL_ONLY = { '^infill models import', '^infill models check .*%-%-', '^infill models rename' }
 
 ---@param command string
 ---@return string
