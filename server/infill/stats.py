@@ -37,7 +37,7 @@ BUSY_SECONDS = 2.0
 NEXT_EDITS = "next edits"
 """Stands for the provider of next edits, which are counted by their source and not among the completions."""
 
-Kind = Literal["answered", "generated", "held", "shown", "partly", "accepted"]
+Kind = Literal["answered", "generated", "held", "shown", "partly", "accepted", "rejected", "ignored"]
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,17 @@ class ModelSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tokens_per_second: float = 0.0
 
 
+class SourceSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the next edits of one source, such as `rename`."""
+
+    source: str
+    shown: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    ignored: int = 0
+    """Suggested, and passed over by an edit of something else."""
+
+
 class Latency(msgspec.Struct, frozen=True):
     """Milliseconds from request to answer."""
 
@@ -91,6 +102,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Answers that were judged not worth reading."""
     latency: Latency = Latency()
     by_model: tuple[ModelSummary, ...] = ()
+    next_edits: tuple[SourceSummary, ...] = ()
+    """By source; they do not count among the completions above."""
 
 
 class Statistics:
@@ -126,7 +139,8 @@ class Statistics:
                 counts = _rows(database, "SELECT kind, count(*), sum(characters) FROM events WHERE provider != ? GROUP BY kind", (NEXT_EDITS,))
                 answers = _rows(database, _ANSWERS, (MOST_ANSWERS,))
                 models = _rows(database, _BY_MODEL)
-                return _summed(counts, answers, models)
+                edits = _rows(database, _NEXT_EDITS, (NEXT_EDITS,))
+                return msgspec.structs.replace(_summed(counts, answers, models), next_edits=_by_source(edits))
         return Summary()
 
     def reset(self) -> None:
@@ -174,6 +188,8 @@ _INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _BY_MODEL = """SELECT provider, model, sum(kind = 'shown'), sum(kind = 'accepted'),
     sum(CASE WHEN kind IN ('accepted', 'partly') THEN characters ELSE 0 END),
     sum(tokens), sum(generate_ms) FROM events WHERE model != '' GROUP BY provider, model ORDER BY 3 DESC"""
+_NEXT_EDITS = """SELECT model, sum(kind = 'shown'), sum(kind = 'accepted'), sum(kind = 'rejected'), sum(kind = 'ignored')
+    FROM events WHERE provider = ? GROUP BY model ORDER BY 2 DESC, 1"""
 _ANSWERS = """SELECT provider, model, ms FROM (SELECT * FROM events WHERE kind = 'answered' AND model != '' ORDER BY at DESC LIMIT ?)
     WHERE typeof(ms) IN ('real', 'integer') ORDER BY ms"""
 
@@ -235,6 +251,11 @@ def _summed(counts: Sequence[tuple[Any, ...]], answers: Sequence[tuple[Any, ...]
         latency=Latency(percentile(every, 0.50), percentile(every, 0.95)),
         by_model=tuple(by_model),
     )
+
+
+def _by_source(rows: Sequence[tuple[Any, ...]]) -> tuple[SourceSummary, ...]:
+    names = ("source", "shown", "accepted", "rejected", "ignored")
+    return tuple(SourceSummary(**dict(zip(names, row, strict=True))) for row in rows)
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

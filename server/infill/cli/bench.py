@@ -275,6 +275,7 @@ def edits(
     prompt_format: str = typer.Option("sweep", "--format", help="With --answers: the prompt format of the model."),
     live: str = typer.Option("", "--live", metavar="MODEL", help="With --answers: ask this local model, and record what it answers."),
     as_json: bool = typer.Option(False, "--json", help="Print everything."),
+    report: Path | None = typer.Option(None, "--report", help="Write an HTML page with every scenario as a diff."),
 ) -> None:
     from infill.bench import edit_cost, next_edits, next_edits_report
 
@@ -303,7 +304,13 @@ def edits(
         return
     from infill.bench import scenarios
 
-    results = [next_edits.played(one, eagerness) for one in scenarios.load()]
+    played = scenarios.load()
+    results = [next_edits.played(one, eagerness) for one in played]
+    if report is not None:
+        from infill.bench import next_edits_page
+
+        report.write_text(next_edits_page.page(played, results), encoding="utf-8")
+        output.note(f"The report is {report}.")
     if as_json:
         output.json({"scores": next_edits.scores(results), "scenarios": results})
         return

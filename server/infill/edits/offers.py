@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import msgspec
 
@@ -29,6 +30,8 @@ class Offers:
     def __init__(self, history: History) -> None:
         self._history = history
         self._last: dict[str, Offer] = {}
+        self.on_ignored: Callable[[str, Suggestion], None] = lambda document, suggestion: None
+        """Told of a suggestion that the user passed over, with its document."""
         self._passed: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def next(self, situation: Situation, eagerness: Eagerness) -> Suggestion | None:
@@ -48,6 +51,8 @@ class Offers:
     def rejected(self, document: str, group: str) -> None:
         """The user does not want this group."""
         self._leave((document, group), 0)
+        if (offer := self._last.get(document)) is not None and offer.suggestion.group == group:
+            del self._last[document]
 
     def refused(self, document: str) -> set[str]:
         """The groups of a document that are not offered again."""
@@ -68,6 +73,7 @@ class Offers:
         newest = max(situation.hunks, key=lambda hunk: hunk.order)
         if newest.accepted or tuple(newest.old) == offer.old:
             return
+        self.on_ignored(situation.document, offer.suggestion)
         key = situation.document, offer.suggestion.group
         self._leave(key, self._passed.get(key, PASSED_OVER.get(offer.suggestion.source, 1)) - 1)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -32,7 +32,7 @@ MOST_PROBLEMS = 500
 ERROR = 1
 """LSP's severity of an error; also where none is given."""
 
-Told = Literal["shown", "accepted"]
+Told = Literal["shown", "accepted", "rejected", "ignored"]
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -96,7 +96,10 @@ class NextEdits:
         self.model = model
         """Asked where no rule applies; None: rules alone."""
         self.on_told: Callable[[Told, Given], None] = lambda told, given: None
-        """Told of every suggestion that was shown or accepted."""
+        """Told of every suggestion that was shown, accepted, rejected or ignored."""
+        self._offers.on_ignored = self._ignored
+        self._counts: dict[str, Counter[Told]] = {}
+        """By source, since the server started."""
 
     # ---- what the editor says of its documents
 
@@ -127,7 +130,7 @@ class NextEdits:
     async def on_did_show(self, params: Any) -> None:
         """`textDocument/didShowInlineEdit`."""
         if given := self._of_item(params):
-            self.on_told("shown", given)
+            self._tell("shown", given)
 
     async def on_rejected(self, params: Any) -> None:
         """`infill/nextEditRejected`: not to be offered again, unless it was only replaced by another one."""
@@ -135,6 +138,7 @@ class NextEdits:
         given = self._given.get(id_) if isinstance(id_, str) else None
         if given is not None and params.get("reason", "rejected") == "rejected":
             self._offers.rejected(given.document, given.suggestion.group)
+            self._tell("rejected", given)
 
     def accepted(self, id_: str) -> bool:
         """The editor has applied a suggestion; False where this is none of ours."""
@@ -144,12 +148,23 @@ class NextEdits:
         if (change := given.suggestion.change) is not None:
             for one in given.suggestion.rest or (change,):
                 self.history.accepted(given.document, one.first, one.first + len(one.new))
-        self.on_told("accepted", given)
+        self._tell("accepted", given)
         return True
+
+    def _ignored(self, document: str, suggestion: Suggestion) -> None:
+        for given in reversed(self._given.values()):
+            if given.document == document and given.suggestion is suggestion:
+                self._tell("ignored", given)
+                return
+
+    def _tell(self, told: Told, given: Given) -> None:
+        self._counts.setdefault(given.suggestion.source, Counter())[told] += 1
+        self.on_told(told, given)
 
     def explain(self) -> dict[str, object]:
         """How the last request went; no code."""
-        told: dict[str, object] = {"reason": self._reason, "edits": len(self.history.recent())}
+        counts = {source: dict(counter) for source, counter in self._counts.items()}
+        told: dict[str, object] = {"reason": self._reason, "edits": len(self.history.recent()), "counts": counts}
         return told | ({"model": self.model.last} if self.model and self.model.last else {})
 
     # ---- answering

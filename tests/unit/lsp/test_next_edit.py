@@ -59,7 +59,7 @@ async def test_an_accepted_edit_is_followed_by_the_next_of_its_chain(editor: Edi
     editor.change("tax", 4, 10, version=4, until=(4, 14))
     await editor.command("infill.didAccept", following["id"])
     assert await _edits(editor) == []
-    assert (await editor.command("infill.explain"))["nextEdit"] == {"reason": "no rule applies", "edits": 3}
+    assert (await editor.command("infill.explain"))["nextEdit"] == {"reason": "no rule applies", "edits": 3, "counts": {"rename": {"accepted": 2}}}
 
 
 async def test_another_version_than_the_one_asked_about_gets_nothing(editor: Editor) -> None:
@@ -162,3 +162,17 @@ async def test_shown_and_accepted_edits_are_counted_by_their_source_and_not_as_c
     told = await editor.command("infill.stats")
     assert (told["shown"], told["accepted"]) == (0, 0)
     assert [(one["provider"], one["model"], one["shown"], one["accepted"]) for one in told["byModel"]] == [("next edits", "rename", 1, 1)]
+    assert told["nextEdits"] == [{"source": "rename", "shown": 1, "accepted": 1, "rejected": 0, "ignored": 0}]
+    assert (await editor.command("infill.explain"))["nextEdit"]["counts"] == {"rename": {"shown": 1, "accepted": 1}}
+
+
+@pytest.mark.parametrize("what", ["rejected", "ignored"])
+async def test_a_rejected_edit_and_one_that_was_passed_over_are_counted_apart(editor: Editor, what: str) -> None:
+    _rename(editor)
+    (edit,) = await _edits(editor)
+    if what == "rejected":
+        editor.notify("infill/nextEditRejected", id=edit["id"], reason="rejected")
+    editor.change("# the end\n", len(TEXT.split("\n")) - 1, 0)
+    await _edits(editor)
+    told = await editor.command("infill.stats")
+    assert told["nextEdits"] == [{"source": "rename", "shown": 0, "accepted": 0, "rejected": 0, "ignored": 0} | {what: 1}]
