@@ -75,7 +75,7 @@ def _zones(text: str, language: str, places: list[int]) -> dict[int, Zone]:
 @lru_cache(maxsize=4)
 def _spans(text: str, language: str) -> tuple[re.Match[str], ...]:
     """The comments and strings of a text. Remembered, since several rules ask about one text."""
-    return tuple(match for match in mask(language).finditer(text) if match.lastgroup)
+    return tuple(match for match in _scanner(language).finditer(text) if match.lastgroup)
 
 
 def _inside(text: str, match: re.Match[str], place: int, language: str) -> Zone:
@@ -106,22 +106,31 @@ def _holes(language: str, quote: str) -> tuple[bool, bool]:
 
 @lru_cache(maxsize=64)
 def mask(language: str) -> re.Pattern[str]:
-    """Matches comments (group `comment`) and strings (group `string`) of a language, each with the text before it; or a sign that begins neither.
+    """Matches comments (group `comment`) and strings (group `string`) of a language."""
+    return re.compile(_alternatives(_known(language)) or r"(?!)")
+
+
+@lru_cache(maxsize=64)
+def _scanner(language: str) -> re.Pattern[str]:
+    """Matches as `mask` does, with the text before; or a sign that begins neither a comment nor a string.
 
     The text before is a run of characters that can begin neither: so the alternatives are tried at few places.
     """
     known = _known(language)
+    alternatives = _alternatives(known)
+    if not alternatives:
+        return mask(language)
+    begin = {opener[0] for opener, _ in known.blocks} | (set(known.line) & _LINE_SIGNS) | (set() if known.prose else set("\"'`"))
+    return re.compile(rf"[^{re.escape(''.join(sorted(begin)))}]*(?:{alternatives}|[\s\S])")
+
+
+def _alternatives(known: Language) -> str:
     comments = [re.escape(opener) + _up_to(closer) for opener, closer in known.blocks]
     if known.line:
         comments.append(rf"(?:{known.line})[^\n]*")
     strings = [] if known.prose else _strings(known)
     both = [f"(?P<comment>{'|'.join(comments)})"] if comments else []
-    if strings:
-        both.append(f"(?P<string>{'|'.join(strings)})")
-    if not both:
-        return re.compile(r"(?!)")
-    begin = {opener[0] for opener, _ in known.blocks} | (set(known.line) & _LINE_SIGNS) | (set("\"'`") if strings else set())
-    return re.compile(rf"[^{re.escape(''.join(sorted(begin)))}]*(?:{'|'.join(both)}|[\s\S])")
+    return "|".join([*both, f"(?P<string>{'|'.join(strings)})"] if strings else both)
 
 
 def _strings(known: Language) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infill.edits.zones import occurrences
+from infill.edits.zones import mask, occurrences
 
 PIECES = st.sampled_from(["a", "ab", "é", "_", "$", " ", "\n", '"', "'", "`", "#", "//", "/*", "*/", "\\", "{", "}", '"""', "--", "<!--", "="])
 LANGUAGES = ["python", "javascript", "c", "rust", "lua", "sql", "ruby", "haskell", "markdown", "yaml"]
@@ -47,3 +47,8 @@ def test_a_string_or_comment_over_several_lines_ends_where_it_is_closed() -> Non
     assert [(place.line, place.zone) for place in occurrences(lines, "a", "python")] == [(1, "string"), (3, "code"), (5, "string")]
     lines = ["/*", "a", "*/", "a", "/* a"]
     assert [(place.line, place.zone) for place in occurrences(lines, "a", "go")] == [(1, "comment"), (3, "code"), (4, "comment")]
+
+
+def test_the_mask_matches_comments_and_strings_alone() -> None:
+    assert mask("python").sub("", 'a + "b" # c\nd') == "a +  \nd"
+    assert mask("go").sub("", "a /* b */ c // d") == "a  c "
