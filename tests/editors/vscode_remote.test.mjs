@@ -103,14 +103,15 @@ test('a selection is rewritten as the prompt box says, seen as a diff, and accep
   await code.open('area.py');
   for (const key of ['Control+Home', 'ArrowDown', 'Shift+ArrowDown', 'Shift+End']) await code.press(key);
   await code.command('infill: Rewrite Selection...');
-  await code.asked('How should the selection be rewritten?');
+  await code.asked('Describe how to rewrite the selection');
   await code.type('return the product at once');
   await code.press('Enter');
-  await code.page.waitForSelector('.quick-input-list .monaco-list-row.focused:has-text("Accept")');
+  await code.page.locator('.editor-actions .action-label[aria-label^="Accept Generated Code"]').waitFor();
+  await code.page.waitForSelector('.monaco-diff-editor .modified .monaco-editor.focused, .monaco-diff-editor .editor.modified .monaco-editor.focused');
   await until(async () => (await code.page.locator('.monaco-diff-editor .editor.modified .view-lines').innerText()).replaceAll('\u00a0', ' ').includes(REWRITTEN), 'the diff shows it');
   assert.equal(fs.readFileSync(path.join(code.workspace, 'area.py'), 'utf8'), AREA.join(''));
   await code.screenshot('rewrite');
-  await code.press('Enter');
+  await code.press('Control+Enter');
   await code.page.waitForSelector('.monaco-diff-editor', { state: 'detached' });
   assert.equal(await code.saved('area.py'), AREA.with(1, REWRITTEN).join(''));
   const { messages } = JSON.parse(peer.requests.at(-1).body);
