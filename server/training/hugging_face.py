@@ -118,7 +118,7 @@ def _generation(numbers: dict[str, int]) -> dict[str, Any]:
 
 
 def _tokenizer_config(facts: dict[str, Any]) -> dict[str, Any]:
-    # the class of any tokenizer.json; Qwen2's own would compose characters first (NFC), which llama.cpp does not
+    # The class of any tokenizer.json. Transformers 5 uses Qwen2's own for this architecture all the same, which composes characters first (NFC).
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": facts["qwen2.context_length"],
