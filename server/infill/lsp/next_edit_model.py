@@ -24,6 +24,7 @@ from infill.errors import InfillError
 from infill.lsp.configuration import Configuration
 from infill.lsp.documents import Document, Documents
 from infill.lsp.provision import LOCAL, Provision
+from infill.providers import outgoing
 
 PAUSE_SECONDS = 0.4
 """Without a key before a model is asked."""
@@ -68,6 +69,9 @@ class ModelEdits:
             if question is None:
                 self.reason = "the lines around the cursor are too long, or hold marks of the prompt format"
                 return None
+            if await self._masks(chosen[0], question):
+                self.reason = "the lines around the cursor contain a secret, which would come back masked"
+                return None
             verdict = await self._judge(document, situation, question, chosen[0], undone, rejected, remote_allowed=remote_allowed)
         except InfillError as exc:
             self.reason = f"the next-edit model did not answer: {exc}"
@@ -89,6 +93,10 @@ class ModelEdits:
     async def _paused(self, document: Document, revision: int) -> bool:
         await asyncio.sleep(max(0.0, document.edited + PAUSE_SECONDS - self._documents.now()))
         return document.revision == revision
+
+    async def _masks(self, chosen: str, question: Question) -> bool:
+        """Whether a secret would be masked on the way to a remote model: its answer would put the mask into the document."""
+        return not chosen.startswith(f"{LOCAL}:") and (await asyncio.to_thread(outgoing.masked, question.messages))[1] > 0
 
     async def _judge(
         self,

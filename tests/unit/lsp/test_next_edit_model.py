@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from scripted_editor import Editor, NewEditor
 
-from infill.ask import Delta, Event, Finish, Report, Rewriting
+from infill.ask import Delta, Event, Finish, Instruction, Report, Rewriting
 from infill.errors import ProviderUnavailable
 from infill.lsp.next_edit_model import ModelEdits
 
@@ -129,3 +130,22 @@ async def test_without_a_chosen_model_none_is_asked(editor: Editor) -> None:
     editor.server.next_edits.model._chosen = lambda: None  # type: ignore[union-attr,method-assign]
     assert await _ask(editor) == []
     assert not scripted.asked
+
+
+@pytest.mark.parametrize(("line", "asked"), [("api_key = 'sk-ant-api03-" + "Zm9vYmFyYmF6cXV4" * 4 + "'", 0), ("limit = 'rate'", 1)])
+async def test_lines_with_a_secret_are_not_sent_to_a_remote_model_for_an_edit(editor: Editor, line: str, asked: int) -> None:
+    """Its answer would put the mask in the secret's place."""
+    scripted = _with(editor, Scripted([]))
+    sent: list[Instruction] = []
+
+    async def generate(instruction: Instruction, chosen: str) -> AsyncIterator[Event]:
+        sent.append(instruction)
+        yield Finish()
+        yield Report(provider="remote", model=chosen)
+
+    scripted.writer = lambda chosen: SimpleNamespace(generate=generate)  # type: ignore[attr-defined]
+    editor.server.next_edits.model._chosen = lambda: ("work:edits", "instruct", "work:edits")  # type: ignore[union-attr,method-assign]
+    editor.change(f"\n{line}", 1, len(EDITED), version=7)
+    await _ask(editor)
+    assert len(sent) == asked, await _reason(editor)
+    assert ("secret" in await _reason(editor)) == (not asked)
