@@ -157,7 +157,7 @@ test('generated code is shown as a diff while it is written, and accepted into t
   assert.equal(await code.page.locator('.quick-input-widget:visible').count(), 0);
   assert.equal(await code.toast('infill: writing code').count(), 0);
   await code.screenshot('generate');
-  const shown = (await code.page.locator('.monaco-diff-editor .editor.modified .view-lines').innerText()).replaceAll('\u00a0', ' ');
+  const shown = (await code.page.locator('.monaco-diff-editor .editor.modified .view-lines:not(.line-delete)').innerText()).replaceAll('\u00a0', ' ');
   await code.press('Control+Enter');
   await code.page.waitForSelector('.monaco-diff-editor', { state: 'detached' });
   const text = await code.saved('accept.py');
