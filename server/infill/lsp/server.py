@@ -143,8 +143,12 @@ class Server(LanguageServer):
         )
         self.folders = Folders(self.protocol.notify, self.background)
         self.first_run = FirstRun(self, self.configuration, self.messages, self.models, self.background)
-        self.answers.on_answered = self._answered
         self.commands = Commands()
+        self._connect()
+
+    def _connect(self) -> None:
+        """Register commands and handlers, once every part exists."""
+        self.answers.on_answered = self._answered
         self._offer_commands()
         self._take_messages()
         self.configuration.follow(self._configured)
