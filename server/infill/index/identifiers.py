@@ -13,7 +13,7 @@ MOST_WORDS = 400
 """Of one chunk."""
 
 NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
-_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
 def words(names: Iterable[str]) -> list[str]:
