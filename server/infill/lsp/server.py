@@ -190,7 +190,6 @@ class Server(LanguageServer):
         self.protocol.fm.commands.update(dict.fromkeys(self.commands.names, self.commands.on_execute))
 
     def _take_messages(self) -> None:
-        self.answers.on_answered = self._answered
         handlers: dict[str, Callable[[Any], Awaitable[Any]]] = {
             types.INITIALIZE: self._on_initialize,
             types.INITIALIZED: self._on_initialized,
