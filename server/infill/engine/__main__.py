@@ -1,7 +1,6 @@
-"""`python -m infill.engine`: the engine process. Started by `launch`, by hand only to look at it.
+"""`python -m infill.engine`: the engine process. `launch` starts it; start it by hand only for debugging.
 
-Nothing is ever printed to the standard output: its descriptor is pointed at the standard error before anything else happens, llama.cpp's own printing
-included.
+Nothing is written to stdout: its file descriptor is redirected to stderr first, so that llama.cpp's own output goes there too.
 """
 
 from __future__ import annotations

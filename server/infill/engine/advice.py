@@ -1,4 +1,4 @@
-"""What the last lines of a dead engine mean to a user. Pure: lines in, a sentence and the next step out."""
+"""Maps the last lines of a crashed engine's stderr to a message and the next step. Pure."""
 
 from __future__ import annotations
 
@@ -36,16 +36,17 @@ KNOWN: tuple[tuple[str, str, str], ...] = (
         "Make room or set INFILL_HOME to a directory that you can write to.",
     ),
 )
-"""Pattern of a line -> what happened, what to do; the first that fits wins."""
+"""Pattern of a line, message, hint. The first match is used."""
 
 
 MEMORY = KNOWN[0][0]
 
 
 def crashed(lines: Sequence[str], exit_code: int | None = None, lacking: Sequence[str] = ()) -> EngineCrashed:
-    """Why an engine died, as far as its last lines and its exit code tell. `lacking`: what llama.cpp was built for and this processor has not.
+    """Return the error for an engine that crashed, from its last lines and its exit code.
 
-    A ComputationCrashed where the next engine will avoid what crashed.
+    `lacking`: instruction sets that llama.cpp was built for and this processor does not have.
+    The result is a ComputationCrashed if the next engine will avoid what crashed.
     """
     words = "\n".join(lines)
     kind = ComputationCrashed if computation(lines, exit_code) else EngineCrashed
@@ -65,14 +66,17 @@ def crashed(lines: Sequence[str], exit_code: int | None = None, lacking: Sequenc
 
 
 def computation(lines: Sequence[str], exit_code: int | None = None) -> str:
-    """The signal that killed an engine while llama.cpp computed, if plainer kernels may avoid it; empty: it was something else."""
+    """The signal that ended an engine during a llama.cpp computation, if plainer kernels may avoid it; empty for any other cause."""
     if re.search(MEMORY, "\n".join(lines), re.IGNORECASE) or not exits.was_computing(lines):
         return ""
     return exits.signal_of(exit_code) or exits.signal_said(lines)
 
 
 def unusable(signal: str, lacking: Sequence[str] = (), *, started: bool = True) -> EngineCrashed:
-    """llama.cpp does not run at all. `lacking`: what its build is known to use and this processor lacks. `started`: it crashed after its start."""
+    """The error for a llama.cpp that does not run at all.
+
+    `lacking`: instruction sets that its build uses and this processor does not have. `started`: it crashed after start-up.
+    """
     if signal == "SIGILL" and lacking:
         message = f"llama.cpp was built for another processor: it uses {', '.join(lacking)}, which this one does not have."
     elif signal == "SIGILL" and not started:

@@ -1,9 +1,9 @@
-"""Build llama-cpp-python for this machine's processor and GPU, beside the installed one, and switch to it once it has proved itself.
+"""Builds llama-cpp-python for this machine's processor and GPU, next to the installed package, and switches to it once its checks pass.
 
-    find tools -> choose a backend -> flags from the hardware -> [a prebuilt wheel, where one is asked for] -> else pip builds it
-    into data/llama_cpp/.building-* -> renamed to data/llama_cpp/<digest> -> checked in throw-away processes -> current.json replaced in one step
+    find tools -> choose a backend -> flags from the hardware -> [a prebuilt wheel, if requested] -> else pip builds it
+    into data/llama_cpp/.building-* -> renamed to data/llama_cpp/<digest> -> checked in child processes -> current.json replaced atomically
 
-Whatever fails on the way leaves the one in use as it was. A build of the same version with the same flags is made once.
+After any failure the previous build stays in use. A build of the same version with the same flags is made only once.
 """
 
 from __future__ import annotations
@@ -40,31 +40,31 @@ CHECK_SECONDS = 120
 FETCH_SECONDS = 600
 KEPT_LINES = 400
 DEVICES: dict[Backend, str] = {"cuda": "CUDA", "metal": "Metal", "vulkan": "Vulkan", "hip": "ROCm"}
-"""How a backend's devices are called by ggml, at the beginning of their names."""
+"""The prefix of ggml's device names for each backend."""
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is to build with; empty where a tool was not found."""
+    """The build tools that were found; empty where a tool is missing."""
 
     compiler: str = ""
     amx_compilers: tuple[str, str] | tuple[()] = ()
-    """For C and for C++, of those whose AMX code works."""
+    """C and C++ compilers whose AMX code works."""
     cmake: str = ""
-    """Found or not: pip brings cmake and ninja where they are missing."""
+    """Optional: pip installs cmake and ninja where they are missing."""
     nvcc: str = ""
     vulkan: str = ""
     """The shader compiler of the Vulkan SDK."""
     hip: str = ""
     metal: bool = False
     architectures: tuple[str, ...] = ()
-    """Compute capabilities of the NVIDIA cards, such as `89`."""
+    """Compute capabilities of the NVIDIA GPUs, such as `89`."""
     hip_targets: tuple[str, ...] = ()
     cuda: tuple[int, int] | None = None
     """The newest CUDA version that the NVIDIA driver supports."""
 
 
 class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What would be built, and why."""
+    """What to build, and why."""
 
     version: str
     backend: Backend
@@ -72,11 +72,11 @@ class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
     directory: str
     reasons: tuple[str, ...]
     missing: tuple[str, ...] = ()
-    """A sentence for each tool that is needed and not there."""
+    """A sentence for each required tool that is missing."""
     built: bool = False
-    """It was built before: only to be switched to."""
+    """It exists already: only the switch is left to do."""
     prebuilt: tuple[str, ...] = ()
-    """Names of the indexes that may have a wheel for this machine, the fastest backend first."""
+    """Indexes that may have a wheel for this machine, the fastest backend first."""
 
 
 Progress = Callable[[float, str], None]
@@ -84,11 +84,11 @@ Cancelled = Callable[[], bool]
 
 
 class BuildFailed(InfillError):
-    """With the last lines of the log and what to do."""
+    """A build failed. Holds the last lines of the log and the next step."""
 
 
 def find_tools(machine: Machine, environment: Mapping[str, str] = os.environ) -> Tools:
-    """Look on the PATH, and where CUDA, ROCm and the Vulkan SDK install themselves."""
+    """Search the PATH and the installation directories of CUDA, ROCm and the Vulkan SDK."""
     path = environment.get("PATH", "")
     cuda = environment.get("CUDA_PATH") or environment.get("CUDA_HOME") or "/usr/local/cuda"
     rocm = environment.get("ROCM_PATH") or "/opt/rocm"
@@ -112,7 +112,7 @@ def find_tools(machine: Machine, environment: Mapping[str, str] = os.environ) ->
 
 
 def plan(wanted: Wanted, tools: Tools, machine: Machine) -> BuildPlan:
-    """What to build for this machine. Nothing is started; what is missing is said in the plan."""
+    """What to build for this machine. Starts no process; missing tools are listed in the plan."""
     backend, reasons = _choose(wanted, tools, machine)
     more, why = amx.flags(backend, tools.amx_compilers, machine)
     flags = (*_flags(backend, tools, machine), *more)
@@ -133,10 +133,12 @@ def plan(wanted: Wanted, tools: Tools, machine: Machine) -> BuildPlan:
 def build(
     wanted: BuildPlan, progress: Progress = lambda share, what: None, cancelled: Cancelled = lambda: False, source: str = "", index: str = ""
 ) -> Built | None:
-    """Build, check, switch; None when it was cancelled. Takes minutes. `source`: an archive to build instead of the published one. `index`: the
-    address of the prebuilt indexes, of which a wheel that runs on this machine is taken before anything is compiled.
+    """Build, check and switch; None if cancelled. Takes minutes.
 
-    Raises BuildFailed, and then the one in use stays in use.
+    `source`: an archive to build instead of the published one. `index`: the base URL of the prebuilt indexes; a wheel from there that runs on
+    this machine is used before anything is compiled.
+
+    Raises BuildFailed; the previous build then stays in use.
     """
     if network.is_offline(False) and not source and not wanted.built:
         raise BuildFailed("infill is offline: nothing is fetched.", "Go online, or build a local archive with --source.")
@@ -158,7 +160,7 @@ def build(
 
 
 def check(made: Built) -> None:
-    """Load it in throw-away processes: it sees the device that it was built for, and generates with the bundled model. Raises BuildFailed."""
+    """Load the build in child processes: it must list its device and generate with the bundled model. Raises BuildFailed."""
     report = _answer(made, "infill.engine.probe")
     if report.get("llama_cpp") != made.version:
         raise BuildFailed(f"What was built says to be version {report.get('llama_cpp')}, not {made.version}.", _LOG_HINT)
@@ -172,12 +174,12 @@ def check(made: Built) -> None:
 
 
 def switch(made: Built) -> None:
-    """Use a build from the next start of the engine on."""
+    """Use this build from the next engine start on."""
     state.write_atomically(library.builds_directory() / "current.json", msgspec.json.format(msgspec.json.encode(made)))
 
 
 def reset() -> bool:
-    """Use the installed package again; False where it is in use already. Builds are kept."""
+    """Use the installed package again; False if it is in use already. Builds are kept."""
     try:
         (library.builds_directory() / "current.json").unlink()
     except FileNotFoundError:
@@ -186,7 +188,7 @@ def reset() -> bool:
 
 
 def log_file() -> Path:
-    """Everything that the last build printed."""
+    """Path of the complete output of the last build."""
     return paths.log_directory() / "build.log"
 
 
@@ -213,7 +215,7 @@ def _choose(wanted: Wanted, tools: Tools, machine: Machine) -> tuple[Backend, li
 
 
 def _flags(backend: Backend, tools: Tools, machine: Machine) -> tuple[str, ...]:
-    """CMake's, as they follow from the hardware."""
+    """The CMake flags for this hardware."""
     flags = ["-DGGML_NATIVE=ON", "-DLLAMA_CURL=OFF"]
     if backend == "cpu":
         flags += ["-DGGML_METAL=OFF"] if machine.system == "Darwin" else []
@@ -233,7 +235,7 @@ def _prebuilt(wanted: Wanted, tools: Tools, machine: Machine) -> tuple[str, ...]
 
 
 def _backend_of(index: str) -> Backend:
-    """What an index of prebuilt wheels drives: `cu124` is CUDA."""
+    """The backend of an index of prebuilt wheels: `cu124` is CUDA."""
     return {"cpu": "cpu", "metal": "metal", "vulkan": "vulkan", "rocm72": "hip", "hip-radeon": "hip"}.get(index, "cuda")  # type: ignore[return-value]
 
 
@@ -262,12 +264,12 @@ def _hip_targets(enumerator: str) -> tuple[str, ...]:
 
 
 def pip_command(target: Path, *arguments: str) -> list[str]:
-    """What installs llama-cpp-python alone into `target`; what it needs beside itself is installed with infill already."""
+    """The pip command that installs only llama-cpp-python into `target`. Its dependencies are installed with infill."""
     return child.python("-m", "pip", "install", "--no-deps", "--no-cache-dir", "--target", str(target), *arguments)
 
 
 def _fetch(wanted: BuildPlan, index: str, progress: Progress, cancelled: Cancelled) -> Built | None:
-    """The first prebuilt wheel that runs on this machine; None where there is none, and the log of the build says why."""
+    """The first prebuilt wheel that runs on this machine; None if there is none. The reasons are in the build log."""
     for name in wanted.prebuilt:
         progress(0.0, f"fetching a prebuilt llama.cpp ({name})")
         made = _record(_backend_of(name), f"{wanted.directory}-{name}", (f"prebuilt {name}",))
@@ -285,7 +287,7 @@ def _fetch(wanted: BuildPlan, index: str, progress: Progress, cancelled: Cancell
 
 
 def _compile(wanted: BuildPlan, progress: Progress, cancelled: Cancelled, source: str) -> bool:
-    """Build it from source; False when cancelled."""
+    """Build from source; False if cancelled."""
     made = _record(wanted.backend, wanted.directory, wanted.flags)
     folder = paths.private_directory(library.builds_directory())
     flags = (*wanted.flags, *llama_package.compile_flags(folder))
@@ -301,9 +303,9 @@ def _record(backend: Backend, directory: str, flags: tuple[str, ...]) -> Built:
 def _pip(
     made: Built, arguments: list[str], progress: Progress, cancelled: Cancelled, more: Mapping[str, str] | None = None, seconds: float = float("inf")
 ) -> bool:
-    """Run pip into a directory beside, then give it its name; False when cancelled. Raises BuildFailed."""
+    """Run pip into a temporary directory, then rename it; False if cancelled. Raises BuildFailed."""
     builds = paths.private_directory(library.builds_directory())
-    for left in builds.glob(".building-*"):  # of a build that was killed: we hold the lock
+    for left in builds.glob(".building-*"):  # from a build that was killed: this process holds the lock
         shutil.rmtree(left, ignore_errors=True)
     target = builds / f".building-{os.getpid()}"
     try:
@@ -322,7 +324,7 @@ def _pip(
 def _run(
     command: list[str], progress: Progress, cancelled: Cancelled, more: Mapping[str, str] | None, seconds: float
 ) -> tuple[int | None, list[str]]:
-    """Follow a program to its end: its exit code, None when cancelled, and its last lines. Raises BuildFailed when it takes longer than `seconds`."""
+    """Run a program to its end: its exit code (None if cancelled) and its last lines. Raises BuildFailed after `seconds`."""
     began = time.monotonic()
     last: list[str] = []
     paths.private_directory(log_file().parent)

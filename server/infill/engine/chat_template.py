@@ -1,8 +1,8 @@
-"""Renders a model file's chat template in a child process: `python -m infill.engine.chat_template`, one request on standard input.
+"""Renders a model file's chat template in a child process: `python -m infill.engine.chat_template`, one request on stdin.
 
-A template is a program written by whoever made the file. Jinja's sandbox keeps it from files and attributes, but bounds neither time, memory nor
-output. Here all three are bounded, and the caller is never blocked: `Templates.render` is a generator that yields while the child works.
-The messages' texts are not part of a request (`prompt_tokens.chat` puts marks in their place), so that most results come from the memory.
+A template is a program written by the model's author. Jinja's sandbox denies access to files and attributes, but does not limit time, memory or
+output. This module limits all three. The caller is never blocked: `Templates.render` is a generator that yields while the child runs.
+Requests do not contain the texts of messages: `prompt_tokens.chat` replaces them by placeholders. So most results come from the cache.
 """
 
 from __future__ import annotations
@@ -24,53 +24,53 @@ from infill.models import child
 from infill.models.child import Child
 
 SECONDS = 10.0
-"""Wall time of a rendering, the start of the process included; a real template takes milliseconds."""
+"""Wall time of one rendering, with process start. A real template takes milliseconds."""
 CPU_SECONDS = 3
 MEMORY = 512 * 1024 * 1024
-"""Bytes of address space (where the system can limit it), else of resident memory."""
+"""Bytes of address space, or of resident memory on systems without such a limit."""
 CHARACTERS = 4_000_000
 """Longest result."""
 STEP = 0.005
-"""Seconds of a step: how long another request may have to wait for its turn."""
+"""Seconds of a step: the longest delay for another request."""
 REMEMBERED = 32
-"""Results kept for each model."""
+"""Cached results per model."""
 EXCERPT = 200
-"""Characters of a template's own error message that are shown."""
+"""Characters shown of a template's own error message."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A template and what it is rendered with."""
+    """A template and its variables."""
 
     template: str
     messages: list[dict[str, Any]]
     variables: dict[str, Any] = {}
     thinking: bool = False
-    """Whether the model is to reason before it answers."""
+    """Whether the model should reason before it answers."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The text, or what went wrong."""
+    """The rendered text, or the error."""
 
     text: str = ""
     error: str = ""
 
 
 class Unusable(Exception):
-    """Why a template cannot be used."""
+    """A template cannot be used; the argument is the reason."""
 
 
 class Templates:
-    """Renders templates and remembers the results of the last requests."""
+    """Renders templates and caches the last results."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        """Of the model file: errors say whose template it is."""
+        """The model file's name, for error messages."""
         self._known: OrderedDict[bytes, str] = OrderedDict()
 
     def render(self, request: Request) -> Generator[None, None, str]:
-        """Yields until the text is there. Raises BadChatTemplate where the template fails or exceeds a limit."""
+        """The rendered text; yields until it is complete. Raises BadChatTemplate if the template fails or exceeds a limit."""
         line = msgspec.json.encode(request)
-        key = line + time.strftime("%Y-%m-%d").encode()  # templates write the date
+        key = line + time.strftime("%Y-%m-%d").encode()  # templates may contain the date
         if key not in self._known:
             try:
                 self._known[key] = yield from _in_child(line)
@@ -107,16 +107,16 @@ def _resident(process: Child) -> int:
     return 0
 
 
-# ---- in the child
+# ---- in the child process
 
 
 def render(request: Request) -> str:
-    """The text; raises whatever the template raises."""
+    """The rendered text. Raises every exception of the template."""
     return conversation.written(request.template, request.messages, request.variables, thinking=request.thinking)
 
 
 def _limit() -> None:
-    """Windows has none of these limits, macOS no limit of memory: there the parent looks."""
+    """Set the limits of this process. Windows has none of them and macOS has no memory limit: there the parent checks."""
     if sys.platform != "win32":
         import resource
 
@@ -144,7 +144,7 @@ def _kind(exc: Exception) -> str:
 
 
 def main() -> int:
-    """One request in, one result out."""
+    """Read one request, write one result."""
     out = os.dup(1)
     os.dup2(2, 1)
     request = msgspec.json.decode(sys.stdin.buffer.readline(), type=Request)

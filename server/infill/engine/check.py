@@ -1,13 +1,13 @@
-"""A throw-away process that checks a model by using it: `python -m infill.engine.check JOB`, where JOB is a `Job` as JSON.
+"""Checks a model by using it, in a separate process: `python -m infill.engine.check JOB`, where JOB is a `Job` as JSON.
 
-JSON lines on standard output:
+JSON lines on stdout:
 
-    {"share": 0.4}          how far it is
+    {"share": 0.4}          progress
     {"result": {...}}       a `models.checked.Checked`
     {"error": sentence, "hint": sentence}   the model cannot be loaded
 
-First the prompt's order: with the file's tokens, and as a test with exchanged ones, the mean log-probability of the right answers is computed in each
-order. Then the holes are filled and the instructions followed by `Runtime`, as the engine would do it.
+The first part determines the order of the prompt. It computes the mean log-probability of the right answers in each order, with the file's tokens
+and, as a control, with exchanged ones. The second part fills the holes and follows the instructions with `Runtime`, as the engine does.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ LOWEST = 19
 ANSWER = Stop(max_tokens=32, deadline_ms=120_000)
 SAID = Stop(max_tokens=160, deadline_ms=300_000)
 MARGIN = 0.3
-"""Nats a token by which another arrangement of the prompt has to be better to be called so."""
+"""Nats per token by which another arrangement of the prompt must be better to count as better."""
 MARKS = re.compile(r"<\|[^|<>\s]{1,40}\|>|<\|?(?:start|end)_(?:of_turn|of_role|header_id)\|?>|\[/?INST\]")
-"""What chat templates of published models write as control tokens."""
+"""Control tokens in the chat templates of published models."""
 INSTRUCT = re.compile(r"(?i)(?:^|[\W_])(?:instruct|chat)(?:$|[\W_])")
 
 ENDS = 1.0
-"""Nats by which a right answer makes the end likelier, at least, where the end token works; measured: 6 with one, -5 without."""
+"""Minimum increase of the end's log-probability after a right answer, in nats, for a working end token. Measured: 6 with one, -5 without."""
 Say = Callable[[float], None]
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be checked, and how it is loaded."""
+    """What to check, and how to load it."""
 
     id: str
     title: str
@@ -64,7 +64,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     fim_order: Literal["", "psm", "spm"] = ""
     languages: tuple[str, ...] = ()
     background: bool = False
-    """At the lowest priority."""
+    """Run at the lowest priority."""
 
     @property
     def file(self) -> ModelFile:
@@ -72,10 +72,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Arrangement(msgspec.Struct, frozen=True, kw_only=True):
-    """How well the right answers fit, in nats a token, with the prompt arranged in different ways."""
+    """How well the right answers fit different arrangements of the prompt, in nats per token."""
 
     named: FillOrder | None
-    """The order that the file or the catalogue names; None: neither does."""
+    """The order in the file or the catalogue; None if neither has one."""
     scores: dict[str, float]
     """By order."""
     exchanged: dict[str, float]
@@ -83,7 +83,7 @@ class Arrangement(msgspec.Struct, frozen=True, kw_only=True):
     continued: float
     """With the prefix alone."""
     ending: float
-    """How much more probable the end becomes by the right answer, in nats: a model that was trained with its end token ends there."""
+    """Increase of the end's log-probability after the right answer, in nats: a model trained with its end token ends there."""
 
     @property
     def best(self) -> FillOrder:
@@ -91,12 +91,12 @@ class Arrangement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def order(self) -> FillOrder:
-        """The one to ask in."""
+        """The order to use for prompts."""
         return self.named or self.best
 
     @property
     def fills(self) -> bool:
-        """Whether the suffix helps it."""
+        """Whether the suffix improves its answers."""
         return self.continued <= max(self.scores.values()) + MARGIN
 
     def problems(self) -> list[str]:
@@ -111,7 +111,7 @@ class Arrangement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check(job: Job, say: Say) -> Checked:
-    """Do all of it. Raises InfillError where the model cannot be loaded."""
+    """Run the whole check. Raises InfillError if the model cannot be loaded."""
     try:
         plan = trial.verified(job.file, job.plan, lambda _: True)
     except EngineCrashed as exc:
@@ -127,10 +127,10 @@ def check(job: Job, say: Say) -> Checked:
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What the file itself shows, before it is used."""
+    """What the file shows before the model generates."""
 
     arranged: Arrangement | None = None
-    """None: it has no fill-in-the-middle tokens."""
+    """None if it has no fill-in-the-middle tokens."""
     problems: tuple[str, ...] = ()
     chats: bool = False
     """Its chat template can be rendered."""
@@ -141,7 +141,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _looked_at(job: Job, plan: Plan, chosen: Sequence[Hole]) -> Known:
-    """The vocabulary, the chat template, and how the prompt is arranged."""
+    """The vocabulary, the chat template, and the arrangement of the prompt."""
     model = Model(Path(job.path), plan, lambda _: True)
     try:
         problems = [] if any(model.is_end(token) for token in range(model.vocabulary)) else ["The file names no token that ends an answer."]
@@ -154,7 +154,7 @@ def _looked_at(job: Job, plan: Plan, chosen: Sequence[Hole]) -> Known:
 
 
 def _template_problems(model: Model, title: str) -> list[str]:
-    """Whether the chat template renders, and writes control tokens that the vocabulary has as one token each."""
+    """Problems of the chat template: it does not render, or it writes control tokens that the vocabulary does not have as single tokens."""
     if not model.chat_template:
         says_so = INSTRUCT.search(f"{title} {model.metadata('general.name')}")
         return ["Its name says that it follows instructions, but the file has no chat template."] if says_so else []
@@ -167,7 +167,7 @@ def _template_problems(model: Model, title: str) -> list[str]:
 
 
 def _last(steps: Generator[None, None, str]) -> str:
-    """What a generator returns."""
+    """The return value of a generator."""
     returned: list[str] = []
 
     def run() -> Generator[None, None, None]:
@@ -212,7 +212,10 @@ def _arranged(model: Model, context: Context, fim: Fim, named: FillOrder | None,
 
 
 def _likelihood(model: Model, context: Context, fim: Fim | None, hole: Hole, ends: Sequence[int]) -> tuple[float, float]:
-    """Mean log-probability of a token of the hole's usual answer, without `fim` after the prefix alone; and by how much it makes the end likelier."""
+    """Two values for the usual answer of a hole: its mean log-probability per token, and how much more likely it makes the end.
+
+    Without `fim`, the answer follows the prefix alone.
+    """
     prefix, answer = model.tokenize(hole.prefix), model.tokenize(hole.answers[0])
     prompt = join(fim, Parts(prefix=prefix, suffix=model.tokenize(hole.suffix))) if fim else prefix
     context.remove(0)
@@ -228,7 +231,7 @@ def _likelihood(model: Model, context: Context, fim: Fim | None, hole: Hole, end
 
 
 def _used(job: Job, plan: Plan, known: Known, chosen: Sequence[Hole], say: Say) -> Checked:
-    """Fill the holes and follow the instructions, as the engine does it."""
+    """Fill the holes and follow the instructions, as the engine does."""
     runtime = Runtime.load(msgspec.structs.replace(job.file, fim_order=known.order), plan, lambda _: True)
     try:
         answers = _fill(runtime, chosen, say)
@@ -260,7 +263,7 @@ def _used(job: Job, plan: Plan, known: Known, chosen: Sequence[Hole], say: Say) 
 
 
 def _fill(runtime: Runtime, chosen: Sequence[Hole], say: Say) -> list[tuple[str, str]]:
-    """An answer for each hole."""
+    """The answer for each hole."""
     answers = []
     for number, hole in enumerate(chosen):
         asked = Complete(id=0, model="", slot=f"hole {number}", prefix=hole.prefix, suffix=hole.suffix, path=hole.path, stop=ANSWER, speculate=False)
@@ -270,7 +273,7 @@ def _fill(runtime: Runtime, chosen: Sequence[Hole], say: Say) -> list[tuple[str,
 
 
 def _follow(runtime: Runtime, say: Say) -> int:
-    """How many instructions were followed by an answer that ended by itself."""
+    """Number of instructions followed by an answer that ended by itself."""
     followed = 0
     for number, task in enumerate(TASKS):
         asked = Generate(id=0, model="", slot=f"task {number}", messages=(Message("user", task.instruction),), stop=SAID, speculate=False)
@@ -292,7 +295,7 @@ def _answer(frames: Iterator[Text | Done | None]) -> tuple[str, str]:
 
 
 def _speed(job: Job, plan: Plan) -> float:
-    """Tokens a second; 0 where other programs used the cores."""
+    """Tokens per second; 0 if other programs used the cores."""
     found = measure.measure(Path(job.path), plan)
     return 0.0 if found.error or is_disturbed(found.received) else found.generate_per_second
 
@@ -307,7 +310,7 @@ def main(arguments: list[str]) -> int:
 
     job = msgspec.json.decode(arguments[0], type=Job)
     if job.background:
-        psutil.Process().nice(getattr(psutil, "IDLE_PRIORITY_CLASS", LOWEST))  # the name is there on Windows only
+        psutil.Process().nice(getattr(psutil, "IDLE_PRIORITY_CLASS", LOWEST))  # exists on Windows only
     try:
         say(result=check(job, lambda share: say(share=share)))
     except InfillError as exc:
@@ -317,5 +320,5 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
-    # without llama.cpp's own destructors, which may crash
+    # skips llama.cpp's destructors, which may crash
     os._exit(code)

@@ -1,7 +1,7 @@
-"""The small holes and instructions of a model check. Pure data, and which of the holes suit a model.
+"""The short holes and instructions of a model check, and which holes suit a model. Pure data.
 
-A hole's answer follows from the text on both sides of the cursor. In most of them it cannot be known from the prefix alone, so a model that ignores
-the suffix, or gets its parts in the wrong order, fills few of them.
+A hole's answer follows from the text on both sides of the cursor. Most answers cannot be derived from the prefix alone. A model that ignores the
+suffix, or gets its parts in the wrong order, fills few holes.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ CURSOR = "<CURSOR>"
 
 
 class Hole(msgspec.Struct, frozen=True, kw_only=True):
-    """A place in a short file."""
+    """A cursor position in a short file."""
 
     language: str
     path: str
     text: str
-    """The file, with CURSOR at the place."""
+    """The file, with CURSOR at the position."""
     answers: tuple[str, ...]
-    """What may stand on the first line; the first is the usual one."""
+    """Valid first lines; the first is the usual one."""
 
     @property
     def prefix(self) -> str:
@@ -33,7 +33,7 @@ class Hole(msgspec.Struct, frozen=True, kw_only=True):
         return self.text.partition(CURSOR)[2]
 
     def is_filled_by(self, answer: str) -> bool:
-        """Whether the first line of an answer is right, white space apart."""
+        """Whether the first line of an answer is right, ignoring white space."""
         line = "".join(answer.split("\n", maxsplit=1)[0].split())
         return any(line == "".join(right.split()) for right in self.answers)
 
@@ -44,7 +44,7 @@ def _solid(text: str) -> str:
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """An instruction, and the words that any right answer has."""
+    """An instruction, and the words that every right answer contains."""
 
     instruction: str
     words: tuple[str, ...]
@@ -104,7 +104,7 @@ OTHERS = (
 
 
 def holes(languages: Sequence[str]) -> list[Hole]:
-    """HOLES of them: by turns of each of the model's languages (none given: of all), then of the others."""
+    """The HOLES for a check: first of the model's languages in turn (of all languages if none are given), then of the others."""
     every = [*PYTHON, *OTHERS]
     wanted = [*dict.fromkeys(languages or [hole.language for hole in every])]
     of_each = [[hole for hole in every if hole.language == language] for language in wanted]

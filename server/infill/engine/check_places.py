@@ -1,7 +1,7 @@
-"""Places in source files for calibrating a model: what it gives as the rest of the line, how probable it says that is, and whether it is right.
+"""Cursor positions in source files for calibrating a model: its rest of the line, the probability it gives for that, and whether it is right.
 
-The files are in the languages of the model: this program's own sources, and `data/sources` for languages other than Python. They were written
-for this program, so no model that is checked was trained on this version of them.
+The files are in the model's languages: infill's own Python sources, and `data/sources` for other languages. They were written for this program,
+so no checked model was trained on this version of them.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from infill.models.calibration import Line
 Place = tuple[str, str, str]
 """Prefix, rest of the line, suffix."""
 BEFORE, AFTER, LONGEST_REST = 4000, 2000, 80
-"""Characters of prefix and of suffix, and of the longest rest of a line."""
+"""Characters of the prefix, of the suffix, and of the longest rest of a line."""
 NEAR, NEXT = 1500, 500
-"""The same in a check, which is to be quick."""
+"""The same for a check, which must be fast."""
 PLACES, SECONDS = 160, 45.0
-"""Of a check: as many places as it takes, in as much time as it may take."""
+"""Limits of a check: number of positions, and seconds."""
 SMALLEST = 2000
-"""Bytes of a file of interest."""
+"""Minimum size of a file in bytes."""
 LINE = Stop(max_tokens=40, single_line=True, deadline_ms=60_000)
 
 
@@ -38,7 +38,7 @@ def own_sources() -> list[str]:
 
 
 def places(texts: Sequence[str], seed: int, before: int = BEFORE, after: int = AFTER) -> Iterator[Place]:
-    """Without end: random cursors with something left to write on their line."""
+    """Infinite: random cursor positions with text after them on their line."""
     dice, usable = random.Random(seed), [text for text in texts if len(text) > 400]
     while usable:
         text = dice.choice(usable)
@@ -49,13 +49,13 @@ def places(texts: Sequence[str], seed: int, before: int = BEFORE, after: int = A
 
 
 def samples() -> dict[str, tuple[str, list[str]]]:
-    """By language: the name of a file, and texts to cut."""
+    """By language: a file name, and texts to take positions from."""
     others = sorted(paths.sample_sources().iterdir())
     return {"python": ("example.py", own_sources())} | {names.canonical(path.name): (path.name, [path.read_text("utf-8")]) for path in others}
 
 
 def mixed(languages: Sequence[str], seed: int = 1) -> Iterator[tuple[str, Place]]:
-    """Without end: a file's name and a place, by turns in each of the languages; in every language where none of them has samples."""
+    """Infinite: a file name and a position, in each of the languages in turn; in all languages if none of them has samples."""
     known = samples()
     chosen = [known[language] for language in dict.fromkeys(languages) if language in known] or list(known.values())
     for turn in zip(*(places(texts, seed, NEAR, NEXT) for _, texts in chosen), strict=True):
@@ -63,7 +63,7 @@ def mixed(languages: Sequence[str], seed: int = 1) -> Iterator[tuple[str, Place]
 
 
 def lines(runtime: Runtime, languages: Sequence[str], seconds: float = SECONDS) -> list[Line]:
-    """First lines that the model gives at PLACES places of its languages, or at fewer where the time is over. Raises NotAFimModel."""
+    """First lines that the model generates at PLACES positions of its languages, or at fewer if `seconds` pass first. Raises NotAFimModel."""
     found: list[Line] = []
     until = time.monotonic() + seconds
     for number, (path, place) in zip(range(PLACES), mixed(languages), strict=False):
@@ -75,7 +75,7 @@ def lines(runtime: Runtime, languages: Sequence[str], seconds: float = SECONDS) 
 
 
 def _line(runtime: Runtime, slot: str, path: str, place: Place) -> Line | None:
-    """None where the model has nothing to say."""
+    """None if the model generates nothing."""
     prefix, rest, suffix = place
     text, logprob = "", None
     for frame in runtime.complete(Complete(id=0, model="", slot=slot, prefix=prefix, suffix=suffix, path=path, stop=LINE)):

@@ -1,7 +1,8 @@
-"""The editor's side of the engine's wire: ask, stream, cancel. Every request gets an end, also when the engine dies or falls silent.
+"""The language server's side of the engine protocol: sends requests, streams responses, cancels. Every request ends, also if the engine crashes
+or hangs.
 
-Nothing here starts a process or knows a file: `launch` does, and tells this what to do about a process through `Process`. Cancelling the task that
-reads an answer, or closing its iterator, stops the work in the engine.
+This module starts no process and knows no files. `launch` does that, and passes in a `Process` for actions on the process. Cancelling the task
+that reads a response, or closing its iterator, stops the work in the engine.
 """
 
 from __future__ import annotations
@@ -49,20 +50,20 @@ from infill.errors import InfillError, ProviderUnavailable, RequestError
 from infill.settings import Engine, Latency
 
 HANDSHAKE = 5.0
-"""Seconds for the engine to greet back."""
+"""Seconds for the engine's response to the handshake."""
 SILENCE = 0.5
-"""Seconds without a word, while something is asked, after which the engine is asked whether it lives: its event loop answers at any time."""
+"""Seconds without a message, during a request, before the engine is pinged. Its event loop can answer at any time."""
 UNANSWERED = 1.0
-"""Seconds without an answer to that after which completions and work ahead end with an error."""
+"""Seconds without an answer to the ping before completions and prefetches end with an error."""
 HUNG = 8.0
-"""Seconds without an answer after which it does not live: until then it may be a machine that is short of memory."""
+"""Seconds without an answer before the engine counts as hung. Until then the machine may be short of memory."""
 LATE = 5.0
-"""Seconds past a request's own deadline after which no answer is waited for: the engine ends it itself, much sooner."""
+"""Seconds past a request's own deadline before the client ends it. The engine normally ends it much sooner."""
 STATUS = 15.0
 WARMING = 300.0
 UNLOADING = 60.0
 LOADING = 1200.0
-"""Seconds that these may take in all. The engine has shorter deadlines of its own for each part; these hold where it fails."""
+"""Total seconds for these requests. The engine has shorter deadlines for each part; this one applies if those fail."""
 
 log = logging.getLogger(__name__)
 Ask = TypeVar("Ask", Complete, Warm, Generate, Rewrite, Load, Unload, AskStatus, Shutdown)
@@ -70,14 +71,14 @@ OnChanged = Callable[[Changed], None]
 
 
 class Process(Protocol):
-    """What may be asked about, and done to, the process at the other end."""
+    """What this module needs of the engine's process."""
 
     def obituary(self) -> errors.EngineCrashed:
-        """Why it died."""
+        """Why it exited."""
         ...
 
     def kill(self, pid: int) -> None:
-        """End it: it does not answer."""
+        """Kill it: it does not respond."""
         ...
 
 
@@ -91,22 +92,22 @@ class EngineClient:
         self._ids = itertools.count(1)
         self._inboxes: dict[int, asyncio.Queue[Any]] = {}
         self._brief: set[int] = set()
-        """Numbers of requests that are of no use later: completions, and what is evaluated ahead."""
+        """Ids of requests that are useless when late: completions and prefetches."""
         self._loop = asyncio.get_running_loop()
         self._heard = self._loop.time()
         self._watch: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
         self.pid = 0
         self.ended: InfillError | None = None
-        """Why nothing more can be asked here; None while it can."""
+        """Why the connection can no longer be used; None while it can."""
         self.ended_at = 0.0
-        """When that was, in seconds of the monotonic clock."""
+        """Time of that, in seconds of the monotonic clock."""
         self.on_end: Callable[[InfillError], None] | None = None
 
     async def greet(self, name: str, token: str) -> None:
-        """The handshake, with proofs where there is a token.
+        """Do the handshake, with proofs if there is a token.
 
-        Raises ProviderUnavailable where the engine refuses, asyncio.TimeoutError where it is silent, OSError where it is none.
+        Raises ProviderUnavailable if the engine refuses, asyncio.TimeoutError if it does not respond, OSError if no engine responds.
         """
         try:
             answer = await asyncio.wait_for(self._answer_to_hello(name, token), HANDSHAKE)
@@ -124,7 +125,7 @@ class EngineClient:
         self._connection.send(Hello(version=protocol.VERSION, client=name, nonce=nonce))
         if token:
             challenge = await self._connection.receive()
-            # nothing that an unproven peer says is believed, a refusal included
+            # no message of a peer without a valid proof is trusted, not even a refusal
             if not isinstance(challenge, Challenge) or not handshake.proves(challenge.proof, token, "engine", nonce, challenge.nonce):
                 raise ConnectionError("what listens on the engine's port does not know its secret")
             self._connection.send(Prove(proof=handshake.proof(token, "client", nonce, challenge.nonce)))
@@ -139,10 +140,10 @@ class EngineClient:
                 await self._reading
         await self._connection.aclose()
 
-    # ---- asking
+    # ---- requests
 
     def complete(self, ask: Complete) -> AsyncGenerator[Text | Done, None]:
-        """Fill in the middle. The request's number is chosen here, whatever it holds. Raises ModelError or ProviderError."""
+        """Fill in the middle. Sets the request's id. Raises ModelError or ProviderError."""
         return self._stream(ask, ask.stop.deadline_ms / 1000 + LATE)
 
     def generate(self, ask: Generate) -> AsyncGenerator[Text | Done, None]:
@@ -154,23 +155,23 @@ class EngineClient:
         return self._stream(ask, ask.stop.deadline_ms / 1000 + LATE)
 
     async def warm(self, ask: Warm) -> Done:
-        """Evaluate a prompt ahead; ends when that is done or was dropped for something more urgent."""
+        """Evaluate a prompt in advance; returns when that is done or was dropped for a more urgent request."""
         return await self._done(ask, WARMING)
 
     async def load(self, model: str) -> Done:
-        """Have a model in memory. Returns when it has produced one token. Raises ModelError, and then everything is as before."""
+        """Load a model; returns once it has produced one token. Raises ModelError, and then the previous state is restored."""
         return await self._done(Load(id=0, model=model), LOADING)
 
     async def unload(self, model: str = "") -> Done:
-        """Give a model's memory back, or every model's."""
+        """Unload a model, or all models."""
         return await self._done(Unload(id=0, model=model), UNLOADING)
 
     async def shutdown(self) -> Done:
-        """Have the engine exit."""
+        """Make the engine exit."""
         return await self._done(Shutdown(id=0), UNLOADING)
 
     async def status(self, *, models: bool = True) -> Status:
-        """Everything about the process; without its models at once, whatever they compute."""
+        """The engine's status. Without its models the response is immediate, even during a computation."""
         number, inbox, alarm = self._open(STATUS)
         try:
             self._send(AskStatus(id=number, models=models))
@@ -182,17 +183,17 @@ class EngineClient:
             self._inboxes.pop(number, None)
 
     def forget(self, slot: str) -> None:
-        """A document was closed."""
+        """Report that a document was closed."""
         self._send(Forget(slot=slot))
 
     def configure(self, engine: Engine, latency_target: int = Latency().target) -> None:
-        """This client's wishes for the process."""
+        """Send this client's settings for the engine."""
         self._send(Configure(options=msgspec.to_builtins(engine), latency_target=latency_target))
 
-    # ---- how
+    # ---- internals
 
     async def _stream(self, ask: Any, seconds: float) -> AsyncGenerator[Text | Done, None]:
-        """The answer's frames; `seconds` is how long all of it may take."""
+        """Yield the response's frames; `seconds` is the limit for all of it."""
         number, inbox, alarm = self._open(seconds)
         if isinstance(ask, Complete | Warm):
             self._brief.add(number)
@@ -219,7 +220,7 @@ class EngineClient:
         raise ProviderUnavailable("The engine gave no answer.")
 
     def _open(self, seconds: float) -> tuple[int, asyncio.Queue[Any], asyncio.TimerHandle]:
-        """A new request's number, where its answers arrive, and the alarm at its deadline."""
+        """A new request's id, the queue for its responses, and the timer for its deadline."""
         if self.ended is not None:
             raise self.ended
         number = next(self._ids)
@@ -253,10 +254,10 @@ class EngineClient:
         if self.ended is None:
             self._connection.send(frame)
 
-    # ---- listening
+    # ---- receiving
 
     async def _read(self) -> None:
-        """Hand on what arrives, until the connection ends; whatever ends it, every open request gets the reason."""
+        """Dispatch frames until the connection ends. Every open request then gets the reason."""
         reason: InfillError | None = None
         try:
             while (frame := await self._connection.receive()) is not None:
@@ -264,7 +265,7 @@ class EngineClient:
                 if isinstance(frame, Farewell):
                     reason = ProviderUnavailable(f"The engine exited: {frame.reason}.", "The next request starts it again.")
                 elif isinstance(frame, Failed) and not frame.id:
-                    reason = _error(frame)  # it ends the connection, and says why
+                    reason = _error(frame)  # it gives the reason for the end of the connection
                 self._sort(frame)
         except BadFrame:
             log.warning("The engine's answer was cut short.")
@@ -294,10 +295,10 @@ class EngineClient:
         if self.on_end is not None:
             _told(self.on_end, reason)
 
-    # ---- does it live?
+    # ---- health check
 
     def _look(self, asked: float | None) -> None:
-        """Look whether the engine says anything; `asked` is when it was asked whether it lives, if it was."""
+        """Check that the engine sends messages. `asked` is when it was pinged, if it was."""
         self._watch = None
         if self.ended is not None or not (self._inboxes or asked):
             return
@@ -317,7 +318,7 @@ class EngineClient:
         self._watch = self._loop.call_later(SILENCE / 2, self._look, asked)
 
     def _give_up_waiting(self) -> None:
-        """End what is of no use later; the rest may still come."""
+        """End the requests that are useless when late; the others may still be answered."""
         silent = ProviderUnavailable("The engine does not answer at the moment.", "If that lasts, it is ended and started again.")
         for number in self._brief & self._inboxes.keys():
             self._inboxes.pop(number).put_nowait(silent)
@@ -325,7 +326,7 @@ class EngineClient:
 
 
 def _told(callback: Callable[[Any], None], news: Any) -> None:
-    """Run a callback; an exception in it is logged and does not end the connection."""
+    """Run a callback. Its exceptions are logged and do not end the connection."""
     try:
         callback(news)
     except Exception:
@@ -333,5 +334,5 @@ def _told(callback: Callable[[Any], None], news: Any) -> None:
 
 
 def _error(failed: Failed) -> InfillError:
-    """An error as it was raised in the engine."""
+    """The exception for an error that was raised in the engine."""
     return errors.BY_NAME.get(failed.error, errors.ProviderError)(failed.message, failed.hint)

@@ -1,7 +1,7 @@
-"""Writes a conversation in a model's chat template: with reasoning switched off unless it is wanted, and in the form that the template takes.
+"""Writes a conversation in a model's chat template. Reasoning is off unless requested, and the form is one that the template accepts.
 
-The messages' texts are marks (`prompt_tokens.chat` puts the real ones in their place). Every mark has to come back: where a template leaves out a
-message, or raises for its role, it is rendered again with other forms of the same conversation. Runs in the child process of `chat_template`.
+The texts of messages are placeholders (`prompt_tokens.chat` inserts the real ones), and the result must contain all of them. If a template omits
+a message, or raises for its role, other forms of the same conversation are rendered. Runs in the child process of `chat_template`.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ OFF: Mapping[str, Any] = {
     "think": False,
     "thinking_budget": 0,
 }
-"""Variables by which templates switch reasoning off (Qwen 3 and 3.5, SmolLM3, GLM, Gemma 4 | DeepSeek V3.1, Granite | others | Seed-OSS)."""
+"""Variables that switch reasoning off: Qwen 3 and 3.5, SmolLM3, GLM, Gemma 4 | DeepSeek V3.1, Granite | others | Seed-OSS."""
 EFFORT = "reasoning_effort"
 LEAST_EFFORTS = ("none", "no_think", "minimal", "low")
-"""A variable with a word, the first of these that the template knows: Mistral, Hunyuan, others, gpt-oss (which always reasons)."""
+"""Values of EFFORT; the first one in the template is used. Mistral, Hunyuan, others, gpt-oss (which always reasons)."""
 NO_TOOLS: tuple[Mapping[str, Any], ...] = (
     {"tools": None, "documents": None, "functions": None, "function_call": None, "tool_choice": None},
     {"tools": [], "documents": [], "functions": []},
 )
-"""How templates are told that there are no tools: as Transformers does, else in a way that serves those which go over the list without a look."""
+"""Variables for "no tools": as in Transformers, then a form for templates that iterate over the list without a check."""
 _OPENED = re.compile(rf"(?P<mark>{'|'.join(re.escape(opening) for opening, _ in reasoning.PAIRS)})\s*\Z")
 
 Turn = dict[str, Any]
 
 
 class Refused(Exception):
-    """The template raised, or leaves out a message."""
+    """The template raised an exception, or omits a message."""
 
 
 def written(template: str, messages: list[Turn], variables: Mapping[str, Any], *, thinking: bool) -> str:
-    """The conversation, ready for the answer. Raises Refused, jinja2.TemplateSyntaxError, or whatever else compiling a template raises."""
+    """The rendered conversation, ready for the answer. Raises Refused, jinja2.TemplateSyntaxError, or another exception of compiling a template."""
     environment = _environment()
     switches = _switches(environment, template)
     compiled = environment.from_string(template)
@@ -58,18 +58,18 @@ def written(template: str, messages: list[Turn], variables: Mapping[str, Any], *
 
 
 def _rendered(compiled: Any, variables: Mapping[str, Any], contents: list[str]) -> str | Exception:
-    """The text, or why this form of the conversation is of no use."""
+    """The text, or the reason why this form of the conversation cannot be used."""
     try:
         text: str = compiled.render(**variables)
     except MemoryError:
         raise
-    except Exception as exc:  # a template is foreign code: it may fail in any way, and then another form is tried
+    except Exception as exc:  # templates can raise any exception; another form is tried then
         return exc
     return text if _all_in_order(contents, text) else Refused("it leaves out the instruction")
 
 
 def opened(text: str) -> str:
-    """The mark of a reasoning block that a rendered conversation ends with: the answer begins inside of it; empty: none."""
+    """The opening tag of a reasoning block at the end of a rendered conversation; empty if there is none. The answer then begins inside the block."""
     found = _OPENED.search(text)
     return found["mark"] if found else ""
 
@@ -84,14 +84,17 @@ def _all_in_order(contents: list[str], text: str) -> bool:
 
 
 def _without_reasoning(text: str, *, reasons: bool) -> str:
-    """Where no switch of the template does it, an empty reasoning block says that the reasoning is over."""
+    """Add an empty reasoning block if no variable of the template switches reasoning off."""
     if mark := opened(text):
         return f"{text.rstrip()}\n\n{dict(reasoning.PAIRS)[mark]}\n\n"
     return f"{text}<think>\n\n</think>\n\n" if reasons else text
 
 
 def _forms(plain: list[Turn]) -> Iterator[list[Turn]]:
-    """The same conversation as templates want it: as it is, with the system's text before the user's; each with texts, then with lists of parts."""
+    """The conversation in the forms that templates accept: unchanged, then with the system message merged into the user's.
+
+    Each comes with texts first, then with lists of parts.
+    """
     merged = _merged(plain)
     forms = [plain, merged] if merged is not plain else [plain]
     yield from (*forms, *map(_in_parts, forms))
@@ -109,7 +112,7 @@ def _in_parts(turns: list[Turn]) -> list[Turn]:
 
 
 def _switches(environment: Any, source: str) -> dict[str, Any]:
-    """The template's variables that switch reasoning off, with the value that does."""
+    """The template's variables that switch reasoning off, with their values."""
     from jinja2 import meta, nodes
 
     tree = environment.parse(source)
@@ -122,12 +125,12 @@ def _switches(environment: Any, source: str) -> dict[str, Any]:
 
 
 def _environment() -> Any:
-    """Jinja as Transformers sets it up for chat templates (transformers/utils/chat_template_utils.py), in its sandbox."""
+    """A sandboxed Jinja environment, configured as in Transformers (transformers/utils/chat_template_utils.py)."""
     import jinja2.ext
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Generation(jinja2.ext.Extension):
-        """`{% generation %}` marks the assistant's text for training: nothing here."""
+        """`{% generation %}` marks the assistant's text for training; ignored."""
 
         tags = {"generation"}  # noqa: RUF012 - as Jinja declares it
 

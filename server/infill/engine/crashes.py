@@ -1,7 +1,7 @@
-"""What the engine computes at the moment, kept beside its socket: so that the next engine knows what its predecessor crashed on, and avoids it.
+"""Records what the engine is computing, in a file next to its socket. After a crash, the next engine reads it and avoids the cause.
 
-The file is written when a model is loaded, and when another model than before begins to compute. It is removed when the engine exits normally.
-Nothing here raises.
+The file is written when a model is loaded, and when a different model begins to compute. A normal exit removes it. No function in this module
+raises.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ log = logging.getLogger(__name__)
 
 
 class Computing(msgspec.Struct, frozen=True):
-    """A model and the plan that it computes by."""
+    """A model and its plan."""
 
     path: str
     plan: Plan
     stderr: tuple[int, int]
-    """Identity of the file with the engine's last words."""
+    """Identity of the engine's stderr file."""
 
 
 def announce(where: Place, path: Path, plan: Plan) -> None:
-    """This model computes from now on."""
+    """Record that this model computes from now on."""
     with contextlib.suppress(OSError):
         state.write_atomically(where.computing, msgspec.json.encode(Computing(str(path), plan, transport.file_identity(2))))
 
 
 def clear(where: Place) -> None:
-    """The engine ends in good order."""
+    """Remove the record at a normal exit."""
     with contextlib.suppress(OSError):
         where.computing.unlink(missing_ok=True)
 
 
 def learn(where: Place) -> None:
-    """Record what the engine before this one crashed on, if it crashed while it computed."""
+    """Record what crashed the previous engine, if it crashed during a computation."""
     last = state.read(where.computing, Computing)
     clear(where)
     with contextlib.suppress(OSError):
@@ -57,7 +57,7 @@ def _record(last: Computing, lines: list[str]) -> None:
     if not signal:
         return
     try:
-        facts = gguf.read(Path(last.path))  # a file that was cut short meanwhile ends a process too (SIGBUS): then the kernels are not to blame
+        facts = gguf.read(Path(last.path))  # a file truncated since then also causes SIGBUS: the kernels are not the cause
     except InfillError:
         return
     log.warning("The engine before this one crashed while it computed (%s); plainer kernels are used from now on.", signal)

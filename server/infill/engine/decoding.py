@@ -1,7 +1,7 @@
-"""From an evaluated prompt to text: the loop that chooses, checks and evaluates one token after another, for up to three candidates at once.
+"""Generates text from an evaluated prompt: a loop that chooses, checks and evaluates one token after another, for up to three candidates at once.
 
-Knows nothing of requests or slots: it gets a sequence whose next token's logits are known, and gives back pieces of text. Where drafting pays,
-several tokens are evaluated at once and those kept that would have been chosen anyway.
+Independent of requests and slots: the input is a sequence whose next logits are known, the output is pieces of text. Where speculative decoding
+pays, several drafted tokens are evaluated at once. Those that would have been chosen anyway are kept.
 """
 
 from __future__ import annotations
@@ -17,44 +17,44 @@ from infill.engine.sampling import JUDGED, Chooser, compatible, likeliest
 from infill.engine.stopping import TextStream, Why
 
 LIKELY_ENOUGH = math.log(0.08)
-"""Another candidate branches off where a token that nobody took has at least this log-probability."""
+"""Minimum log-probability of an unused token for another candidate to branch off there."""
 PAUSE = 0.008
-"""Seconds of tokens between two looks around: text goes out, and whoever waits gets a turn."""
+"""Seconds of decoding between two yields: text is sent, and other requests get a turn."""
 
 Piece = tuple[int, str]
-"""A candidate and more of its text."""
+"""A candidate's number and its next piece of text."""
 
 
 class Candidate:
-    """One answer as it grows."""
+    """One candidate while it is generated."""
 
     def __init__(self, number: int, sequence: int, position: int, stop: Stop, chooser: Chooser, below: str = "") -> None:
         self.number = number
         self.sequence = sequence
         self.position = position
-        """Where its next token goes."""
+        """Position of its next token."""
         self.row = -1
-        """The row of the last batch that says what comes next."""
+        """The row of the last batch with the logits of its next token."""
         self.draft: list[int] = []
-        """Evaluated behind that row already, if they turn out to be what comes next."""
+        """Drafted tokens, evaluated after that row; used as far as they match the chosen tokens."""
         self.ready = False
-        """What follows its last token is known: it was part of a draft."""
+        """The logits after its last token are known: it was part of a draft."""
         self.owed = b""
-        """Text before the cursor that the answer has to repeat first, and that is not shown: a word that was half typed."""
+        """Text before the cursor that the answer must repeat first and that is not shown: a half-typed word."""
         self.chooser = chooser
         self.stream = TextStream(stop, below)
         self._stop = stop
         self.tokens: list[int] = []
         self.logprobs: list[float] = []
         self.logprob = 0.0
-        """Log-probability of all that was chosen, the end included."""
+        """Log-probability of all chosen tokens, end token included."""
 
     @property
     def why(self) -> Why | None:
         return self.stream.why
 
     def take(self, token: int, logprob: float, model: Model) -> str:
-        """Add a token; returns the text that is certain now."""
+        """Add a token; returns the text that is final."""
         self.logprob += logprob
         if not self._stop.ignore_end and model.is_end(token):
             return self.stream.finish("end")
@@ -76,7 +76,7 @@ class Generation:
     """Candidates that grow from one evaluated prompt."""
 
     def __init__(self, context: Context, model: Model, sampling: Sampling, stop: Stop, deadline: float, judged: int = JUDGED) -> None:
-        """`judged`: tokens of each candidate whose probability is computed."""
+        """`judged`: number of tokens per candidate whose probability is computed."""
         self._context, self._model, self._judged = context, model, judged
         self._sampling, self._stop, self._deadline = sampling, stop, deadline
         self._make_lookup: Callable[[], Lookup] | None = None
@@ -84,38 +84,38 @@ class Generation:
         self._looked_up = 0
         self._policy = Policy()
         self._trial: tuple[int, int, float] | None = None
-        """The draft under way: its length as wished, as found, and the seconds of its batch."""
+        """The current draft: its requested length, its real length, and the seconds of its batch."""
         self._known: Logits | None = None
         self._owed = b""
         self._below = ""
         self.candidates: list[Candidate] = []
         self.seconds = 0.0
-        """Spent in llama.cpp, after the first token."""
+        """Seconds in llama.cpp after the first token."""
         self.evaluated = self.drafted = self.accepted = self._settled = 0
 
     def owe(self, text: bytes) -> None:
-        """Have answers begin with this text, which stands before the cursor already, and not show it.
+        """Make answers begin with this text, which is already before the cursor, and do not show it.
 
-        A word that is cut by the cursor is cut into other tokens than the whole word: what a model has learned to follow `ret` is not `urn`. So the
-        last token is left out of the prompt, and the answer begins with any token that agrees with it.
+        A word cut by the cursor has other tokens than the whole word: the model has not learned `urn` as the continuation of `ret`. So the last
+        token is left out of the prompt, and the answer begins with any token that agrees with it.
         """
         self._owed = text
 
     def end_before(self, line: str) -> None:
-        """Have answers end before this line: the one below the cursor, which a model that only continues does not see."""
+        """End answers before this line, the one below the cursor: a model that only continues the prefix does not see it."""
         self._below = line
 
     def draft_from(self, make_lookup: Callable[[], Lookup], policy: Policy) -> None:
-        """Look tokens up, whenever the policy sees it pay; for one greedy candidate only."""
+        """Use drafts from the lookup where the policy allows it; for a single greedy candidate only."""
         self._make_lookup, self._policy = make_lookup, policy
 
     def run(
         self, sequence: int, position: int, count: int, branch: Callable[[], int | None], known: Logits | None = None
     ) -> Iterator[tuple[Piece, ...]]:
-        """Generate until every candidate has ended, looking around (yielding what text there is, maybe none) at least every PAUSE.
+        """Generate until every candidate has ended. Yields the new text, possibly none, at least every PAUSE.
 
-        `branch` gives an empty sequence for one more candidate, or None when there is none to be had. `known` are the logits of the first token
-        where the last batch does not have them.
+        `branch` returns an empty sequence for another candidate, or None if none is available. `known` are the logits of the first token if the last
+        batch does not contain them.
         """
         self._known = known
         self._start(sequence, position, count, branch)
@@ -157,7 +157,7 @@ class Generation:
                 self.candidates[-1].owed = self._owed
 
     def _choose(self, candidate: Candidate, count: int, branch: Callable[[], int | None]) -> list[Piece]:
-        """Give a candidate its next token; where the model hesitates, the other candidates branch off."""
+        """Choose a candidate's next token. At the first uncertain token, the other candidates branch off."""
         pieces: list[Piece] = []
         logits = self._context.logits(candidate.row) if self._known is None else self._known
         options = self._options(candidate, logits, count)
@@ -171,11 +171,11 @@ class Generation:
         return pieces
 
     def _options(self, candidate: Candidate, logits: Logits, count: int) -> list[tuple[int, float]]:
-        """Tokens to choose from, best first, where more than one is of interest or not all are allowed."""
+        """Tokens to choose from, best first, if more than one candidate is wanted or not all tokens are allowed."""
         branching = candidate.chooser.greedy and candidate.number == 0 and len(self.candidates) < count
         if candidate.owed:
             options = compatible(logits, count if branching else 1, candidate.owed, self._model.piece)
-            # where nothing that is at all likely agrees, it goes on as it stands before the cursor
+            # if no likely token agrees, the answer repeats the text before the cursor with its usual token
             return options or [(self._model.tokenize(candidate.owed.decode("utf-8", "replace"))[0], 0.0)]
         return likeliest(logits, count) if branching else []
 
@@ -200,7 +200,7 @@ class Generation:
             self._context.remove(candidate.sequence, candidate.position)
 
     def _forget_drafts(self) -> None:
-        """Somebody else's batch came between: the rows behind the drafts are gone."""
+        """Drop the drafts: another request's batch replaced their logits."""
         for candidate in self._growing():
             if candidate.ready:
                 candidate.position -= 1
@@ -212,7 +212,7 @@ class Generation:
     # -- evaluating
 
     def _evaluate(self, growing: list[Candidate]) -> bool:
-        """Put every candidate's last token through the model, in one batch; False when that was given up."""
+        """Evaluate every candidate's last token in one batch; False if the batch was aborted."""
         if not growing or (len(growing) == 1 and growing[0].ready):
             return True
         self._settle_trial()
@@ -264,7 +264,7 @@ class Generation:
         return self._lookup.guess(min(wished, self._stop.max_tokens - len(candidate.tokens)))
 
     def _settle_trial(self) -> None:
-        """The last draft has been used up: tell the policy what it brought."""
+        """The last draft is used up: report its result to the policy."""
         if self._trial is not None:
             wished, drafted, seconds = self._trial
             self._policy.tried(wished, drafted, self.accepted - self._settled, seconds)
@@ -272,14 +272,14 @@ class Generation:
         self._settled = self.accepted
 
     def close(self) -> None:
-        """Give the samplers back."""
+        """Free the samplers."""
         self._settle_trial()
         for candidate in self.candidates:
             candidate.chooser.close()
 
 
 def _joined(pieces: list[Piece]) -> tuple[Piece, ...]:
-    """One piece for each candidate that has any: each is a turn of the engine and a message."""
+    """Merge pieces to one per candidate: each piece costs a turn of the queue and a message."""
     texts: dict[int, str] = {}
     for number, text in pieces:
         texts[number] = texts.get(number, "") + text

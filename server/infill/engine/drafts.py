@@ -1,8 +1,9 @@
-"""Guesses at what comes next, looked up in the document itself (source code repeats itself), and whether guessing pays. Pure: no llama.cpp here.
+"""Drafts for speculative decoding, looked up in the document itself (source code repeats itself), and the decision whether drafting pays. Pure:
+no llama.cpp.
 
-A draft of some tokens is evaluated together with the token before it; those that the model would have chosen anyway are kept. That is worth it where
-a batch of four costs less than the tokens it yields, as on a GPU or with fast cores and slow memory, and a loss where it does not. So both are
-measured, and trying costs at most a hundredth of the time spent.
+A draft is evaluated together with the token before it; the tokens that the model would have chosen anyway are kept. This pays where a batch of
+four costs less than the tokens it yields: on a GPU, or with fast cores and slow memory. So cost and yield are measured, and trials take at most 1
+% of the generation time.
 """
 
 from __future__ import annotations
@@ -10,36 +11,36 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 LENGTHS = (3, 7)
-"""Tokens of a draft. Few sizes, so that each is measured soon."""
+"""Tokens of a draft. Only two lengths, so that each is measured soon."""
 KEY = 3
-"""Tokens in a row that must agree with an earlier place."""
+"""Number of consecutive tokens that must match an earlier position."""
 BUDGET = 0.01
-"""Share of the generation time that trying may cost."""
+"""Share of the generation time that trials may cost."""
 PAYS = 1.05
-"""Tokens per time, against one after another, from which drafting is on."""
+"""Minimum speed relative to decoding without drafts for drafting to be on."""
 AGAIN = 400
 """Tokens after which a length that did not pay is tried again."""
 REST = 8
-"""Tokens that go by before it is asked again whether drafting would pay: that takes microseconds, at every token of a small model too many."""
+"""Tokens between two decisions whether to draft: a decision takes microseconds, too much for every token of a small model."""
 
 
 class Lookup:
-    """Where each run of KEY tokens was last seen."""
+    """The last position of each run of KEY tokens."""
 
     def __init__(self, tokens: Sequence[int], forbidden: Collection[int]) -> None:
         self._tokens = list(tokens)
         self._forbidden = forbidden
-        """Tokens that no answer has: those that divide the prompt."""
+        """Tokens that no answer contains: those that divide the prompt."""
         self._places = {tuple(self._tokens[i - KEY : i]): i for i in range(KEY, len(self._tokens))}
 
     def add(self, token: int) -> None:
-        """One more token of the answer."""
+        """Add one token of the answer."""
         if len(self._tokens) >= KEY:
             self._places[tuple(self._tokens[-KEY:])] = len(self._tokens)
         self._tokens.append(token)
 
     def guess(self, length: int) -> list[int]:
-        """What followed the last tokens when they were seen before; empty where they never were."""
+        """The tokens that followed the last occurrence of the last KEY tokens; empty if there was none."""
         place = self._places.get(tuple(self._tokens[-KEY:]))
         if place is None:
             return []
@@ -49,12 +50,12 @@ class Lookup:
 
 
 class Trial:
-    """What is known of drafts of one length."""
+    """Measurements of drafts of one length."""
 
     def __init__(self, length: int) -> None:
         self.length = length
         self.cost = float(length + 1)
-        """Time of such a batch, in tokens one after another; as dear as can be until it was measured."""
+        """Duration of such a batch, in tokens decoded singly; the worst case until it is measured."""
         self.yielded = 0.0
         """Tokens that such a batch yields."""
         self.tries = 0
@@ -67,12 +68,12 @@ class Trial:
 
 
 class Policy:
-    """Whether to draft, and how much: by what it was measured to bring, for one model on this machine."""
+    """Decides whether to draft and how many tokens, from measurements of one model on this machine."""
 
     def __init__(self) -> None:
         self._trials = [Trial(length) for length in LENGTHS]
         self._single = 0.0
-        """Seconds of one token; a running mean."""
+        """Seconds per token; a running mean."""
         self._total = 0.0
         self._lost = 0.0
         self._tokens = 0
@@ -81,11 +82,11 @@ class Policy:
 
     @property
     def overhead(self) -> float:
-        """Share of all generation time that drafting has cost (below 0: saved)."""
+        """Share of all generation time lost to drafting (negative: saved)."""
         return self._lost / self._total if self._total else 0.0
 
     def length(self) -> int:
-        """How long a draft is worth making now; 0: none."""
+        """Length of a draft that pays now; 0 for none."""
         if self._tokens < self._resting_until:
             return 0
         best = max(self._trials, key=lambda trial: trial.ratio if trial.tries >= 3 else 0.0)
@@ -98,18 +99,18 @@ class Policy:
         return 0
 
     def looked(self, seconds: float) -> None:
-        """So long was spent on looking a draft up, found or not."""
+        """Count the time of a lookup, whether or not it found a draft."""
         self._total += seconds
         self._lost += seconds
 
     def plain(self, seconds: float) -> None:
-        """One token was evaluated by itself."""
+        """Count a token that was evaluated without a draft."""
         self._single = self._single * 0.95 + seconds * 0.05 if self._single else seconds
         self._total += seconds
         self._tokens += 1
 
     def tried(self, length: int, drafted: int, accepted: int, seconds: float) -> None:
-        """A draft was evaluated, and so many of its tokens were right."""
+        """Count an evaluated draft and its accepted tokens."""
         trial = next(trial for trial in self._trials if trial.length == length)
         weight = 1.0 if not trial.tries else 0.1
         if drafted == length:
@@ -124,5 +125,5 @@ class Policy:
         self.accepted += accepted
 
     def _affordable(self, trial: Trial) -> bool:
-        """Even if every token of the next draft were wrong."""
+        """Whether the next draft stays within the budget even if all its tokens are rejected."""
         return self._single > 0 and self._lost + (trial.cost - 1) * self._single <= BUDGET * self._total

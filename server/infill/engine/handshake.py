@@ -1,7 +1,7 @@
-"""How the engine and a client prove to each other that they know the engine's secret token, which itself is never sent.
+"""Mutual proof of the engine and a client that both know the engine's secret token, without sending it.
 
-Used where the transport does not tell whose process is at the other end (TCP). Each side picks a nonce; a proof is HMAC-SHA256 with the token as its
-key over the role and both nonces (RFC 2104). The role keeps a proof from being sent back to the side that made it, the nonces from being used again.
+Used where the transport does not authenticate the peer (TCP). Each side chooses a nonce. A proof is HMAC-SHA256 with the token as key over the
+role and both nonces (RFC 2104). The role prevents a proof from being reflected to its sender; the nonces prevent replay.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ NONCE_BYTES = 32
 
 
 def nonce() -> str:
-    """A number that is used once, in hexadecimal digits."""
+    """A random nonce, in hexadecimal digits."""
     return secrets.token_hex(NONCE_BYTES)
 
 
 def proof(token: str, role: Literal["engine", "client"], client_nonce: str, engine_nonce: str) -> str:
-    """What shows that `role` knows the token, in hexadecimal digits."""
+    """The proof that `role` knows the token, in hexadecimal digits."""
     return hmac.new(token.encode(), f"{role}:{client_nonce}:{engine_nonce}".encode(), "sha256").hexdigest()
 
 
 def proves(said: str, token: str, role: Literal["engine", "client"], client_nonce: str, engine_nonce: str) -> bool:
-    """Whether `said` is the proof of `role`; in constant time."""
+    """Whether `said` is the proof of `role`; compared in constant time."""
     return hmac.compare_digest(said.encode(), proof(token, role, client_nonce, engine_nonce).encode())

@@ -1,16 +1,16 @@
-"""What of a slot's KV cache can serve the next prompt, and what must be done to it. Pure: tokens in, operations out.
+"""Which parts of a slot's KV cache can be reused for the next prompt, and the operations for that. Pure: tokens in, operations out.
 
-The cache before and after a keystroke, in prefix-suffix-middle order; `x` is what was typed:
+The cache before and after a keystroke, in prefix-suffix-middle order; `x` is the typed text:
 
     position   0    1 .. 40   41   42 .. 90  91
     cached     PRE  prefix    SUF  suffix    MID generated...
     wanted     PRE  prefix x  SUF  suffix    MID
                keep           move by 1      evaluate: x, MID
 
-llama.cpp evaluates tokens only after the last position of a sequence. So whatever stands after an insertion is first taken out of the slot's
-sequence and shifted (`CARRY` holds one block while it is shifted, `PARKED` all that are on their way), then the gaps are evaluated from left to right
-and the parked blocks return behind them. All shifts come before the first evaluation: llama.cpp applies them together, at a price that does not
-depend on how much is shifted.
+llama.cpp evaluates tokens only after the last position of a sequence. So all cells after an insertion are first moved out of the slot's sequence
+and shifted: `CARRY` holds one block during its shift, `PARKED` holds all blocks until they are moved back. Then the gaps are evaluated from left
+to right, and each parked block returns after its gap. All shifts come before the first evaluation: llama.cpp applies them together, at a cost
+independent of the number of cells.
 """
 
 from __future__ import annotations
@@ -20,24 +20,25 @@ from collections.abc import Sequence
 import msgspec
 
 SLOT, CARRY, PARKED = 0, 1, 2
-"""The sequences that operations speak of: the slot's own, and two that are empty between plans."""
+"""Sequences in operations: the slot's own, and two that are empty between plans."""
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
-    """Prices, in tokens evaluated in a large batch."""
+    """Costs, in tokens evaluated in a large batch."""
 
     call: float = 4.0
-    """One more batch."""
+    """Of one more batch."""
     shift: float = 8.0
-    """Applying shifts, however many."""
+    """Of applying shifts, for any number of cells."""
     inexact: float = 8.0
-    """Keeping anything behind a change: it was evaluated behind something else, and is only nearly right. Worth it where it saves more than this."""
+    """Of keeping cells after a change: they were evaluated after other tokens, so their values are approximate. They are kept only if that saves
+    more."""
     block: int = 12
-    """Tokens in a row that must agree before a piece inside the changed part counts as moved: shorter ones agree by chance."""
+    """Minimum number of consecutive equal tokens for a block inside the changed part to count as moved: shorter ones match by chance."""
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Cached tokens that stay: `cached[source : source + length]` becomes `wanted[target : target + length]`."""
+    """Cached tokens that are kept: `cached[source : source + length]` becomes `wanted[target : target + length]`."""
 
     source: int
     target: int
@@ -79,17 +80,17 @@ Operation = Remove | Copy | Shift | Evaluate
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """Which cached blocks serve, and the operations that make the wanted sequence of them."""
+    """The cached blocks that are kept, and the operations that produce the wanted sequence."""
 
     blocks: tuple[Block, ...]
     operations: tuple[Operation, ...]
     kept: int
     moved: int
-    """Of those kept, how many change their position."""
+    """Number of kept tokens whose position changes."""
 
 
 def arrange(cached: Sequence[int], wanted: Sequence[int], can_shift: bool, costs: Costs) -> Layout:
-    """The cheapest way from `cached` to `wanted`, whose last token is always evaluated (its logits are what is asked for)."""
+    """The cheapest way from `cached` to `wanted`. The last token is always evaluated, for its logits."""
     usable = wanted[:-1]
     same = common_prefix(cached, usable)
     start: tuple[Block, ...] = (Block(0, 0, same),) if same else ()
@@ -117,7 +118,7 @@ def _price(blocks: Sequence[Block], wanted: int, costs: Costs) -> float:
 
 
 def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
-    """Tokens that agree from the start. Slices first: comparing them is done in C."""
+    """Number of equal tokens from the start. Compares slices first: that runs in C."""
     limit = min(len(left), len(right))
     position = 0
     for step in (256, 16, 1):
@@ -138,7 +139,7 @@ def _common_suffix(left: Sequence[int], right: Sequence[int], limit: int) -> int
 
 
 def _changed(cached: Sequence[int], usable: Sequence[int], same: int, run: int) -> list[Block]:
-    """Blocks after the common start: the common end, and what moved between the two."""
+    """Blocks after the common start: the common end, and moved blocks between the two."""
     tail = _common_suffix(cached, usable, min(len(cached), len(usable)) - same)
     blocks = _anchored(cached[: len(cached) - tail], usable[: len(usable) - tail], same, run)
     if tail:
@@ -147,7 +148,7 @@ def _changed(cached: Sequence[int], usable: Sequence[int], same: int, run: int) 
 
 
 def _anchored(cached: Sequence[int], usable: Sequence[int], start: int, run: int) -> list[Block]:
-    """Pieces of at least `run` tokens that both hold from `start` on, in the same order."""
+    """Blocks of at least `run` tokens that are in both from `start` on, in the same order."""
     if min(len(cached), len(usable)) - start < run:
         return []
     places: dict[tuple[int, ...], int] = {}
@@ -167,7 +168,7 @@ def _anchored(cached: Sequence[int], usable: Sequence[int], start: int, run: int
 
 
 def _joined(blocks: Sequence[Block]) -> tuple[Block, ...]:
-    """Neighbours that are one block."""
+    """Merge adjacent blocks."""
     joined: list[Block] = []
     for block in blocks:
         last = joined[-1] if joined else None
@@ -179,7 +180,7 @@ def _joined(blocks: Sequence[Block]) -> tuple[Block, ...]:
 
 
 def operations(blocks: Sequence[Block], cached: int, wanted: int) -> list[Operation]:
-    """What to do, in order, to a slot of `cached` tokens so that it holds `wanted` tokens, with `blocks` kept."""
+    """The operations, in order, that change a slot of `cached` tokens to `wanted` tokens while `blocks` are kept."""
     stay = blocks[0].length if blocks and blocks[0].source == blocks[0].target == 0 else 0
     travelling = blocks[1:] if stay else blocks
     steps: list[Operation] = []
@@ -213,9 +214,9 @@ def _park(block: Block) -> list[Operation]:
 
 
 def rescue(blocks: Sequence[Block], done: int) -> tuple[list[Operation], list[Block]]:
-    """After an evaluation that was given up with `done` tokens in the slot: bring the blocks that are still parked back, right behind them.
+    """After an aborted evaluation with `done` tokens in the slot: move the blocks that are still parked back, right after them.
 
-    Returns the operations, and the blocks with their new targets: what the slot then holds after its first `done` tokens.
+    Returns the operations, and the blocks with their new targets: what the slot holds after its first `done` tokens.
     """
     steps: list[Operation] = []
     rescued: list[Block] = []

@@ -1,8 +1,8 @@
-"""Find the one engine of this user, or start it: detached, so that it outlives the editor that came first.
+"""Connects to the one engine of this user, or starts it as a detached process, so that it outlives the editor that started it.
 
-    look for the socket -> take the start lock -> look again -> start the process -> wait until it greets
+    look for the socket -> take the start lock -> look again -> start the process -> wait for its response to the handshake
 
-A directory that is not the user's own, or cannot be written, is said in a sentence. Never here: what is asked of the engine.
+If a directory belongs to another user or is not writable, the error states that. Requests to the engine are not handled in this module.
 """
 
 from __future__ import annotations
@@ -29,49 +29,49 @@ from infill.errors import EngineCrashed, InfillError, ProviderUnavailable
 from infill.models import child, library, processor
 
 START = 30.0
-"""Seconds that a start may take: on a machine that is swapping, Python alone takes long."""
+"""Seconds that a start may take: on a machine that is swapping, Python's start alone is slow."""
 POLL = 0.015
 LINES = 100
-"""How many of the last lines are kept for the user."""
+"""Number of last lines kept for the user."""
 DETACHED = 0x00000008 | 0x00000200
-"""DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP: survive the editor's console, and its Ctrl-C."""
+"""DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP: the engine survives the end of the editor's console, and its Ctrl-C."""
 BREAKAWAY = 0x01000000
-"""CREATE_BREAKAWAY_FROM_JOB: survive the editor's job object. Where the job does not allow it, Windows refuses to create the process."""
+"""CREATE_BREAKAWAY_FROM_JOB: the engine survives the end of the editor's job object. If the job forbids it, Windows does not create the process."""
 CREATION_FLAGS = (DETACHED | BREAKAWAY, DETACHED) if sys.platform == "win32" else (0,)
-"""Of CreateProcess, in the order in which they are tried."""
+"""Flags of CreateProcess, in the order in which they are tried."""
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """An engine that is there."""
+    """A running engine."""
 
     pid: int
     started: float
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine wrote on its standard error."""
+    """Lines that an engine wrote to its stderr."""
 
     lines: list[str]
     written: float
-    """When the last of it was written, in seconds since 1970."""
+    """Time of the last write, in seconds since 1970."""
     signal: str = ""
-    """What killed it, as far as it could still write that."""
+    """The signal that ended it, if it could still report that."""
     running: bool = False
-    """They are of the engine that runs now."""
+    """They are from the engine that is running now."""
     file: tuple[int, int] = (0, 0)
 
 
 class Engine:
-    """The process behind a connection, as seen from outside."""
+    """The engine's process, as seen by a client."""
 
     def __init__(self, where: Place) -> None:
         self._where = where
         self._exit_code: int | None = None
         self.over = threading.Event()
-        """Set when a process that was started here has ended."""
+        """Set when a process started by this client has ended."""
 
     def start(self) -> None:
-        """Start it. Raises OSError."""
+        """Start the process. Raises OSError."""
         self._keep_last_words()
         with open(self._where.stderr, "ab") as stderr:  # noqa: PTH123 - its descriptor is what is needed
             *first, last = CREATION_FLAGS
@@ -89,7 +89,7 @@ class Engine:
             stdin=subprocess.DEVNULL,
             stdout=stderr,
             stderr=stderr,
-            # not the editor's folder: `-m` would import whatever a cloned repository calls llama_cpp.py there
+            # not the editor's folder: `-m` would import a file llama_cpp.py of a cloned repository from there
             cwd=self._where.directory,
             env=child.environment(),
             start_new_session=True,
@@ -98,14 +98,14 @@ class Engine:
 
     @property
     def gave_way(self) -> bool:
-        """It found another engine running and left."""
+        """It exited because another engine was running."""
         return self._exit_code == transport.ALREADY_RUNNING
 
     def obituary(self) -> EngineCrashed:
         return advice.crashed(last_lines(self._where), self._exit_code, processor.missing(library.features()))
 
     def kill(self, pid: int) -> None:
-        """End an engine that does not answer, if that process is one."""
+        """Kill an engine that does not respond, if that process is an engine."""
         if pid and _is_engine(pid):
             with contextlib.suppress(OSError):
                 os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
@@ -115,13 +115,13 @@ class Engine:
             os.replace(self._where.stderr, self._where.stderr_before)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        """Take the exit code, so that no zombie stays while the editor runs on."""
+        """Wait for the exit code, so that no zombie process remains while the editor runs."""
         self._exit_code = process.wait()
         self.over.set()
 
 
 async def connect_or_start(client: str, on_changed: OnChanged | None = None) -> EngineClient:
-    """Reach the engine, starting it where there is none. Raises ProviderUnavailable or EngineCrashed."""
+    """Connect to the engine; start it if none is running. Raises ProviderUnavailable or EngineCrashed."""
     where = transport.place()
     try:
         paths.private_directory(where.directory)
@@ -144,12 +144,12 @@ async def connect_or_start(client: str, on_changed: OnChanged | None = None) -> 
 
 
 async def connect(client: str, on_changed: OnChanged | None = None) -> EngineClient | None:
-    """Reach the engine if there is one; never starts it. Raises ProviderUnavailable where it does not want us."""
+    """Connect to the engine if one is running; never starts it. Raises ProviderUnavailable if it refuses the connection."""
     return await _connect(transport.place(), client, on_changed)
 
 
 def running() -> Running | None:
-    """The engine's process, if there is one; neither starts nor asks it."""
+    """The running engine's process, or None. Neither starts the engine nor sends it a request."""
     where = transport.place()
     if not transport.engine_lives(where):
         return None
@@ -158,18 +158,18 @@ def running() -> Running | None:
 
 
 def last_lines(where: Place | None = None) -> list[str]:
-    """The last words of the engine that was started last; where it wrote none, of the one before it."""
+    """The last lines on stderr of the engine that was started last; if it wrote none, of the previous one."""
     return next((words.lines for words in _words(where or transport.place())), [])
 
 
 def last_words() -> Words | None:
-    """What to show of the engines' last words: the running engine's own, else those of the one before it if that crashed or none is running."""
+    """The engine output to show: the running engine's own, else that of the previous engine if it crashed or none is running."""
     where = transport.place()
     alive = running()
     status = transport.read_status(where) if alive else None
     for words in _words(where):
         if status is not None and words.file == status.stderr:
-            return replace(words, running=not words.signal)  # it may take a moment to exit after the signal
+            return replace(words, running=not words.signal)  # it may exit shortly after the signal
         if words.signal or alive is None:
             return words
     return None
@@ -211,7 +211,7 @@ async def _connect(where: Place, name: str, on_changed: OnChanged | None) -> Eng
 
 @contextlib.asynccontextmanager
 async def _start_lock(where: Place) -> AsyncIterator[None]:
-    """Be the only one who starts an engine. Waits for others who do: theirs will serve as well."""
+    """Hold the lock for starting an engine. Waits while another process holds it: the engine that it starts is used then."""
     lock = Lock(where.start_lock)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + START
@@ -239,7 +239,7 @@ async def _await_start(where: Place, engine: Engine, name: str, on_changed: OnCh
 
 
 def _is_engine(pid: int) -> bool:
-    """Whether this is what it was: numbers of processes are used again."""
+    """Whether the process is still an engine: process ids are reused."""
     import psutil
 
     try:
