@@ -1,4 +1,4 @@
-"""The address of a server: joined with the paths of its API, and shown without what may be secret in it. Pure."""
+"""Server addresses: joining them with API paths, and showing them without secrets. Pure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 _SECRET = re.compile(r"(?i)key|token|secret|sig|auth|passw|code|credential")
-"""Names of query parameters whose values are not shown."""
+"""Names of query parameters whose values are never shown."""
 
 
 def joined(url: str, path: str) -> str:
-    """Where a path of the API lies. A `url` with a path of its own is the API's root; its query (`?api-version=...`) is kept.
+    """The full URL of an API path. The path of `url` is the API's root; its query (`?api-version=...`) is kept.
 
-    `/v1` and `/api` are not repeated, and what lies beside `/v1` (`/tokenize`, `/infill`, Ollama's `/api`) is looked for there.
+    `/v1` and `/api` are not repeated. Paths that are siblings of `/v1` (`/tokenize`, `/infill`, Ollama's `/api`) are resolved next to it.
     """
     scheme, host, own, query, _ = urlsplit(url)
     own = own.rstrip("/")
@@ -26,14 +26,14 @@ def joined(url: str, path: str) -> str:
 
 
 def shown(url: str) -> str:
-    """The address without the values of query parameters that look like keys, for a person to read."""
+    """The address for display, without the values of query parameters that look like keys."""
     parts = urlsplit(url)
     query = [(name, "********" if _SECRET.search(name) else value) for name, value in parse_qsl(parts.query, keep_blank_values=True)]
     return urlunsplit(parts._replace(query=urlencode(query, safe="*")))
 
 
 def secrets(url: str) -> tuple[str, ...]:
-    """Values in the query that no message may quote."""
+    """The query values that messages must not contain."""
     return tuple(value for name, value in parse_qsl(urlsplit(url).query) if _SECRET.search(name))
 
 
@@ -43,6 +43,6 @@ def place(url: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """An address that may not be well-formed, without user and password."""
+    """The address without user and password, even if it is not well-formed."""
     scheme, separator, rest = url.rpartition("://")
     return scheme + separator + rest.rpartition("@")[2]

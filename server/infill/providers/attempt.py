@@ -1,6 +1,6 @@
-"""One provider asked on behalf of a chain: its answer is held back until it is good for a line, so that another one can still take over unnoticed.
+"""One request to one provider of a chain. Its answer is held back until it has a complete line, so that another provider can still replace it.
 
-Owns one task, which is gone when `aclose` returns.
+Owns one task, which has ended when `aclose` returns.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from infill.ask import Delta, Event, Report
 from infill.errors import InfillError, ProviderUnavailable
 
 MOST_HELD = 512
-"""Events that wait to be fetched: a reader that is slower than the network slows the network down."""
+"""Maximum number of buffered events. When the buffer is full, reading from the network pauses."""
 
 
 class Attempt:
-    """A provider at work. `settled` is set once it has a line, an end, or trouble."""
+    """A running request to one provider. `settled` is set once it has a complete line, has ended or has failed."""
 
     def __init__(self, name: str, events: AsyncIterator[Event], clock: Callable[[], float], *, eager: bool = False) -> None:
         self.name = name
         self.settled = asyncio.Event()
         self.trouble: InfillError | None = None
-        """What went wrong before there was a line."""
+        """The error that occurred before the first complete line."""
         self._eager = eager
-        """Nobody could take over: the first piece settles it."""
+        """There is no other provider to fall back to, so the first piece settles it."""
         self._clock = clock
         self.began = clock()
         self._queue: asyncio.Queue[Event | InfillError | None] = asyncio.Queue(MOST_HELD)
@@ -34,7 +34,7 @@ class Attempt:
 
     @property
     def milliseconds(self) -> float:
-        """Since it was begun."""
+        """Milliseconds since the start."""
         return (self._clock() - self.began) * 1000
 
     async def _run(self, events: AsyncIterator[Event]) -> None:
@@ -49,7 +49,7 @@ class Attempt:
         except asyncio.CancelledError:
             raise
         except Exception as exc:
-            # a provider's fault must not be the editor's: it becomes an ordinary failure here, and the next one is asked
+            # an exception in a provider must not reach the editor: it becomes a ProviderError, and the next provider is tried
             await self._fail(ProviderUnavailable(f"{self.name} failed ({type(exc).__name__})."))
         else:
             if not self.settled.is_set():
@@ -64,7 +64,7 @@ class Attempt:
         await self._queue.put(trouble)
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """The answer from its beginning. Trouble that comes after the first line ends it: what is there stays."""
+        """The answer from its beginning. An error after the first line ends the answer; the text so far is kept."""
         while not isinstance(event := await self._queue.get(), InfillError) and event is not None:
             yield event
             if isinstance(event, Report):
@@ -73,7 +73,7 @@ class Attempt:
             raise event
 
     async def aclose(self) -> None:
-        """Stop the provider, and wait until it has let go of everything."""
+        """Stop the provider, and wait until it has released all its resources."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait([self._task])
@@ -82,7 +82,7 @@ class Attempt:
 
 
 def closable(events: AsyncIterator[Event]) -> Any:
-    """Providers are async generators, which can be closed; one that is not gets a close that does nothing."""
+    """The iterator with an `aclose` method: async generators have one, other iterators get one that does nothing."""
     if hasattr(events, "aclose"):
         return events
 

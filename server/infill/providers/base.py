@@ -1,4 +1,4 @@
-"""What a provider is: something that answers. The only module of this room that `completion/` and `generation/` may import. No I/O here."""
+"""The interface of a provider, a source of completions. The only module of this package that `completion/` and `generation/` may import. No I/O."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from infill.ask import Event, Instruction, Prompt
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider can take, and how fast it is here (0 while unknown)."""
+    """What a provider accepts, and its measured speed on this machine (0 while unknown)."""
 
     prefix_tokens: int = 1024
     suffix_tokens: int = 384
     snippet_tokens: int = 0
     chars_per_token: float = 3.2
     typical_ms: float = 0.0
-    """Running median from request to the first complete line: what the debounce adapts to."""
+    """Running median from request to the first complete line; the debounce adapts to it."""
     remote: bool = False
-    """True where text leaves this machine."""
+    """True if text is sent to another machine."""
     ready: bool = True
-    """False while it is still getting ready (its model loads or downloads): a chain asks the next one meanwhile."""
+    """False while its model loads or downloads; a chain uses the next provider meanwhile."""
 
 
 class Provider(Protocol):
-    """Who answers."""
+    """A source of completions."""
 
     name: str
-    """As in `providers.order`: `local`, `llamacpp:lab`, ..."""
+    """The name as in `providers.order`: `local`, `llamacpp:lab`, ..."""
 
     @property
     def limits(self) -> Limits: ...
@@ -39,27 +39,27 @@ class Provider(Protocol):
         ...
 
     async def warm(self, prompt: Prompt) -> None:
-        """Evaluate the prompt ahead, at the lowest priority, where that makes sense; returns at once elsewhere."""
+        """Process the prompt ahead of time, at the lowest priority. Returns at once for providers without a cache."""
         ...
 
     async def forget(self, slot: str) -> None:
-        """The document was closed."""
+        """Note that the document was closed."""
         ...
 
     async def aclose(self) -> None:
-        """Give everything back."""
+        """Release all resources."""
         ...
 
 
 class Generator(Protocol):
-    """A provider that can be given instructions too."""
+    """A provider that also accepts instructions."""
 
     name: str
 
     def follows_instructions(self, model: str) -> bool:
-        """Whether the model that would answer follows them; a base model refuses. `model`: a full id, or empty for the chosen one."""
+        """Whether the model that would answer follows instructions; a base model does not. `model`: a full id, or empty for the chosen one."""
         ...
 
     def generate(self, instruction: Instruction, model: str = "") -> AsyncIterator[Event]:
-        """Answer an instruction. Raises ProviderError or ModelError; NotAChatModel where the model follows no instructions."""
+        """Answer an instruction. Raises ProviderError or ModelError; NotAChatModel for a model that does not follow instructions."""
         ...

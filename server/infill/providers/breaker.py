@@ -1,4 +1,4 @@
-"""Whether a provider is worth asking: after some failures in a row it is left alone for a while, then tried once. Pure but for the clock it is given.
+"""Circuit breaker: after several failures in a row a provider is skipped for a while, then tried once. Pure except for the injected clock.
 
 closed --failures--> open --time--> half-open --success--> closed
                       ^                 |
@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable
 
 FAILURES = 3
-"""In a row, until it opens: one lost connection is no dead server."""
+"""Failures in a row that open the breaker: a single lost connection does not mean that the server is down."""
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 120.0
-"""Seconds that it stays open, doubled with each probe that fails."""
+"""Seconds that it stays open: the first time, and at most. Doubled with each failed probe."""
 REFUSED_PAUSE = 60.0
-"""Seconds after a refusal that will not heal by itself: a wrong key, an unknown model."""
+"""Seconds after a refusal that a retry cannot fix: a wrong key, an unknown model."""
 
 
 class Breaker:
-    """Guards one provider."""
+    """The circuit breaker of one provider."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, failures: int = FAILURES) -> None:
         self._clock = clock
@@ -29,9 +29,9 @@ class Breaker:
         self._until = 0.0
         self._probing = False
         self._told = False
-        """It is open because the provider itself said so."""
+        """Whether it is open because the provider refused a request."""
         self.reason = ""
-        """Why it is open, as the last failure said it."""
+        """Why it is open: the message of the last failure."""
 
     @property
     def state(self) -> str:
@@ -41,22 +41,22 @@ class Breaker:
         return "open" if self._clock() < self._until else "half-open"
 
     def allows(self, *, explicit: bool = False) -> bool:
-        """Whether a request may be made now. One that a person waits for is, unless the provider itself refused."""
+        """Whether a request may be made now. Explicit requests are always allowed, unless the provider has refused."""
         if explicit and not self._told:
             return True
         return self._until == 0.0 or (self._clock() >= self._until and not self._probing)
 
     def begin(self) -> None:
-        """A request starts: half-open, it is the only one."""
+        """Record the start of a request. In the state half-open no other request is allowed meanwhile."""
         self._probing = self._until != 0.0
 
     def success(self) -> None:
-        """It answered."""
+        """Record a successful request."""
         self._failed, self._pause, self._until, self._probing, self.reason = 0, FIRST_PAUSE, 0.0, False, ""
         self._told = False
 
     def failure(self, reason: str) -> None:
-        """It did not."""
+        """Record a failed request."""
         self._failed += 1
         self.reason, self._told = reason, False
         if self._probing:
@@ -66,13 +66,13 @@ class Breaker:
         self._probing = False
 
     def leave_alone(self, seconds: float, reason: str) -> None:
-        """It said no: it need not be asked again for so long."""
+        """Record a refusal: no request for this many seconds."""
         self._until, self._probing, self.reason, self._told = self._clock() + seconds, False, reason, True
 
     def abandoned(self) -> None:
-        """The request was given up by us: nothing is known of the provider."""
+        """Record a request without a result (cancelled or not sent): it says nothing about the provider's health."""
         self._probing = False
 
     def left(self) -> float:
-        """Seconds that it still stays open."""
+        """Seconds until it is half-open."""
         return max(0.0, self._until - self._clock())

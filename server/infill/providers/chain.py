@@ -1,8 +1,8 @@
-"""Who answers: the first provider in the user's order that can, within the request's own deadline. A provider like any other to those who ask it.
+"""The chain of providers: the first one in the user's order that can answer within the request's deadline. Itself a provider.
 
-Unavailable, refused, too late, broken off before the first line: the next one is asked. A circuit breaker keeps a dead one from costing anything.
-What a user has to know is told once through `tell`; the walk down the chain stands in the report's notes. No HTTP, no engine here: members
-are providers.
+The next provider is tried if one is unavailable, refuses, is too slow or fails before its first line. A circuit breaker skips dead providers
+at no cost. Each problem that the user should know about is reported once through `tell`. The report's notes list every provider that was tried.
+No HTTP and no engine code: members are providers.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ Tell = Callable[[InfillError], None]
 
 
 class Chain:
-    """Providers in order, as one."""
+    """Several providers in order, as one provider."""
 
     def __init__(
         self, members: Sequence[Member], *, tell: Tell = lambda error: None, hedge_ms: int = 0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.members = tuple(members)
         self.name = self.members[0].name if self.members else "none"
-        """Who answered last; before that, who will be asked first."""
+        """The provider that answered last; before the first answer, the first in the order."""
         self._tell = tell
         self._told: set[tuple[str, str]] = set()
         self._hedge = hedge_ms / 1000
@@ -44,16 +44,16 @@ class Chain:
 
     @property
     def limits(self) -> Limits:
-        """Those of the one that would be asked now."""
+        """The limits of the provider that would be used now."""
         chosen = next((member for member in self.members if not member.absence()), self.members[0] if self.members else None)
         return chosen.provider.limits if chosen else Limits()
 
     def find(self, name: str) -> Provider | None:
-        """The provider of that name."""
+        """The provider with this name."""
         return next((member.provider for member in self.members if member.name == name), None)
 
     async def complete(self, prompt: Prompt) -> AsyncGenerator[Event, None]:
-        """Fill in the middle: whoever can, in order."""
+        """Fill in the middle with the first provider in order that can."""
 
         def ask(provider: Provider, left: float) -> AsyncIterator[Event]:
             return provider.complete(msgspec.structs.replace(prompt, stop=_within(prompt.stop, left)))
@@ -64,9 +64,9 @@ class Chain:
                 yield event
 
     async def generate(self, instruction: Instruction, model: str = "") -> AsyncGenerator[Event, None]:
-        """Answer an instruction: the provider that `model` names (`kind:name/model`), else whichever can, in order.
+        """Answer an instruction with the provider that `model` names (`kind:name/model`), else with the first one in order that can.
 
-        A provider whose model follows no instructions is asked only where the others are unreachable or refuse: being slow is no reason.
+        A provider whose model does not follow instructions is used only if the others are unreachable or refuse, never because they are slow.
         """
         able = [member for member in self._meant(model) if hasattr(member.provider, "generate")]
         following = [member for member in able if _generator(member.provider).follows_instructions(model)]
@@ -91,7 +91,7 @@ class Chain:
                 yield event
 
     async def warm(self, prompt: Prompt) -> None:
-        """Every member that keeps something warm is on this machine."""
+        """Process the prompt ahead of time in the local members; remote ones have no cache to fill."""
         for member in self.members:
             if not member.provider.limits.remote:
                 await member.provider.warm(prompt)
@@ -104,11 +104,11 @@ class Chain:
         for task in self._background:
             task.cancel()
         for member in self.members:
-            with contextlib.suppress(InfillError, OSError):  # one that cannot be closed properly must not keep the others open
+            with contextlib.suppress(InfillError, OSError):  # an error while one member closes must not keep the others open
                 await member.provider.aclose()
 
     def _meant(self, model: str) -> Sequence[Member]:
-        """Those whose model that is; all where none is named. Raises UnknownModel where it is of a provider that is not in the order."""
+        """The members that have this model; all of them if none is named. Raises UnknownModel if its provider is not in the order."""
         named = [one for one in self.members if model.startswith((f"{one.name}/", f"{one.name}:")) or model == one.name]
         if model and not named:
             raise UnknownModel(f"No provider in use has the model {model}.", "providers.order names those in use.")
@@ -118,7 +118,7 @@ class Chain:
         return self._alone(ask, members[0], walk) if len(members) == 1 else self._walk(ask, members, walk)
 
     async def _walk(self, ask: Ask, members: Sequence[Member], walk: Walk) -> AsyncGenerator[Event, None]:
-        """Ask until one has a line, give what it says, and stop the others."""
+        """Try the members until one has a line, yield its events, and stop the others."""
 
         def on_trouble(member: Member, trouble: InfillError, milliseconds: float) -> None:
             walk.notes.append(f"{member.name}: {trouble.message} ({milliseconds:.1f} ms)")
@@ -139,7 +139,7 @@ class Chain:
             await race.stop(None)
 
     async def _alone(self, ask: Ask, member: Member, walk: Walk) -> AsyncGenerator[Event, None]:
-        """A chain of one: nothing to hold back for, nobody to wait for."""
+        """A chain with one member: nothing is held back, because no fallback exists."""
         if not member.breaker.allows(explicit=walk.explicit):
             raise ProviderUnavailable(f"{member.name} is {member.absence()}")
         member.breaker.begin()
@@ -157,7 +157,7 @@ class Chain:
                 member.breaker.abandoned()
 
     async def _passed_on(self, member: Member, answer: AsyncIterator[Event], walk: Walk) -> AsyncGenerator[Event, None]:
-        """The answer, cleaned. Once there is text, what breaks it off ends it where it is."""
+        """The cleaned answer. An error after the first text ends the answer; the text so far is kept."""
         cleaners: dict[int, Cleaner] = {}
         finished: set[int] = set()
         try:
@@ -179,7 +179,7 @@ class Chain:
             yield Report(provider=member.name, model="", notes=notes, interrupted=exc.message)
 
     def _judge(self, member: Member, trouble: InfillError) -> None:
-        """What trouble means: for the breaker, and, once, for the user."""
+        """Update the circuit breaker after an error, and report the error to the user once."""
         remote = member.provider.limits.remote
         if isinstance(trouble, Throttled):
             member.breaker.leave_alone(trouble.retry_after, trouble.message)
@@ -187,7 +187,7 @@ class Chain:
             member.breaker.leave_alone(REFUSED_PAUSE, trouble.message)
         elif isinstance(trouble, ProviderUnavailable) and remote and not isinstance(trouble, NotAsked):
             member.breaker.failure(trouble.message)
-        else:  # our own choice, or the local one, which knows itself when it can be asked again
+        else:  # our own decision not to send, or the local provider, which limits its own restarts
             member.breaker.abandoned()
         key = (member.name, trouble.message)
         if isinstance(trouble, (ProviderRefused, ModelError, EngineCrashed)) and key not in self._told:
@@ -195,14 +195,14 @@ class Chain:
             self._tell(trouble)
 
     def _praise(self, member: Member) -> bool:
-        """It answers: what was told of it may be told again, should it come back."""
+        """Record a success. If the problem returns, it is reported again."""
         member.breaker.success()
         if self._told:
             self._told = {key for key in self._told if key[0] != member.name}
         return True
 
     def _wake(self, prompt: Prompt) -> None:
-        """Have a local model that is not ready get ready, while another one answers."""
+        """Load a local model that is not ready, while another provider answers."""
         for member in self.members:
             limits = member.provider.limits
             if len(self.members) > 1 and not limits.ready and not limits.remote and not self._background:
@@ -211,12 +211,12 @@ class Chain:
                 task.add_done_callback(self._background.discard)
 
     async def _warm_quietly(self, provider: Provider, prompt: Prompt) -> None:
-        with contextlib.suppress(InfillError):  # it will say so itself when it is asked
+        with contextlib.suppress(InfillError):  # the same error is reported with the next request
             await provider.warm(prompt)
 
 
 def _cleaned(event: Event, cleaners: dict[int, Cleaner], walk: Walk) -> list[Event]:
-    """An event as it may be passed on: without control characters, the walk in its report."""
+    """The event without control characters; a report also gets the list of tried providers."""
     if isinstance(event, Delta):
         text = cleaners.setdefault(event.candidate, Cleaner()).feed(event.text)
         return [Delta(text, event.candidate, event.logprob)] if text else []
@@ -235,7 +235,7 @@ def _generator(provider: Provider) -> Generator:
 
 
 def _model_for(name: str, model: str) -> str:
-    """What a provider is to be told of a model's full id: its own name for it."""
+    """The model name to pass to this provider: its own name for the model with this full id."""
     if name == "local":
         return model if model.startswith("local:") else ""
     return model[len(name) + 1 :] if model.startswith((f"{name}/", f"{name}:")) else ""

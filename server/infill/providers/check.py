@@ -1,7 +1,7 @@
-"""Try a provider: is it reached, is the key taken, is the model there, does it fill in the middle, and how fast. For `infill providers test`,
-`infill doctor` and the command `infill.testProvider`; also the last request, for `infill.showLastRequest`.
+"""Provider tests: is the server reachable, is the key accepted, is the model available, does it fill in the middle, and how fast?
 
-Each provider is asked one real completion of a line of code that is nobody's. Nothing raised here but being cancelled.
+For `infill providers test`, `infill doctor` and the command `infill.testProvider`. Also returns the last request, for `infill.showLastRequest`.
+Each provider gets one real completion request with constant sample code. Only cancellation is raised.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from infill.settings import Settings
 QUESTION = Prompt(slot="infill:test", prefix="def add(a, b):\n    return ", suffix="\n", path="add.py", stop=Stop(max_tokens=16, single_line=True))
 CONTINUES = "no: it continues only"
 SECONDS = 20.0
-"""Longest wait for each provider: a model may have to be loaded first."""
+"""Longest wait for each provider; includes the time to load a model."""
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """How one provider did. A field is empty where it was not come to."""
+    """The result for one provider. Fields of steps that were not reached are empty."""
 
     provider: str
     ok: bool = False
     reach: str = ""
-    """`yes`, or why not."""
+    """`yes`, or the reason why not."""
     key: str = ""
-    """Where the key comes from and whether it was taken."""
+    """Where the key comes from and whether it was accepted."""
     model: str = ""
     fim: str = ""
-    """How it fills in the middle: whose tokens, or who does it."""
+    """How it fills in the middle: the family of its tokens, or the API that does it."""
     ms: float = 0.0
-    """From the question to the end of a line, the second time it was asked (the first may have loaded a model)."""
+    """From the second request to the end of a line; the first request may have included loading a model."""
     message: str = ""
-    """A sentence: all is well, or what to do."""
+    """A sentence: the success, or what to do."""
 
 
 async def try_all(settings: Settings, local: Provider | None, names: Sequence[str] = ()) -> list[Check]:
-    """Try the providers of these names; without any, all of the user's order and all that are set up."""
+    """Test the providers with these names; without names, all in the user's order and all that are configured."""
     everybody = [*settings.providers.order, *(f"{entry.kind}:{name}" for name, entry in settings.providers.remote.items())]
     checks = []
     for name in dict.fromkeys(names or everybody):
@@ -77,7 +77,7 @@ async def _try_local(local: Provider) -> Check:
 
 
 async def try_remote(remote: Remote) -> Check:
-    """Try one remote provider, step by step; the first step that fails says why."""
+    """Test one remote provider step by step; the first failed step gives the reason."""
     endpoint = remote.line.endpoint
     source = keys.source(remote.name, endpoint)
     check = Check(provider=remote.name, key=source)
@@ -102,7 +102,7 @@ async def try_remote(remote: Remote) -> Check:
 
 
 async def _answer(provider: Provider) -> tuple[Report, float]:
-    """Two completions; the second one's report and milliseconds."""
+    """The second of two completions: its report and its milliseconds."""
     report, milliseconds = Report(provider=provider.name, model=""), 0.0
     for _ in range(2):
         began = time.perf_counter()
@@ -121,7 +121,7 @@ def _way(facts: Facts) -> str:
 
 
 def last_request(provider: Provider) -> dict[str, Any]:
-    """The last request that left this machine, as it left, keys left out."""
+    """The last request to a remote server exactly as sent, without keys."""
     members = [member.provider for member in provider.members] if isinstance(provider, Chain) else [provider]
     sent = [member.line.last for member in members if isinstance(member, Remote) and member.line.last is not None]
     if not sent:

@@ -1,6 +1,6 @@
-"""Where an answer ends, on our side: the line, the indentation, the stop words that the server was not told or did not honour. Pure.
+"""Client-side end of an answer: lines, indentation, and stop words that the server does not support or ignored. Pure.
 
-A server is asked to stop by itself where its API can be told; this is what makes the rules hold everywhere, with whatever number of stop words.
+Servers are also sent stop rules if their API has them. This module enforces all rules for every server, with any number of stop words.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from infill.ask import Stop
 from infill.columns import columns
 
 CHARACTERS_PER_TOKEN = 16
-"""No answer is longer than this many characters for each token that was asked for: a server that ignores the limit is stopped here."""
+"""Longest answer in characters per requested token: stops servers that ignore the token limit."""
 BYTE_ORDER_MARK = "\ufeff"
 Why = Literal["end", "line", "indent", "length", "deadline", "stopped"]
 
 
 class Cutter:
-    """Takes an answer piece by piece and gives what belongs to it; `why` says how it ended, None while it goes on."""
+    """Takes an answer in pieces and returns the part to keep. `why` is the stop reason, None before the end."""
 
     def __init__(self, stop: Stop, words: Sequence[str] = ()) -> None:
         self.why: Why | None = None
@@ -29,23 +29,23 @@ class Cutter:
         self._text = ""
         self._given = 0
         self._line = 0
-        """Where the line under construction begins."""
+        """Offset of the current line."""
         self._solid = 0
-        """Where the last line with something on it ended; 0 where none has."""
+        """Offset of the end of the last line that is not blank; 0 if there is none."""
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more belongs to it."""
+        """Whether the answer has ended."""
         return self.why is not None
 
     def feed(self, piece: str) -> str:
-        """What of the answer can be passed on now."""
+        """The text that can be passed on now."""
         if self.ended:
             return ""
         return self._take(self._newlines.decode(piece))
 
     def end(self) -> str:
-        """What was held back, when nothing more comes."""
+        """The text that was held back, at the end of the answer."""
         given = "" if self.ended else self._take(self._newlines.decode("", final=True))
         if not self.ended:
             self.why = "end"
@@ -74,7 +74,7 @@ class Cutter:
             self._cut(min(found), "end")
 
     def _stop_at_line(self) -> None:
-        """Go over the lines that are new, and end where the rules for lines say so."""
+        """Check the new lines, and end the answer where a rule for lines says so."""
         while True:
             newline = self._text.find("\n", self._line)
             line = self._text[self._line : newline if newline >= 0 else len(self._text)]
@@ -90,7 +90,7 @@ class Cutter:
             self._line = newline + 1
 
     def _limit(self) -> int:
-        """Columns below which a line ends the answer. Servers that strip an answer take its first line's indentation, or that of all lines."""
+        """The indentation in columns below which a line ends the answer. Servers that strip answers remove that of the first line or of all."""
         first = self._text.lstrip("\n")
         return 0 if self._stop.whole_lines and first[:1] not in {" ", "\t"} else self._stop.indent or 0
 
@@ -100,7 +100,7 @@ class Cutter:
             self._cut(limit, "length")
 
     def _certain(self) -> int:
-        """How much cannot be taken back: not what may be the start of a stop word, nor blank lines that a dedent may turn out to follow."""
+        """Length of the final text: excludes a possible start of a stop word, and blank lines that a dedent may follow."""
         text = self._text
         if self.why is not None:
             return len(text)

@@ -1,6 +1,6 @@
-"""What a kind of server adds to the common way of asking: its paths, its words, and how it says that it is done. No I/O but through the Connection.
+"""The interface for server-specific parts of remote providers: paths, field names and end-of-stream signals. No I/O except through Connection.
 
-One file each: llamacpp, ollama, openai, mistral. remote.py asks them.
+One file each: llamacpp, ollama, openai, mistral. Used by remote.py.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from infill.providers.http import Connection, Deadline
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the model over there, once it was asked."""
+    """What a dialect found out about the remote model."""
 
     model: str = ""
     family: Family | None = None
-    """Where a prompt has to be rendered for it; None: the server does that."""
+    """The family whose tokens the prompt is rendered with; None if the server renders it."""
     mode: str = ""
-    """A dialect's own word for the way it is asked."""
+    """The dialect's name for its way of filling in."""
     warning: InfillError | None = None
-    """What a user has to know of the way it is asked: told once."""
+    """A warning for the user about that way of filling in; reported once."""
     note: str = ""
-    """The same, for the notes of each answer."""
+    """The same warning for the notes of each answer."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,29 +36,29 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     body: dict[str, Any]
     words: tuple[str, ...] = ()
-    """Stop words for our own side: all of them, also those that the server was told."""
+    """All stop words that are enforced client-side, including those that the server was sent."""
     chat: bool = False
-    """The answer comes from a chat model that was asked for the code at a cursor: `answers.stream` reads it."""
+    """The answer comes from a chat model that was asked for the code at a cursor; `answers.stream` extracts the code."""
     converses: bool = False
-    """The answer is a conversation's, read as a whole later: reasoning is passed on, between marks."""
+    """The answer is part of a conversation and is read as a whole later; reasoning is passed on between marks."""
     prefix: str = ""
-    """What stands before that cursor, which such an answer may repeat."""
+    """The text before that cursor, which such an answer may repeat."""
     language: str = ""
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
-    """What one message of a stream says."""
+    """The content of one message of a stream."""
 
     text: str = ""
     reasoning: str = ""
-    """Reasoning that the server sends apart from the answer."""
+    """Reasoning that the server sends in a separate field."""
     why: str = ""
-    """Set by the last one: `end` or `length`."""
+    """The stop reason in the last message: `end` or `length`."""
     evaluated: int = 0
     kept: int = 0
     generated: int = 0
     logprob: float | None = None
-    """Log-probability of the message's tokens; None: not said."""
+    """Log-probability of the message's tokens; None if the server sent none."""
 
 
 class RemoteModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class RemoteModel(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     size: int = 0
-    """Bytes; 0: not said."""
+    """Bytes; 0 if unknown."""
     family: str = ""
     parameters: str = ""
     quantization: str = ""
@@ -79,11 +79,11 @@ class Dialect(Protocol):
     limits: Limits
 
     async def model(self, line: Connection, deadline: Deadline) -> str:
-        """The model to be used where a request names none. Raises ProviderRefused where a choice has to be made first."""
+        """The default model, for requests that name none. Raises ProviderRefused if the user has to choose one first."""
         ...
 
     async def look(self, line: Connection, deadline: Deadline) -> Facts:
-        """Find out what is needed to ask this server to fill in the middle. Raises ProviderRefused where it cannot be."""
+        """What is needed to send fill-in-the-middle requests. Raises ProviderRefused if the model cannot fill in the middle."""
         ...
 
     def completion(self, prompt: Prompt, facts: Facts) -> Call: ...

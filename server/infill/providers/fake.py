@@ -1,4 +1,4 @@
-"""A provider that answers from a script: exact streams, stalls, garbage and failures. For tests and demonstrations; asks nobody."""
+"""A scripted provider: exact streams, stalls, garbage and failures. For tests and demonstrations; no I/O."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from infill.ask import Delta, Event, Finish, Instruction, Prompt, Report
 from infill.providers.base import Limits
 
 Step = str | float | Event | asyncio.Event | Exception
-"""Text of candidate 0 | seconds to wait | any event as it is | wait until it is set (never: a stall) | to be raised."""
+"""Text of candidate 0 | seconds to wait | any event, unchanged | an event to wait for (never set: a stall) | an exception to raise."""
 Script = Iterable[Step] | Callable[[Prompt | Instruction], Iterable[Step]]
 
 
 class Fake:
-    """Plays the same script for each question, or asks a function for it; remembers what it was asked."""
+    """Plays the same script for each request, or calls a function for a script. Records all requests."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Fake:
         self.warmed: list[Prompt] = []
         self.forgotten: list[str] = []
         self.stopped: list[Prompt | Instruction] = []
-        """Questions whose answer was left before its end."""
+        """Requests whose answer was closed before its end."""
         self.closed = False
         self._sleep = sleep
 
@@ -39,7 +39,7 @@ class Fake:
         return self._play(prompt, prompt.candidates)
 
     def follows_instructions(self, model: str) -> bool:
-        """As a chat model does."""
+        """True, as for a chat model."""
         return True
 
     def generate(self, instruction: Instruction, model: str = "") -> AsyncIterator[Event]:

@@ -1,6 +1,6 @@
-"""How a model is asked to fill in the middle when its server takes a bare prompt: families.toml, and the prompt that follows from it.
+"""Fill-in-the-middle prompts for servers that take a raw prompt: the families in families.toml, and rendering.
 
-Pure but for reading that file. A family follows from tokens that the server shows or from a setting; a model's name is never looked at.
+Pure except for reading that file. The family follows from the server's tokens or from a setting, never from the model's name.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ else:
     import tomli as tomllib
 
 MOST_STOPS = 4
-"""Stop words that an OpenAI-like API takes: with more, some refuse the request."""
+"""Maximum number of stop words: some OpenAI-compatible servers refuse requests with more."""
 MARKUP = frozenset(
     {"html", "htm", "xhtml", "xml", "svg", "vue", "svelte", "astro", "jsx", "tsx", "php", "erb", "hbs", "j2", "jinja", "ejs", "md", "mdx"}
 )
-"""Files in which `</s>` may end an element of the text."""
+"""Languages in which `</s>` may be a closing tag in the text."""
 REPOSITORY = "project"
-"""The name given to models that want one: the real one would tell where the code is from."""
+"""The repository name in prompts of families that need one. The real name would reveal where the code is from."""
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One family's tokens; families.toml says what each means."""
+    """The tokens of one family; families.toml documents the fields."""
 
     name: str
     title: str
@@ -47,11 +47,11 @@ class Family(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     unless: tuple[str, ...] = ()
     by_name: bool = False
     tokens: tuple[str, ...] = ()
-    """How its three tokens are spelled in a vocabulary, where that is not as in a prompt."""
+    """How a vocabulary spells its three tokens, if that differs from a prompt."""
 
     @property
     def evidence(self) -> tuple[str, ...]:
-        """All that a vocabulary must contain."""
+        """All tokens that the vocabulary must contain."""
         return (*(self.tokens or tuple(filter(None, (self.prefix, self.suffix, self.middle)))), *self.signs)
 
 
@@ -63,7 +63,7 @@ def table() -> dict[str, Family]:
 
 
 def recognize(vocabulary: Collection[str]) -> Family | None:
-    """The one family that a vocabulary fits; None where it fits none, or more than one."""
+    """The only family that matches a vocabulary; None if none or several match."""
     fits = [family for family in table().values() if not family.by_name and _fits(family, vocabulary)]
     return fits[0] if len(fits) == 1 else None
 
@@ -73,7 +73,7 @@ def _fits(family: Family, vocabulary: Collection[str]) -> bool:
 
 
 def named(name: str, provider: str) -> Family:
-    """The family that a setting names. Raises ProviderRefused with the names that there are."""
+    """The family that a setting names. Raises ProviderRefused with the list of known names."""
     if name in table():
         return table()[name]
     raise ProviderRefused(f"There is no model family {name!r}.",
@@ -81,7 +81,7 @@ def named(name: str, provider: str) -> Family:
 
 
 def render(family: Family, prompt: Prompt) -> str:
-    """The prompt as this family was trained to read it. Special tokens that the user's own text spells are broken, so that they stay text."""
+    """The prompt in the family's training format. Special tokens in the user's text are broken up, so that they remain text."""
     prefix, suffix = neutral(family, prompt.prefix), neutral(family, prompt.suffix)
     if family.order == "psm":
         fill = f"{family.prefix}{prefix}{family.suffix}{suffix}{family.middle}"
@@ -91,7 +91,7 @@ def render(family: Family, prompt: Prompt) -> str:
 
 
 def _before(family: Family, prompt: Prompt) -> str:
-    """Other files' text, where the family knows how to tell files apart; then this file's name."""
+    """The text of other files, if the family has file separators; then this file's name."""
     if not family.file:
         return ""
     others = "".join(f"{family.file}{neutral(family, piece.path)}\n{neutral(family, piece.text)}\n" for piece in prompt.snippets)
@@ -101,13 +101,13 @@ def _before(family: Family, prompt: Prompt) -> str:
 
 
 def ends(family: Family, prompt: Prompt) -> tuple[str, ...]:
-    """The words that end an answer of the family. `</s>` is an element's end in markup: what the server ends by its own token needs no word."""
+    """The stop words of the family. In markup `</s>` is a closing tag and therefore no stop word; the server stops at its own token."""
     markup = prompt.path.rpartition(".")[2].lower() in MARKUP
     return tuple(word for word in family.ends if word != "</s>" or not markup)
 
 
 def neutral(family: Family, text: str) -> str:
-    """The user's text with each special token of the family taken apart by one space."""
+    """The user's text with a space inside each special token of the family."""
     for token in {family.prefix.strip(), family.suffix.strip(), family.middle.strip(), family.file, family.repo, *family.ends}:
         if len(token) > 1 and token in text:
             text = text.replace(token, f"{token[0]} {token[1:]}")

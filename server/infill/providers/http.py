@@ -1,8 +1,8 @@
-"""The one place where this room makes HTTP clients, and so the one place where the offline switch, TLS, redirects, sizes and times are decided.
+"""The HTTP client for all remote providers. Enforces the offline switch, TLS, redirects, sizes and timeouts in one place.
 
-Certificates are always verified: there is no switch. Redirects are never followed, so neither key nor code goes to another host. Connections are made
-when first used and kept alive; httpx2 is imported then. Every wait, from the connection to the last byte, ends at the request's deadline; what httpx2
-raises is translated by network_errors.
+Certificates are always verified; no setting disables that. Redirects are never followed, so neither key nor code reaches another host.
+Connections are opened at first use and kept alive; httpx2 is imported then. Every wait, from the connection to the last byte, ends at the
+request's deadline. network_errors translates the exceptions of httpx2.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     import httpx2
 
 CONNECT_SECONDS = 3.0
-"""Longest wait for a connection: a host that is up answers in less, and another provider may be waiting for its turn."""
+"""Connection timeout: a host that is up answers sooner, and the next provider may be waiting."""
 KEEP_ALIVE_SECONDS = 90.0
 LARGEST_STREAM = 4 * 1024 * 1024
 """Bytes of one streamed answer."""
 LARGEST_REPLY = 32 * 1024 * 1024
-"""Bytes of a reply that describes a model: Ollama's verbose one holds the vocabulary."""
+"""Bytes of a reply that describes a model; Ollama's verbose reply contains the vocabulary."""
 LARGEST_ERROR = 64 * 1024
 DECODED = frozenset({"", "identity", "gzip", "deflate"})
-"""Content encodings that are undone, although `identity` is asked for: some proxies compress all the same."""
+"""Content encodings that are decoded. Requests ask for `identity`, but some proxies compress anyway."""
 SHOWN_HEADERS = frozenset({"accept", "accept-encoding", "content-type", "user-agent", "host", "content-length"})
 
 T = TypeVar("T")
 
 
 class Deadline:
-    """A moment after which there is no more waiting."""
+    """A point in time at which all waits end."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.seconds = seconds
@@ -51,31 +51,31 @@ class Deadline:
         self._end = clock() + seconds
 
     def left(self) -> float:
-        """Seconds until then; negative once it has passed."""
+        """Seconds until the deadline; negative after it."""
         return self._end - self._clock()
 
     def at_most(self, seconds: float) -> Deadline:
-        """An own deadline that comes no later than this one, nor later than so many seconds from now."""
+        """A new deadline: this one, or this many seconds from now if that is earlier."""
         return Deadline(max(0.0, min(seconds, self.left())), self._clock)
 
     def shorten(self, seconds: float) -> None:
-        """Wait no longer than so many seconds from now."""
+        """Move the deadline to at most this many seconds from now."""
         self._end = min(self._end, self._clock() + seconds)
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """A request as it left, without its secrets: what `infill.showLastRequest` shows."""
+    """A request as sent, without secrets; shown by `infill.showLastRequest`."""
 
     provider: str
     url: str
     headers: dict[str, str]
     body: Any
     at: float
-    """Seconds of the wall clock."""
+    """Wall-clock time in seconds."""
 
 
 class Connection:
-    """The line to one server."""
+    """The HTTP connection to one server."""
 
     def __init__(self, name: str, endpoint: Endpoint, default_url: str, offline: bool, find_key: Callable[[], Awaitable[Secret | None]]) -> None:
         self.name = name
@@ -97,7 +97,7 @@ class Connection:
         return urlsplit(self.url).hostname or ""
 
     def check(self) -> None:
-        """Raise ProviderUnavailable where this server may not be talked to, ProviderRefused where its address is unfit."""
+        """Raise ProviderUnavailable if this server must not be contacted, ProviderRefused if its address is invalid."""
         if not network.may_connect(self.url, network.is_offline(self._offline)):
             raise trouble.NotAsked(f"{self.name} is not asked: infill is offline.", "privacy.offline, --offline or HF_HUB_OFFLINE says so.")
         if "@" in urlsplit(self.url).netloc:
@@ -106,9 +106,9 @@ class Connection:
                                   f"Leave it out of providers.remote.{entry}.url; `infill providers login {self.name}` keeps it safely.")  # fmt: skip
 
     async def messages(self, path: str, body: dict[str, Any], deadline: Deadline) -> AsyncGenerator[dict[str, Any], None]:
-        """Post, and give the JSON messages of the answer as they come. Closing the iterator closes the connection.
+        """Send a POST request, and yield the JSON messages of the answer as they arrive. Closing the iterator closes the connection.
 
-        Raises ProviderUnavailable where the server reports an error in place of a message.
+        Raises ProviderUnavailable if the server reports an error instead of a message.
         """
         async with self._response("POST", path, body, deadline) as response:
             chunks = self._chunks(response, deadline, LARGEST_STREAM)
@@ -126,7 +126,7 @@ class Connection:
                     raise self.complaint(trouble.words_of(exc.args[0].encode("utf-8", "replace"))) from exc
 
     async def json(self, method: str, path: str, deadline: Deadline, read: Callable[[Any], T], body: dict[str, Any] | None = None) -> T:
-        """One request, one JSON value, and what `read` makes of it. Whatever is wrong with the value is said in one sentence."""
+        """The result of `read` for the JSON reply to one request. An invalid reply becomes a ProviderUnavailable."""
         async with self._response(method, path, body, deadline) as response:
             content = await self._whole(response, deadline, LARGEST_REPLY)
         with self.understood(content):
@@ -134,7 +134,7 @@ class Connection:
 
     @contextlib.contextmanager
     def understood(self, content: bytes) -> Iterator[None]:
-        """Read what a server sent: whatever exception its shape causes (wrong types, 1e999, deep nesting), the server is at fault."""
+        """Convert any exception while reading a reply (wrong types, 1e999, deep nesting) to a ProviderUnavailable."""
         try:
             yield
         except InfillError:
@@ -143,28 +143,28 @@ class Connection:
             raise self.garbled(content) from exc
 
     def garbled(self, content: bytes) -> ProviderUnavailable:
-        """The error for an answer that is not what the API promises."""
+        """The error for a reply that violates the API."""
         said = trouble.words_of(content[: trouble.QUOTED * 4], self._hidden())
         return ProviderUnavailable(f"{self.name} sent an answer that is not in the format of its API{f': {said}' if said else ''}.",
                                    f"Check url and kind of providers.remote.{self.name.partition(':')[2]}.")  # fmt: skip
 
     def complaint(self, said: str) -> ProviderUnavailable:
-        """The error for a server that reports one in the middle of its answer."""
+        """The error for an error message inside a stream."""
         return ProviderUnavailable(f"{self.name} reports an error: {trouble.shortened(said, self._hidden()) or 'no reason given'}.")
 
     async def aclose(self) -> None:
-        """Close all connections; the next request opens one anew."""
+        """Close all connections; the next request opens a new one."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
 
     def forget_key(self) -> None:
-        """Look for the key again with the next request: it was refused."""
+        """Read the key again for the next request, because it was refused."""
         self._key = None
 
     @contextlib.asynccontextmanager
     async def _response(self, method: str, path: str, body: dict[str, Any] | None, deadline: Deadline) -> AsyncIterator[httpx2.Response]:
-        """A successful answer whose body has not been read yet, or a ProviderError."""
+        """A successful response whose body has not been read yet. Raises ProviderError."""
         self.check()
         headers = await self._headers()
         with self._translated(deadline):
@@ -182,12 +182,12 @@ class Connection:
                 raise ProviderUnavailable(f"{self.name} compresses its answer in a way that was not asked for ({self._clean(encoding)}).")
             yield response
         finally:
-            with contextlib.suppress(Exception):  # the answer is given or given up: how its connection ends changes nothing
+            with contextlib.suppress(Exception):  # the answer is complete or abandoned: an error while its connection closes has no effect
                 await response.aclose()
 
     async def _refuse(self, response: httpx2.Response, deadline: Deadline, path: str, model: str) -> None:
         content = b""
-        with contextlib.suppress(ProviderUnavailable):  # the status says enough
+        with contextlib.suppress(ProviderUnavailable):  # the status is sufficient for a message
             content = await self._whole(response, deadline, LARGEST_ERROR)
         said, code = trouble.words_of(content, self._hidden()), trouble.code_of(content)
         headers = response.headers
@@ -202,7 +202,7 @@ class Connection:
             return b"".join([chunk async for chunk in chunks])
 
     async def _chunks(self, response: httpx2.Response, deadline: Deadline, limit: int) -> AsyncGenerator[bytes, None]:
-        """The body as it arrives, at most `limit` bytes, each piece waited for no longer than the deadline allows."""
+        """The body as it arrives, at most `limit` bytes. Each wait ends at the deadline."""
         chunks, total = response.aiter_bytes(), 0
         while True:
             with self._translated(deadline):
@@ -219,7 +219,7 @@ class Connection:
         return network_errors.translated(self.name, self.url, deadline.seconds, self._clean)
 
     def _clean(self, said: str) -> str:
-        """Foreign words as one short line that may be shown."""
+        """Text from outside as one short line without secrets."""
         return trouble.shortened(said, self._hidden())
 
     async def _headers(self) -> dict[str, str]:
@@ -236,7 +236,7 @@ class Connection:
         return headers | {name.lower(): value for name, value in self.endpoint.headers.items()}
 
     def _hidden(self) -> tuple[str, ...]:
-        """What no message may quote."""
+        """Texts that messages must not contain."""
         return (
             *([self._key.reveal()] if self._key else []),
             *(value for value in self.endpoint.headers.values() if len(value) > 6),
@@ -259,16 +259,16 @@ class Connection:
                 certificates = await asyncio.to_thread(self._certificates)
                 try:
                     self._client = self._new_client(certificates)
-                except Exception as exc:  # nothing but the environment's proxies can be wrong with it
+                except Exception as exc:  # the only possible cause is an invalid proxy in the environment
                     raise network_errors.unusable_proxies(self.name, exc) from exc
             return self._client
 
     def _new_client(self, certificates: Any) -> httpx2.AsyncClient:
         import httpx2
 
-        for chatty in ("httpx2", "httpcore2"):  # their lines quote addresses and headers, in which a server may repeat the key
+        for chatty in ("httpx2", "httpcore2"):  # their records quote addresses and headers, in which a server may repeat the key
             logging.getLogger(chatty).setLevel(logging.CRITICAL)
-        # a proxy would carry even what is meant for this machine itself to another one
+        # a proxy would send requests for this machine to another one
         direct = self.is_loopback
         return httpx2.AsyncClient(
             verify=certificates,
@@ -278,13 +278,13 @@ class Connection:
         )
 
     def _certificates(self) -> Any:
-        """The system's trust store, and the user's own file beside it."""
+        """The system's trust store plus the user's `caFile`."""
         import ssl
 
         import httpx2
 
         if urlsplit(self.url).scheme == "http" and self.is_loopback:
-            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used; it trusts nobody, and costs nothing to make
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # a placeholder that is never used: it trusts no certificate and is cheap to create
         context = httpx2.create_ssl_context()
         if self.endpoint.ca_file:
             try:
@@ -296,7 +296,7 @@ class Connection:
 
 
 async def _within(deadline: Deadline, step: Awaitable[T]) -> T:
-    """Await a step of a request. Raises TimeoutError at the deadline, also where the server keeps sending headers or `103 Early Hints`."""
+    """Await a step of a request. Raises TimeoutError at the deadline, even if the server keeps sending headers or `103 Early Hints`."""
     import anyio
 
     with anyio.fail_after(max(0.0, deadline.left())):

@@ -1,7 +1,7 @@
-"""Keys of remote providers: from an environment variable, a file that its owner alone can read, or the operating system's keyring; nowhere else.
+"""API keys of remote providers, from an environment variable, a file that only its owner can read, or the system's keyring.
 
-A key is never part of a setting, a message, a log line, an argument or a `repr`: `Secret` hides it until the moment that it goes into a header. The
-keyring is imported and asked only for providers that the user logged in to, in a thread (it may show a dialog).
+A key is never part of a setting, a message, a log line, an argument or a `repr`. `Secret` hides it until it is put into a header. The keyring is
+imported and read only for providers that the user logged in to, in a thread because it may show a dialog.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from infill.settings import Endpoint
 
 SERVICE = "infill"
 KEYRING_SECONDS = 20.0
-"""Longest wait for the keyring: it may be asking the user to unlock it."""
+"""Keyring timeout in seconds; includes the time for the user to unlock it."""
 LARGEST_KEY = 8192
 
 
 class Secret:
-    """A key. Shows itself as asterisks wherever it is printed, formatted or serialized."""
+    """An API key. Prints as asterisks when printed, formatted or serialized."""
 
     __slots__ = ("_value",)
 
@@ -34,18 +34,18 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The key itself: for the header that it is meant for."""
+        """The key itself, for the request header only."""
         return self._value
 
     def __repr__(self) -> str:
         return "********"
 
     def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
-        return Secret, ("",)  # a pickled or copied one holds nothing
+        return Secret, ("",)  # a pickled or copied Secret is empty
 
 
 async def find(name: str, endpoint: Endpoint) -> Secret | None:
-    """The key of a provider (`kind:name`), or None where it needs none. Raises ProviderRefused where one is promised and cannot be had."""
+    """The key of a provider (`kind:name`), or None if it needs none. Raises ProviderRefused if a configured key cannot be read."""
     if endpoint.key_variable:
         return _from_variable(name, endpoint.key_variable)
     if endpoint.key_file:
@@ -58,7 +58,7 @@ async def find(name: str, endpoint: Endpoint) -> Secret | None:
 
 
 def own_variable(name: str) -> str:
-    """Where an editor that keeps keys itself hands over a provider's: `openai:my-lab` has INFILL_KEY_MY_LAB. Settings need not name it."""
+    """The environment variable in which an editor passes a key: INFILL_KEY_MY_LAB for `openai:my-lab`. It needs no setting."""
     return f"INFILL_KEY_{re.sub('[^A-Z0-9]', '_', name.partition(':')[2].upper())}"
 
 
@@ -113,7 +113,7 @@ def _read_keyring(name: str) -> str:
 
 
 def login(name: str, key: str) -> None:
-    """Keep a key in the keyring. Raises InfillError where there is none that can hold it."""
+    """Store a key in the keyring. Raises InfillError if no usable keyring is available."""
     import keyring
     import keyring.errors
 
@@ -127,7 +127,7 @@ def login(name: str, key: str) -> None:
 
 
 def logout(name: str) -> bool:
-    """Forget a key; False where there was none."""
+    """Delete a key; False if there was none."""
     import keyring
     import keyring.errors
 
@@ -140,7 +140,7 @@ def logout(name: str) -> bool:
 
 
 def logins() -> frozenset[str]:
-    """The providers whose key is in the keyring: kept beside the state, so that the keyring is not opened in vain."""
+    """The providers whose key is in the keyring. Stored in a state file, so that the keyring is opened only if it has the key."""
     return frozenset(state.read(_file(), list[str]) or ())
 
 
@@ -153,7 +153,7 @@ def _file() -> Path:
 
 
 def source(name: str, endpoint: Endpoint) -> str:
-    """Where a provider's key comes from, in words; never the key."""
+    """A description of where a provider's key comes from, without the key."""
     if endpoint.key_variable:
         return f"environment variable {endpoint.key_variable}" + ("" if os.environ.get(endpoint.key_variable) else " (not set)")
     if endpoint.key_file:

@@ -1,7 +1,7 @@
-"""The provider `local`: the model in the engine process on this machine. Connects on first use, starts the engine where there is none, and again
-after a crash, each time later.
+"""The provider `local`: the model in the engine process on this machine.
 
-Nothing here loads a model or blocks. An engine that dies is told once, through `EngineCrashed` to whoever was waiting, else through `on_changed`.
+Connects at first use. Starts the engine if none is running, and restarts it after a crash, with a growing delay. Never loads a model or blocks.
+A crash is reported once: as `EngineCrashed` to a waiting request, else through `on_changed`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from infill.providers.base import Limits
 from infill.settings import Settings
 
 BACK_OFF = (0.0, 0.0, 0.5, 1.0, 4.0, 15.0, 60.0)
-"""Seconds from a crash to the next start, by how many crashes there were in the last MEMORY seconds: the first is forgiven."""
+"""Seconds from a crash to the next start, indexed by the number of crashes in the last MEMORY seconds. The first has no delay."""
 MEMORY = 300.0
 SHORT = 1.0
-"""Seconds of back-off that a request waits through; for longer ones it is refused."""
+"""Longest back-off in seconds that a request waits for; with a longer one it is refused."""
 UNHEARD = 0.1
-"""A request sent this shortly before the engine was found dead, and not answered by a word, was never heard: it is asked again."""
+"""Seconds. A request sent this shortly before the engine's exit was detected, and without any reply, is sent again."""
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 OnChanged = Callable[[Changed], None]
@@ -43,7 +43,7 @@ Answer = TypeVar("Answer")
 
 
 class LocalProvider:
-    """Answers from the engine; implements `Provider` and `Generator`."""
+    """Completions and generations from the engine; implements `Provider` and `Generator`."""
 
     name = "local"
 
@@ -54,7 +54,7 @@ class LocalProvider:
         self._name = f"{client} (pid {os.getpid()})"
         self._client: EngineClient | None = None
         self._attempts: dict[bool, asyncio.Task[EngineClient | None]] = {}
-        """The latest attempts to connect, by whether they may start the engine."""
+        """The latest connection attempts, by whether they may start the engine."""
         self._one_attempt = asyncio.Lock()
         self._crashes: deque[float] = deque(maxlen=len(BACK_OFF) - 1)
         self._limits = Limits()
@@ -95,7 +95,7 @@ class LocalProvider:
                     yield event
 
     async def warm(self, prompt: Prompt) -> None:
-        """Evaluate a prompt ahead. Starts nothing: an engine that is not there has nothing to keep warm."""
+        """Process a prompt ahead of time. Never starts the engine: a new engine has no cache."""
         client = self._client
         if client is None or client.ended is not None or not self._settings.engine.warm:
             return
@@ -106,18 +106,18 @@ class LocalProvider:
             prefix=_clean(prompt.prefix),
             suffix=_clean(prompt.suffix),
             path=_clean(prompt.path),
-            snippets=_clean_snippets(prompt.snippets),  # they come first: a prompt without them would be another one
+            snippets=_clean_snippets(prompt.snippets),  # snippets are at the start of the prompt: without them it would be a different prompt
         )
-        with contextlib.suppress(InfillError):  # what is wrong is told when somebody asks
+        with contextlib.suppress(InfillError):  # errors are reported with the next completion
             self._learn(await client.warm(ask))
 
     async def forget(self, slot: str) -> None:
-        """The document was closed."""
+        """Note that the document was closed."""
         if self._client is not None and self._client.ended is None:
             self._client.forget(_slot(slot))
 
     async def aclose(self) -> None:
-        """Leave the engine; what was asked from here ends."""
+        """Disconnect from the engine; this client's requests end."""
         for attempt in self._attempts.values():
             attempt.cancel()
         await asyncio.gather(*self._attempts.values(), return_exceptions=True)
@@ -129,7 +129,7 @@ class LocalProvider:
     # ---- Generator
 
     def follows_instructions(self, model: str) -> bool:
-        """Whether the model in the store has a chat template; False where it is not known."""
+        """Whether the stored model has a chat template; False if unknown."""
         from infill.models import store
 
         try:
@@ -156,7 +156,7 @@ class LocalProvider:
                     yield event
 
     async def rewrite(self, rewriting: Rewriting) -> AsyncIterator[Event]:
-        """Answer a prompt in a model's own format, of lower rank than every completion."""
+        """Answer a prompt in a model's own format, at a lower priority than every completion."""
         ask = Rewrite(
             id=0,
             model=rewriting.model,
@@ -174,35 +174,36 @@ class LocalProvider:
     # ---- the engine itself
 
     def configure(self, settings: Settings) -> None:
-        """The settings have changed."""
+        """Apply changed settings."""
         changed = (settings.engine, settings.latency) != (self._settings.engine, self._settings.latency)
         self._settings = settings
         if changed and self._client is not None and self._client.ended is None:
             self._client.configure(settings.engine, settings.latency.target)
 
     async def load(self, model: str = "") -> None:
-        """Have a model in memory, starting the engine for it. Returns when it has produced one token; until then the old one answers."""
+        """Load a model, and start the engine for it if necessary. Returns after its first token; the old model answers until then."""
         client = await self._connected()
         await client.load(model or self._model())
         self._first_lines.clear()
 
     async def unload(self, model: str = "") -> None:
-        """Give a model's memory back, or every model's. Starts nothing."""
+        """Unload a model, or every model. Never starts the engine."""
         await self._if_there(lambda client: client.unload(model))
 
     async def status(self, *, models: bool = True) -> Status | None:
-        """Everything about the engine, or all but its models, which may have to be waited for; None where there is none."""
+        """The engine's status, without its models (which may take time) if `models` is False; None if no engine is running."""
         return await self._if_there(lambda client: client.status(models=models))
 
     async def shutdown(self) -> bool:
-        """Have the engine leave; False where there is none."""
+        """Stop the engine; False if none is running."""
         return await self._if_there(EngineClient.shutdown) is not None
 
     # ---- how
 
     async def _frames(self, ask: Complete | Generate | Rewrite) -> AsyncGenerator[Text | Done, None]:
-        """The answer's frames; asked again once if the engine had gone before it can have heard the question, or if it crashed while it
-        computed: the next engine avoids what crashed.
+        """The frames of an answer. The request is sent again once if the engine exited before it can have read it, or crashed while computing.
+
+        In the second case the new engine avoids the cause of the crash.
         """
         for last_try in (False, True):
             client = await self._connected()
@@ -223,15 +224,15 @@ class LocalProvider:
                 return
 
     async def _connected(self) -> EngineClient:
-        """The connection, made if there is none. Raises ProviderUnavailable while a crashed engine is given time."""
+        """The connection; it is opened if necessary. Raises ProviderUnavailable during the back-off after a crash."""
         client = await self._found(start=True)
-        assert client is not None  # an attempt that may start the engine raises where it fails
+        assert client is not None  # an attempt that may start the engine raises if it fails
         return client
 
     async def _found(self, *, start: bool = False) -> EngineClient | None:
-        """The connection; where there is none, the result of one attempt that all callers share and that outlives their cancellation.
+        """The open connection, or the result of one connection attempt. All callers share it, and it outlives their cancellation.
 
-        So an engine that does not greet is ended when the handshake's time is over, however often a newer request replaces the one that waits.
+        So an engine that does not answer the handshake is stopped at the timeout, even if newer requests keep replacing the waiting one.
         """
         if self._client is not None and self._client.ended is None:
             return self._client
@@ -257,7 +258,7 @@ class LocalProvider:
             return self._adopt(client)
 
     async def _back_off(self) -> None:
-        """An engine that has just crashed, and again, is not started at once."""
+        """Delay the next start after repeated crashes."""
         now = time.monotonic()
         recent = [crash for crash in self._crashes if crash > now - MEMORY]
         left = max(recent, default=now) + BACK_OFF[len(recent)] - now
@@ -278,7 +279,7 @@ class LocalProvider:
             self._on_changed(changed)
 
     def _ended(self, reason: InfillError) -> None:
-        """The engine has gone: after a crash that is told, also to those who are not waiting for anything."""
+        """Handle the exit of the engine; a crash is reported even if no request is waiting."""
         self._ready = True
         if crashed := isinstance(reason, EngineCrashed):
             self._crashes.append(time.monotonic())
@@ -286,7 +287,7 @@ class LocalProvider:
             self._on_changed(Changed(state="problem" if crashed else "idle", message=str(reason)))
 
     async def _if_there(self, ask: Callable[[EngineClient], Awaitable[Answer]]) -> Answer | None:
-        """Ask the engine something; None where there is none, or it is just going."""
+        """The reply of a running engine; None if none is running or it is stopping."""
         client = await self._found()
         if client is None:
             return None
@@ -303,13 +304,13 @@ class LocalProvider:
         return self._told(frame)
 
     def _told(self, frame: Text | Done) -> list[Event]:
-        """As events. The limits are not learned: a next-edit model's are not those of completions."""
+        """The frame as events. Limits are not updated from it: those of a next-edit model differ from those of completions."""
         if isinstance(frame, Text):
             return [Delta(clean(frame.text), frame.candidate, frame.logprob)]
         return [*frame.finishes, Report(provider=self.name, model=frame.model, timings=frame.timings, notes=frame.notes)]
 
     def _learn(self, done: Done) -> None:
-        """The engine knows best what prompts it takes."""
+        """Update the limits from the engine's report, which has the exact sizes."""
         known = msgspec.structs.asdict(self._limits)
         self._limits = replace(self._limits, **{name: type(known[name])(value) for name, value in done.limits.items() if name in known})
 
@@ -321,7 +322,7 @@ def _stream(client: EngineClient, ask: Complete | Generate | Rewrite) -> AsyncGe
 
 
 def _look_at(attempt: asyncio.Task[EngineClient | None]) -> None:
-    """Take the exception of an attempt that all callers have left, which asyncio would log."""
+    """Retrieve the exception of an attempt without callers, which asyncio would log."""
     if not attempt.cancelled():
         attempt.exception()
 
@@ -331,7 +332,7 @@ def _clean_snippets(snippets: tuple[Snippet, ...]) -> tuple[Snippet, ...]:
 
 
 def _slot(name: str) -> str:
-    """A document's name as the engine takes it: a long one ends in a digest of the whole."""
+    """The document's name as a slot name for the engine; long names are shortened to a prefix and a digest."""
     name = _clean(name)
     if len(name) <= LONGEST_NAME:
         return name
@@ -340,5 +341,5 @@ def _slot(name: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Half a character, as broken files hold, cannot be sent: it becomes the character for that, of the same length."""
+    """The text with unpaired surrogates, which cannot be encoded, replaced by a replacement character of the same length."""
     return SURROGATES.sub("\ufffd", text)

@@ -1,4 +1,4 @@
-"""Mistral's API: Codestral fills in the middle at `/v1/fim/completions`; everything else is as OpenAI's, but for a few names of fields."""
+"""Mistral's API: Codestral fills in the middle at `/v1/fim/completions`. The rest is OpenAI's API, except for a few field names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FIM_MODEL = "codestral-latest"
 
 
 class Mistral:
-    """Speaks Mistral's API."""
+    """The API of Mistral."""
 
     default_url = "https://api.mistral.ai/v1"
     limits = Limits(prefix_tokens=2048, suffix_tokens=512, remote=True)
@@ -23,11 +23,11 @@ class Mistral:
         return line.endpoint.model or FIM_MODEL
 
     async def look(self, line: Connection, deadline: Deadline) -> Facts:
-        """Prefix and suffix are all that its API wants."""
+        """No request is needed: its API takes prefix and suffix."""
         return Facts(model=await self.model(line, deadline))
 
     def completion(self, prompt: Prompt, facts: Facts) -> Call:
-        """Prefix and suffix as they are: the API puts in the tokens, and text that spells one stays text."""
+        """Prefix and suffix unchanged: the API adds the special tokens, and special tokens in the text remain text."""
         body: dict[str, Any] = {
             "model": facts.model,
             "prompt": prompt.prefix,
@@ -39,7 +39,7 @@ class Mistral:
             "stream": True,
         }
         if prompt.logprobs:
-            body["logprobs"] = True  # its answers can hold them; where the parameter is refused, it is left out from then on
+            body["logprobs"] = True  # answers may contain them; a server that refuses the parameter is no longer sent it
         return Call(path="/v1/fim/completions", body=body)
 
     def generation(self, instruction: Instruction, model: str) -> Call:

@@ -1,4 +1,4 @@
-"""Whether the id of a remote model names something: a provider that is set up, and a model that its server lists. Used before a choice is kept."""
+"""Validation of remote model ids: the provider is configured and its server lists the model. Used before a choice is stored."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from infill.providers.setup import LOCAL
 from infill.settings import Settings
 
 LATEST = ":latest"
-"""The tag that Ollama takes where a name has none."""
+"""Ollama's default tag for names without one."""
 
 
 async def check(model: str, settings: Settings) -> str:
-    """Raise UnknownModel where the id of a remote model names nothing.
+    """Raise UnknownModel if the id of a remote model is invalid.
 
-    Returns a sentence where the server could not be asked for its models, empty where it has this one. Ids of local models are not judged here.
+    Returns a message if the server could not be asked for its models, empty if it lists this one. Ids of local models are not checked.
     """
     if model.startswith(f"{LOCAL}:") or ":" not in model:
         return ""
@@ -37,7 +37,7 @@ async def check(model: str, settings: Settings) -> str:
 
 
 def full_id(model: str, settings: Settings) -> str:
-    """The whole id of a model: `x` -> `local:x`, `ollama:x` -> `ollama:home/x`. Raises UnknownModel, or ModelMissing for one to be downloaded."""
+    """The full id of a model: `x` -> `local:x`, `ollama:x` -> `ollama:home/x`. Raises UnknownModel, or ModelMissing if it must be downloaded."""
     from infill.models import store
 
     if ":" not in model or model.startswith(f"{LOCAL}:"):
@@ -48,7 +48,7 @@ def full_id(model: str, settings: Settings) -> str:
 
 
 def provider(model: str, settings: Settings) -> str:
-    """The provider that the id of a remote model names. Raises UnknownModel where none is set up."""
+    """The provider in the id of a remote model. Raises UnknownModel if it is not configured."""
     name = setup.provider_of(model, settings)
     if name:
         return name
@@ -62,5 +62,5 @@ def provider(model: str, settings: Settings) -> str:
 
 
 def found(asked: str, offered: list[str]) -> bool:
-    """Whether a server's list has a model, with Ollama's rule that a name without a tag means the latest one."""
+    """Whether a server's list contains a model, with Ollama's rule that a name without a tag means `:latest`."""
     return asked in offered or f"{asked}{LATEST}" in offered

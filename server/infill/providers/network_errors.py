@@ -1,4 +1,4 @@
-"""Exceptions of the network as ours: the one place where what httpx2, ssl and asyncio raise becomes a ProviderError with a cause and a next step."""
+"""Network exceptions as ProviderErrors: translates what httpx2, ssl and asyncio raise into a message with cause and next step."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ PROXY_HINT = "Correct or unset it, or name the server's host in NO_PROXY."
 
 @contextlib.contextmanager
 def translated(name: str, url: str, seconds: float, clean: Callable[[str], str]) -> Iterator[None]:
-    """Run a step of a request to the provider `name`.
+    """Translate the exceptions of one step of a request to the provider `name`.
 
-    `seconds`: the deadline, for the message. `clean` makes a foreign text one short line without secrets.
+    `seconds`: the deadline, for the message. `clean` turns text from outside into one short line without secrets.
     """
     try:
         yield
@@ -37,7 +37,7 @@ def _error(name: str, url: str, seconds: float, exc: Exception, clean: Callable[
     import httpx2
 
     inner: BaseException = exc
-    while getattr(inner, "exceptions", ()):  # a group, as anyio raises while it tries several addresses
+    while getattr(inner, "exceptions", ()):  # an exception group, which anyio raises after trying several addresses
         inner = inner.exceptions[0]  # type: ignore[attr-defined]
     reason = clean(str(inner) or type(inner).__name__)
     proxy = _proxy(url)
@@ -57,7 +57,7 @@ def _error(name: str, url: str, seconds: float, exc: Exception, clean: Callable[
 
 
 def _tls(name: str, url: str, failure: ssl.SSLError, clean: Callable[[str], str]) -> ProviderUnavailable:
-    """TLS failed: an untrusted certificate names the setting that trusts it; there is no setting that skips verification."""
+    """The error for a TLS failure. For an untrusted certificate it names `caFile`; no setting disables verification."""
     entry = name.partition(":")[2]
     if isinstance(failure, ssl.SSLCertVerificationError):
         reason = clean(failure.verify_message or str(failure))
@@ -72,7 +72,7 @@ def _tls(name: str, url: str, failure: ssl.SSLError, clean: Callable[[str], str]
 
 
 def _cause(exc: BaseException | None, kind: type[ssl.SSLError]) -> ssl.SSLError | None:
-    """The TLS error behind an exception."""
+    """The TLS error in the chain of an exception's causes."""
     seen = 0
     while exc is not None and seen < 10:
         if isinstance(exc, kind):
@@ -86,13 +86,13 @@ def _through(proxy: str) -> str:
 
 
 def _proxy(url: str) -> str:
-    """Host and port of the proxy that the environment names for an address; empty: none."""
+    """Host and port of the proxy in the environment for an address; empty if there is none."""
     found = _variable(url)[1]
     return address.place(found if "://" in found else f"//{found}") if found else ""
 
 
 def _variable(url: str) -> tuple[str, str]:
-    """The variable of the environment that names the proxy for an address, and its value; empty: none."""
+    """The environment variable that sets the proxy for an address, and its value; empty if there is none."""
     parts, proxies = urlsplit(url), urllib.request.getproxies()
     host = parts.hostname or ""
     scheme = next((scheme for scheme in (parts.scheme, "all") if proxies.get(scheme)), "")
@@ -102,7 +102,7 @@ def _variable(url: str) -> tuple[str, str]:
 
 
 def check_proxy(name: str, url: str) -> None:
-    """Raise ProviderRefused where the environment names something for an address that is no proxy."""
+    """Raise ProviderRefused if the environment's proxy for an address is invalid."""
     variable, proxy = _variable(url)
     if not proxy:
         return
@@ -116,7 +116,7 @@ def check_proxy(name: str, url: str) -> None:
 
 
 def unusable_proxies(name: str, exc: Exception) -> ProviderRefused:
-    """The error where no client can be made: one of the proxies of the environment is not usable, also one for other addresses."""
+    """The error if no client can be created: a proxy in the environment is invalid, possibly one for other addresses."""
     names = ", ".join(f"{scheme.upper()}_PROXY" for scheme in urllib.request.getproxies() if scheme != "no")
     if isinstance(exc, ImportError):
         return ProviderRefused(f"{name} cannot be asked: a SOCKS proxy ({names}) needs the package socksio.", SOCKS_HINT)

@@ -1,4 +1,4 @@
-"""Ollama: `/api/generate` with a suffix where the model's template knows one, else a raw prompt in the tokens that its vocabulary has."""
+"""Ollama: `/api/generate` with a suffix if the model's template supports one, else a raw prompt with the special tokens of its vocabulary."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from infill.providers.http import Connection, Deadline
 from infill.providers.trouble import CannotFill
 
 PROMPT_TOKENS = 3072
-"""Room for a prompt in the context that is asked for: its own default has been 2048 for long, and cuts silently."""
+"""Prompt tokens in the requested context window. Ollama's default was 2048 for a long time, and it truncates silently."""
 
 
 class Ollama:
-    """Speaks Ollama's own API."""
+    """The API of Ollama."""
 
     default_url = "http://127.0.0.1:11434"
     limits = Limits(prefix_tokens=1536, suffix_tokens=512, snippet_tokens=512, remote=True)
 
     def __init__(self, longest: int = 1024, keep_alive: str = "") -> None:
-        """`longest`: tokens of the longest answer that will be asked for, completion or generation."""
-        # one size for all requests: Ollama loads the model anew whenever num_ctx changes
+        """`longest`: tokens of the longest answer that will be requested, for completions and generations."""
+        # one size for all requests: Ollama reloads the model whenever num_ctx changes
         self._context = _context(longest)
         self._keep_alive = keep_alive
 
@@ -33,7 +33,7 @@ class Ollama:
         return line.endpoint.model or await self._only_model(line, deadline)
 
     async def look(self, line: Connection, deadline: Deadline) -> Facts:
-        """What `/api/show` says: capabilities first, then the template, then the vocabulary."""
+        """The facts from `/api/show`: capabilities first, then the template, then the vocabulary."""
         model, wanted = await self.model(line, deadline), line.endpoint.family
         if wanted == "suffix":
             return Facts(model=model, mode="suffix")
@@ -60,7 +60,7 @@ class Ollama:
 
     def generation(self, instruction: Instruction, model: str) -> Call:
         messages = [{"role": turn.role, "content": turn.content} for turn in instruction.messages]
-        # models that do not reason take `think: false` and refuse `true`
+        # models without reasoning accept `think: false` and refuse `true`
         body = self._body(model, instruction.sampling, instruction.stop) | {"messages": messages, "think": instruction.thinking}
         return Call(path="/api/chat", body=body, converses=True)
 
@@ -100,17 +100,17 @@ class Ollama:
 
 
 def _context(longest: int) -> int:
-    """Tokens of context for a prompt and an answer, a multiple of 1024."""
+    """The context size for a prompt and an answer in tokens, a multiple of 1024."""
     return -(-(PROMPT_TOKENS + longest) // 1024) * 1024
 
 
 def _inserts(shown: Any) -> bool:
-    """Whether the model's template takes a suffix, as `/api/show` says."""
+    """Whether the model's template in the `/api/show` reply supports a suffix."""
     return "insert" in (shown.get("capabilities") or ()) or ".Suffix" in str(shown.get("template", ""))
 
 
 def _family(shown: Any) -> families.Family | None:
-    """The family whose tokens the vocabulary holds."""
+    """The family whose tokens the vocabulary contains."""
     vocabulary = (shown.get("model_info") or {}).get("tokenizer.ggml.tokens")
     return families.recognize(frozenset(vocabulary)) if isinstance(vocabulary, list) else None
 

@@ -1,9 +1,9 @@
-"""OpenAI's API, as OpenAI, vLLM, SGLang, LM Studio, TGI, DeepSeek, llama-cpp-python's server and many others speak it.
+"""OpenAI's API, also used by vLLM, SGLang, LM Studio, TGI, DeepSeek, llama-cpp-python's server and many others.
 
-Its `/v1/completions` knows no fill-in-the-middle but the field `suffix`, which most servers ignore or refuse. So the prompt is rendered for the
-model's family: as `family` in the settings says, else as the server's own tokenizer shows (`/tokenize` of vLLM and llama.cpp, `/extras/tokenize` of
-llama-cpp-python). Two more words may stand in the setting: `suffix` (the API does it itself) and `chat` (a chat model is asked, the last resort).
-Nothing is guessed: a model of an unknown family continues the code before the cursor, after one sentence of warning.
+For fill-in-the-middle, its `/v1/completions` has only the field `suffix`, which most servers ignore or refuse. So the prompt is rendered for the
+model's family. The setting `family` names it, else the server's tokenizer reveals it (`/tokenize` of vLLM and llama.cpp, `/extras/tokenize` of
+llama-cpp-python). The setting has two more values: `suffix` (the API fills in) and `chat` (a chat model is asked, as the last resort).
+There is no guessing: a model of an unknown family continues the code before the cursor, after one warning.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from infill.providers.dialect import Call, Facts, Piece, RemoteModel
 from infill.providers.http import Connection, Deadline
 
 MOST_LOGPROB = 1e-3
-"""Rounding takes a logarithm of 1 slightly above 0."""
+"""Rounding can make a log-probability slightly greater than 0."""
 LEAST_LOGPROB = -1000.0
-"""Servers that compute no log-probabilities fill in -9999."""
+"""Servers that do not compute log-probabilities send -9999."""
 FILL = (
     "You complete code at the cursor of an editor. The user sends a file with the text <CURSOR> at one place. Answer with nothing but the code that "
     "belongs there: no explanation, no fences, nothing of what stands before or after it. Answer with nothing where nothing belongs."
@@ -34,7 +34,7 @@ FILL = (
 
 
 class OpenAi:
-    """Speaks OpenAI's API."""
+    """The API of OpenAI."""
 
     default_url = "https://api.openai.com/v1"
     limits = Limits(prefix_tokens=2048, suffix_tokens=512, snippet_tokens=1024, remote=True)
@@ -43,7 +43,7 @@ class OpenAi:
         return line.endpoint.model or await only_model(line, deadline)
 
     async def look(self, line: Connection, deadline: Deadline) -> Facts:
-        """The model, and the way it is asked."""
+        """The model, and how it fills in the middle."""
         model = await self.model(line, deadline)
         wanted = line.endpoint.family
         if wanted in {"suffix", "chat"}:
@@ -56,7 +56,7 @@ class OpenAi:
         return Facts(model=model, family=family, mode="rendered")
 
     async def _by_tokenizer(self, line: Connection, model: str, deadline: Deadline) -> families.Family | None:
-        """The first family whose tokens are single tokens over there."""
+        """The first family whose special tokens are single tokens of the server's tokenizer."""
         tokens = {token.strip() for family in families.table().values() for token in family.evidence}
         known: set[str] = set()
         count = None
@@ -69,7 +69,7 @@ class OpenAi:
         return families.recognize(known)
 
     def completion(self, prompt: Prompt, facts: Facts) -> Call:
-        """In the way that `look` found."""
+        """A completion request of the kind that `look` selected."""
         if facts.mode == "chat":
             call = chat(_question(prompt), facts.model, prompt.sampling, prompt.stop)
             body = call.body | ({"logprobs": True} if prompt.logprobs else {})
@@ -89,7 +89,7 @@ class OpenAi:
         return Call(path="/v1/completions", body=body, words=ends)
 
     def generation(self, instruction: Instruction, model: str) -> Call:
-        """A conversation."""
+        """A chat request."""
         return chat(instruction.messages, model, instruction.sampling, instruction.stop, thinking=instruction.thinking)
 
     def read(self, message: dict[str, Any]) -> Piece:
@@ -100,12 +100,12 @@ class OpenAi:
 
 
 def chat(messages: Sequence[Message], model: str, sampling: Sampling, stop: Stop, *, thinking: bool = False) -> Call:
-    """A call of `/v1/chat/completions`."""
+    """A request to `/v1/chat/completions`."""
     body: dict[str, Any] = {
         "messages": [{"role": turn.role, "content": turn.content} for turn in messages],
         "max_tokens": stop.max_tokens,
         "stream": True,
-        "chat_template_kwargs": {"enable_thinking": thinking, "thinking": thinking},  # vLLM, SGLang, llama-server; others refuse it, or ignore it
+        "chat_template_kwargs": {"enable_thinking": thinking, "thinking": thinking},  # for vLLM, SGLang and llama-server; others refuse or ignore it
     }
     if model:
         body["model"] = model
@@ -123,7 +123,7 @@ def read(message: dict[str, Any]) -> Piece:
     said = choice.get("delta") or choice.get("message")
     text = said.get("content") if isinstance(said, dict) else choice.get("text")
     reasoning = said.get("reasoning_content") or said.get("reasoning") if isinstance(said, dict) else ""
-    if isinstance(text, list):  # Mistral's newer models answer in parts
+    if isinstance(text, list):  # Mistral's newer models send text as a list of parts
         reasoning = _text_of([part.get("thinking") for part in text if isinstance(part, dict)])
         text = _text_of(text)
     return Piece(
@@ -137,7 +137,7 @@ def read(message: dict[str, Any]) -> Piece:
 
 
 def logprob_of(said: Any) -> float | None:
-    """The sum of a message's log-probabilities; None where it has none.
+    """The sum of a message's log-probabilities; None if it has none.
 
     Completions have a list of `token_logprobs`; chats, llama-server and Ollama have entries with `logprob`.
     """
@@ -154,21 +154,21 @@ def logprob_of(said: Any) -> float | None:
 
 
 def _text_of(said: Any) -> str:
-    """Text that may come in parts."""
+    """The text of a content field, which may be a list of parts."""
     if isinstance(said, list):
         return "".join(_text_of(part) for part in said)
     return str((said.get("text") or "") if isinstance(said, dict) else said or "")
 
 
 def ended(reason: Any) -> Literal["", "end", "length"]:
-    """What a reason to end says; empty: it goes on. Several servers send an empty reason, or the word `null`, with each piece."""
+    """The stop reason for a `finish_reason`; empty if generation continues. Several servers send an empty reason, or the word `null`, each time."""
     if not reason or str(reason).lower() in {"null", "none", "false"}:
         return ""
     return "length" if reason == "length" else "end"
 
 
 async def list_models(line: Connection, deadline: Deadline) -> list[RemoteModel]:
-    """What `/v1/models` says."""
+    """The models that `/v1/models` lists."""
 
     def read_models(reply: Any) -> list[RemoteModel]:
         entries = reply["data"] if isinstance(reply, dict) else reply
@@ -178,7 +178,7 @@ async def list_models(line: Connection, deadline: Deadline) -> list[RemoteModel]
 
 
 async def only_model(line: Connection, deadline: Deadline) -> str:
-    """The model of a server that has one. Raises ProviderRefused where a choice has to be made."""
+    """The model of a server that has only one. Raises ProviderRefused if the user has to choose."""
     names = [model.name for model in await list_models(line, deadline)]
     if len(names) == 1:
         return names[0]
@@ -188,7 +188,7 @@ async def only_model(line: Connection, deadline: Deadline) -> str:
 
 
 async def _counter(line: Connection, model: str, deadline: Deadline) -> Callable[[str], Awaitable[int]] | None:
-    """A function that tells of how many tokens a text is to this server's tokenizer; None where it has none to ask."""
+    """A function that returns the number of tokens of a text; None if the server's tokenizer cannot be called."""
     shapes: tuple[tuple[str, Callable[[str], dict[str, Any]]], ...] = (
         ("/tokenize", lambda text: {"model": model, "prompt": text, "add_special_tokens": False}),
         ("/tokenize", lambda text: {"content": text, "add_special": False, "parse_special": True}),
@@ -196,7 +196,7 @@ async def _counter(line: Connection, model: str, deadline: Deadline) -> Callable
     )
     for path, body in shapes:
         try:
-            # a beginning-of-text token that cannot be left out is counted too
+            # a beginning-of-text token that cannot be omitted is counted too
             extra = await line.json("POST", path, deadline, _number, body("a")) - 1
         except (ProviderRefused, ProviderUnavailable) as exc:
             if isinstance(exc, ProviderUnavailable) and deadline.left() <= 0:
@@ -211,7 +211,7 @@ async def _counter(line: Connection, model: str, deadline: Deadline) -> Callable
 
 
 def _number(reply: Any) -> int:
-    """How many tokens a tokenizer's reply holds. Raises TypeError or KeyError where it is none."""
+    """The number of tokens in a tokenizer's reply. Raises TypeError or KeyError for an invalid reply."""
     tokens = reply["tokens"]
     if not isinstance(tokens, list):
         raise TypeError
@@ -219,7 +219,7 @@ def _number(reply: Any) -> int:
 
 
 def _sampling(sampling: Sampling) -> dict[str, Any]:
-    """Only what differs from an API's own defaults: newer models refuse what they do not know."""
+    """Only parameters that differ from the API's defaults: newer models refuse unsupported ones."""
     values: dict[str, Any] = {"temperature": sampling.temperature}
     if sampling.top_p < 1:
         values["top_p"] = sampling.top_p

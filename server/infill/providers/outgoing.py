@@ -1,4 +1,4 @@
-"""What of a prompt may leave for a remote provider: cut to what its server takes, and without secrets. Pure but for the rules' first import."""
+"""Prompts for remote providers: shortened to the server's limits, and without secrets. Pure except for the first import of the rules."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from infill.privacy import secrets
 from infill.providers.base import Limits
 
 SPREAD = 0.4
-"""Temperature of all candidates but the first, at least: without it they would all be the same."""
+"""Minimum temperature of all candidates but the first; without it all would be equal."""
 
 
 def presentable(prompt: Prompt, limits: Limits) -> tuple[Prompt, int]:
-    """The prompt as it may leave: cut to what a server takes, and without secrets (whose number is told)."""
+    """The prompt shortened to the server's limits and without secrets, and the number of secrets."""
     prefix = _tail(prompt.prefix, int(limits.prefix_tokens * limits.chars_per_token))
     suffix = prompt.suffix[: int(limits.suffix_tokens * limits.chars_per_token)]
     prefix, suffix, found = secrets.mask_around(prefix, suffix, prompt.path)
@@ -32,19 +32,19 @@ def presentable(prompt: Prompt, limits: Limits) -> tuple[Prompt, int]:
 
 
 def masked(messages: Sequence[Message]) -> tuple[tuple[Message, ...], int]:
-    """A conversation without secrets, and how many there were."""
+    """The messages without secrets, and the number of secrets."""
     found = [secrets.mask(turn.content) for turn in messages]
     turns = tuple(msgspec.structs.replace(turn, content=text) for turn, (text, _) in zip(messages, found, strict=True))
     return turns, sum(number for _, number in found)
 
 
 def note(found: int) -> tuple[str, ...]:
-    """What the notes of an answer say of it."""
+    """The note about masked secrets for an answer."""
     return (f"{found} secret{'s' if found > 1 else ''} masked",) if found else ()
 
 
 def candidates(prompt: Prompt) -> list[Prompt]:
-    """The prompt as often as candidates are wanted, all but the first made to differ."""
+    """One prompt per candidate; all but the first are varied."""
     first = prompt.sampling
     others = (
         msgspec.structs.replace(prompt, sampling=msgspec.structs.replace(first, temperature=max(first.temperature, SPREAD), seed=first.seed + number))
@@ -54,7 +54,7 @@ def candidates(prompt: Prompt) -> list[Prompt]:
 
 
 def _tail(text: str, size: int) -> str:
-    """The last characters of a text, from the beginning of a line on where one is in reach."""
+    """The last characters of a text, from the start of a line if one is near."""
     if len(text) <= size:
         return text
     cut = text[-size:]

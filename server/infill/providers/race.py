@@ -1,6 +1,6 @@
-"""One request's way down a chain: members asked one after the other, or side by side when the first is late, until one has a line.
+"""One request to the members of a chain: one after the other, or in parallel if the first is late, until one has a complete line.
 
-Every task that is begun here is gone when `stop` returns. What trouble means for the chain is the chain's business: it is handed to `on_trouble`.
+All tasks started by this module have ended when `stop` returns. Errors are passed to `on_trouble`; the chain decides about them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from infill.providers.breaker import Breaker
 from infill.providers.trouble import too_slow
 
 SHARE = 0.5
-"""Of the time that is left, what a member that is not the last may take to its first line."""
+"""Share of the remaining time until the first line, for every member except the last."""
 LOOK_AGAIN = 0.05
-"""Seconds between two looks at whether a member that is being asked is loading its model."""
+"""Seconds between two checks whether a running member is loading its model."""
 Ask = Callable[[Provider, float], AsyncIterator[Event]]
-"""Begin to ask a provider, with so many seconds left."""
+"""Starts a request to a provider, with this many seconds left."""
 
 
 class Member:
@@ -30,7 +30,7 @@ class Member:
     def __init__(self, provider: Provider, timeout_ms: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self.provider = provider
         self.timeout_ms = timeout_ms
-        """Longest wait for its first line while others wait for their turn; 0: its share of the time."""
+        """Timeout for its first line while other members are waiting; 0: its share of the remaining time."""
         self.breaker = Breaker(clock)
 
     @property
@@ -38,34 +38,34 @@ class Member:
         return self.provider.name
 
     def absence(self, *, explicit: bool = False) -> str:
-        """Why it is not to be asked now; empty: it is. Costs no more than looking at a clock."""
+        """Why it must not be used now; empty if it can be. Only compares times."""
         if not self.breaker.allows(explicit=explicit):
             return f"left alone for {self.breaker.left():.0f} s: {self.breaker.reason}"
         return "" if self.provider.limits.ready else "still loading"
 
 
 class Walk:
-    """One request's way down the chain."""
+    """The state of one request in the chain."""
 
     def __init__(self, clock: Callable[[], float], deadline_ms: int, *, explicit: bool = False) -> None:
         self._clock = clock
         self._end = clock() + deadline_ms / 1000
         self.explicit = explicit
-        """A person waits for this answer (a generation): `timeoutMs` and hedging, which are for completions, do not hold."""
+        """The user waits for this answer (a generation): `timeoutMs` and hedging, which are for completions, do not apply."""
         self.notes: list[str] = []
         self.troubles: list[InfillError] = []
 
     def left(self) -> float:
-        """Seconds."""
+        """Seconds until the deadline."""
         return self._end - self._clock()
 
     @property
     def slow(self) -> bool:
-        """Whether a provider was reached and did not answer in time."""
+        """Whether a provider was reached but did not answer in time."""
         return any(getattr(trouble, "slow", False) for trouble in self.troubles)
 
     def outcome(self) -> InfillError:
-        """The error to raise when nobody answered: a refusal before silence, for it names what can be done."""
+        """The error to raise if no provider answered. Refusals come before timeouts, because they name a remedy."""
         told = [trouble for trouble in self.troubles if not isinstance(trouble, ProviderUnavailable)]
         if len(self.troubles) == 1:
             return self.troubles[0]
@@ -75,11 +75,11 @@ class Walk:
 
 
 OnTrouble = Callable[[Member, InfillError, float], None]
-"""Told who got nowhere, why, and after how many milliseconds."""
+"""Called with a failed member, its error, and the milliseconds since its start."""
 
 
 class Race:
-    """Members asked one after the other, or side by side when the first is late."""
+    """A race between members: one after the other, or in parallel if the first is late."""
 
     def __init__(
         self,
@@ -93,16 +93,16 @@ class Race:
     ) -> None:
         self._ask = ask
         self._hedge = hedge
-        """Seconds after which the next member is asked as well; 0: never."""
+        """Seconds until the next member is tried in parallel; 0: never."""
         self._on_trouble = on_trouble
         self._clock = clock
         self._waiting = list(members)
         self._walk = walk
         self._running: dict[Attempt, tuple[Member, float]] = {}
-        """Who is being asked, and until when (the chain's clock) it is waited for."""
+        """The running attempts: the member, and the time (the chain's clock) until which to wait."""
 
     async def won(self) -> tuple[Member, Attempt]:
-        """The first that has a line. Raises what `Walk.outcome` says when nobody has."""
+        """The first member with a complete line. Raises the error of `Walk.outcome` if none has one."""
         while True:
             if not self._running and not self._begin_next():
                 raise self._walk.outcome()
@@ -124,11 +124,11 @@ class Race:
         return max(self._clock(), min(attempt.began for attempt in self._running) + self._hedge)
 
     def _is_loading(self) -> bool:
-        """Whether all that are being asked are still getting ready, so that another one may be quicker."""
+        """Whether all running members are loading, so that another one may be faster."""
         return all(not member.provider.limits.ready for member, _ in self._running.values())
 
     def _begin_next(self) -> bool:
-        """Ask the next member that can be asked; False where there is none, or no time."""
+        """Start the next usable member; False if there is none, or no time is left."""
         walk = self._walk
         while self._waiting and walk.left() > 0:
             member = self._waiting.pop(0)
@@ -149,7 +149,7 @@ class Race:
             return []
         waits = [asyncio.ensure_future(attempt.settled.wait()) for attempt in self._running]
         now = self._clock()
-        if self._waiting:  # whoever is asked may turn out to be loading, which no event tells
+        if self._waiting:  # a running member may start to load its model, which sends no event
             until = min(until, now + LOOK_AGAIN)
         try:
             await asyncio.wait(waits, timeout=max(0.0, until - now), return_when=asyncio.FIRST_COMPLETED)
@@ -164,7 +164,7 @@ class Race:
         await attempt.aclose()
 
     async def stop(self, winner: Attempt | None) -> None:
-        """Stop all but the winner; without one, all."""
+        """Stop all attempts except the winner; all of them without a winner."""
         for attempt in [other for other in self._running if other is not winner]:
             member, _ = self._running.pop(attempt)
             if not attempt.settled.is_set():

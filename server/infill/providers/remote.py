@@ -1,7 +1,7 @@
-"""A provider on the other end of an HTTP connection: the way of asking that all kinds have in common. What differs is in a Dialect.
+"""A remote provider: the HTTP requests that all kinds of servers have in common. Differences between servers are in a Dialect.
 
-What leaves is masked and cut to size here, in every part of a prompt; nothing is asked ahead, nothing in a file whose text must not leave. One
-completion at a time: whoever comes next waits for its turn within its own deadline.
+Masks secrets and shortens every part of a prompt. Never prefetches, and never sends text of excluded files. Runs one completion at a time;
+the next one waits within its own deadline.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from infill.providers.http import Connection, Deadline
 from infill.providers.trouble import CannotFill, NotAsked, Unsupported
 
 REMEMBERED_TIMES = 15
-"""Answers whose median is `typical_ms`."""
+"""Number of answers in the median `typical_ms`."""
 LINGER = 0.02
-"""Seconds that a finished answer's connection is given to end: with its last bytes read, it is there for the next request."""
+"""Seconds to wait for the end of a finished stream: a connection that was read to its end can be reused."""
 LAST_WORDS_SECONDS = 30.0
-"""Longest wait, when a provider is given up, for what it is answering."""
+"""Longest wait in seconds for the running answer when a provider is closed."""
 
 Tell = Callable[[InfillError], None]
 
 
 class Remote:
-    """One server that completes and generates."""
+    """One server for completions and generations."""
 
     def __init__(
         self, name: str, line: Connection, dialect: Dialect, clock: Callable[[], float] = time.monotonic, tell: Tell = lambda error: None
@@ -52,7 +52,7 @@ class Remote:
         self._parameters = parameters.Parameters(line.host)
         self._facts: Facts | None = None
         self._cannot: tuple[CannotFill, float] | None = None
-        """Why it does not complete, and until when it is not asked again."""
+        """Why it cannot complete, and until when it is not tried again."""
         self._turn = asyncio.Lock()
         self._answering = 0
         self._idle = asyncio.Event()
@@ -62,17 +62,17 @@ class Remote:
 
     @property
     def limits(self) -> Limits:
-        """The dialect's, with the speed that was seen."""
+        """The dialect's limits with the measured speed."""
         return msgspec.structs.replace(self.dialect.limits, typical_ms=statistics.median(self._times) if self._times else 0.0)
 
     async def warm(self, prompt: Prompt) -> None:
-        """Nothing: what is not asked for does not leave this machine."""
+        """Does nothing: prefetching must not send text to another machine."""
 
     async def forget(self, slot: str) -> None:
-        """Nothing is kept here."""
+        """Does nothing: no per-document state."""
 
     async def aclose(self) -> None:
-        """Close the connections once what is being answered has been: whoever asked may still be reading when another provider is chosen."""
+        """Close the connections after the running answer: its reader may continue when another provider is chosen."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._idle.wait(), LAST_WORDS_SECONDS)
         await self.line.aclose()
@@ -89,7 +89,7 @@ class Remote:
                 self._idle.set()
 
     async def complete(self, prompt: Prompt) -> AsyncGenerator[Event, None]:
-        """Fill in the middle over there."""
+        """Fill in the middle on the server."""
         deadline = Deadline(min(prompt.stop.deadline_ms, self.line.endpoint.timeout_ms) / 1000, self._clock)
         if prompt.priority == "background":
             raise NotAsked(f"{self.name} is not asked ahead of time.")
@@ -108,11 +108,11 @@ class Remote:
                         yield event
 
     def follows_instructions(self, model: str) -> bool:
-        """As far as is known: it is asked, and says so itself where it does not."""
+        """True if unknown; the server refuses the request otherwise."""
         return True
 
     async def generate(self, instruction: Instruction, model: str = "") -> AsyncGenerator[Event, None]:
-        """Answer an instruction over there."""
+        """Answer an instruction on the server."""
         deadline = Deadline(instruction.stop.deadline_ms / 1000, self._clock)
         self._may_ask(instruction.remote_allowed)
         turns, found = await asyncio.to_thread(outgoing.masked, instruction.messages)
@@ -124,7 +124,7 @@ class Remote:
                 yield event
 
     async def look(self, deadline: Deadline) -> Facts:
-        """What is known of the model over there; asked once, also when the answer is that it cannot fill in the middle."""
+        """The facts about the remote model, requested once. A refusal because it cannot fill in the middle is cached too."""
         if self._cannot is not None and self._clock() < self._cannot[1]:
             raise self._cannot[0]
         if self._facts is None:
@@ -136,7 +136,7 @@ class Remote:
 
     @contextlib.contextmanager
     def _remembering(self) -> Iterator[None]:
-        """Keep it in mind for a while that the server does not complete: it may still follow instructions."""
+        """Remember for a while that the server cannot complete; it may still follow instructions."""
         try:
             yield
         except CannotFill as exc:
@@ -144,11 +144,11 @@ class Remote:
             raise
 
     async def models(self) -> list[RemoteModel]:
-        """What can be chosen over there."""
+        """The models that the server offers."""
         return await self.dialect.models(self.line, Deadline(self.line.endpoint.timeout_ms / 1000, self._clock))
 
     def _may_ask(self, allowed: bool) -> None:
-        """Raise ProviderUnavailable where privacy or the rate limit forbids to ask."""
+        """Raise ProviderUnavailable if privacy settings or the rate limit forbid a request."""
         if not allowed:
             raise NotAsked(f"{self.name} is not asked: this file's text stays on this machine.")
         self.line.check()
@@ -170,7 +170,7 @@ class Remote:
             self._turn.release()
 
     async def _several(self, calls: list[Call], stop: Stop, model: str, deadline: Deadline, notes: tuple[str, ...]) -> AsyncGenerator[Event, None]:
-        """Several candidates, asked for side by side: few servers give more than one for a request."""
+        """Several candidates from parallel requests: few servers return more than one per request."""
 
         async def collect(number: int, call: Call) -> list[Event]:
             async with contextlib.aclosing(self._answer(call, stop, model, deadline, notes)) as events:
@@ -192,7 +192,7 @@ class Remote:
         yield good[0][-1]
 
     async def _answer(self, call: Call, stop: Stop, model: str, deadline: Deadline, notes: tuple[str, ...]) -> AsyncGenerator[Event, None]:
-        """One answer, cut where it ends. With text in hand, a deadline is an end like another; a broken connection never is."""
+        """One answer, cut at its end. After the first text a timeout is a normal end; a broken connection never is."""
         asked = self._clock()
         self._asked.append(asked)
         cutter, code, last = Cutter(stop, call.words), Completion(call.prefix, call.language) if call.chat else None, Piece()
@@ -230,7 +230,7 @@ class Remote:
         yield Report(provider=self.name, model=model, notes=notes, timings=_timings(self._clock() - asked, first, last))
 
     async def _pieces(self, call: Call, deadline: Deadline) -> AsyncGenerator[Piece, None]:
-        """What the server says, message by message, up to the one that ends it."""
+        """The pieces of an answer up to the one that ends it."""
         started = ended = False
         patience = deadline.at_most(deadline.seconds)
         with self._at_work():
@@ -242,7 +242,7 @@ class Remote:
                         piece = self.dialect.read(message)
                     started = started or bool(piece.text or piece.reasoning)
                     yield piece
-                    if piece.why:  # what is left is the stream's own end: with it read, the connection can be used again
+                    if piece.why:  # the rest is the end of the stream: after reading it, the connection can be reused
                         ended = True
                         patience.shorten(LINGER)
         if ended:
@@ -250,7 +250,7 @@ class Remote:
         raise ProviderUnavailable(f"{self.name} {'broke off its answer' if started else 'ended without an answer'}.")
 
     async def _messages(self, call: Call, deadline: Deadline) -> AsyncGenerator[dict[str, Any], None]:
-        """The answer's messages; asked again without a parameter that the server does not take."""
+        """The messages of an answer. If the server refuses a parameter, the request is repeated without it."""
         for _ in parameters.OPTIONAL:
             body = self._parameters.adapted(call.path, call.body)
             try:
@@ -265,12 +265,12 @@ class Remote:
 
 
 class Certainty:
-    """Log-probability of an answer as it grows; None once there was text without one."""
+    """The log-probability of an answer so far; None after text without one."""
 
     def __init__(self) -> None:
         self._raw = ""
         self._sums = [(0, 0.0)]
-        """Lengths of the text, and its log-probability up to there."""
+        """Pairs: length of the text, and its log-probability up to there."""
         self._skipped = 0.0
         self._said = False
         self._unsaid = False
@@ -288,14 +288,14 @@ class Certainty:
             self._unsaid = True
 
     def begin(self, code: str) -> None:
-        """The answer begins with `code`: the fence or the sentence before it does not count."""
+        """Start the answer at `code`: a fence or sentence before it does not count."""
         line = next(filter(None, map(str.strip, code.split("\n"))), "")
         start = max(0, self._raw.find(line))
         self._skipped = max((length, logprob) for length, logprob in self._sums if length <= start)[1]
 
 
 def _later(last: Piece, piece: Piece) -> Piece:
-    """What is known after one more piece: numbers and the end, whichever message brought them."""
+    """The facts of both pieces: counts and stop reason from whichever message has them."""
     return Piece(
         why=piece.why or last.why,
         evaluated=piece.evaluated or last.evaluated,

@@ -1,6 +1,6 @@
-"""From settings to the chain of providers: the one list of who answers, in the user's order. Used by `infill lsp` and by the command line.
+"""Builds the chain of providers in the user's order from the settings. Used by `infill lsp` and by the command line.
 
-Nothing is connected to, imported for HTTP or started here: each provider does that when it is first asked.
+Opens no connections, imports no HTTP and starts nothing: each provider does that at its first request.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def chain(
     tell: Callable[[InfillError], None] = lambda error: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Chain:
-    """Build everybody who may answer, around the local provider (None: there is none).
+    """The chain of all configured providers, with the local one (None: no local provider).
 
-    `model` is the chosen model's id: a remote one, such as `openai:work/name`, puts its provider first. `tell` hears, once, what a user has to know;
-    an entry of `providers.order` that means nothing is told and left out.
+    `model` is the chosen model's id; the provider of a remote model, such as `openai:work/name`, comes first. `tell` is called once per problem that
+    the user should know about. Invalid entries of `providers.order` are reported and skipped.
     """
     members: list[Member] = []
     if problem := uninvited(settings, model):
@@ -58,19 +58,19 @@ def chain(
 
 
 def local_model(chosen: str) -> str:
-    """What the local provider loads: the chosen model, or, while a remote one is chosen, what ships with the program."""
+    """The model that the local provider loads: the chosen model, or the bundled one if a remote model is chosen."""
     return chosen if chosen.startswith(f"{LOCAL}:") else BUNDLED
 
 
 def ordered(settings: Settings, model: str) -> list[str]:
-    """The providers to ask, first to last: the user's order, the one whose model was chosen before all others."""
+    """The providers in the order of use: the user's order, with the chosen model's provider first."""
     order = list(dict.fromkeys(settings.providers.order)) or [LOCAL]
     first = provider_of(model, settings)
     return [first, *(name for name in order if name != first)] if first != LOCAL and first else order
 
 
 def provider_of(model: str, settings: Settings) -> str:
-    """The provider that a model's id names: `local:x` -> `local`, `openai:work/x` -> `openai:work`, `ollama:x` -> the only one of its kind."""
+    """The provider in a model's id: `local:x` -> `local`, `openai:work/x` -> `openai:work`, `ollama:x` -> the only one of its kind."""
     kind, _, rest = model.partition(":")
     if kind == LOCAL or not rest:
         return LOCAL
@@ -82,7 +82,7 @@ def provider_of(model: str, settings: Settings) -> str:
 
 
 def remote_model(model: str, name: str) -> str:
-    """What a remote provider calls the model of an id: `openai:work/x` -> `x` for `openai:work`; empty where the id means the provider's own."""
+    """The remote provider's name for a model: `openai:work/x` -> `x` for `openai:work`; empty if the id means the provider's own model."""
     if model.startswith(f"{name}/"):
         return model[len(name) + 1 :]
     kind, _, rest = model.partition(":")
@@ -90,7 +90,7 @@ def remote_model(model: str, name: str) -> str:
 
 
 def uninvited(settings: Settings, model: str) -> SettingsError | None:
-    """The error for a model that a setting chose, of a provider that is not in the order: a workspace may set the one and not the other."""
+    """The error if a setting chose a model whose provider is not in the order. A workspace may set the model, but not the order."""
     first = provider_of(model, settings)
     if model != settings.models.complete or first in {LOCAL, *settings.providers.order}:
         return None
@@ -100,7 +100,7 @@ def uninvited(settings: Settings, model: str) -> SettingsError | None:
 
 
 def unknown(name: str, settings: Settings) -> SettingsError | None:
-    """The error for a name that no provider has; None where one has it."""
+    """The error for an unknown provider name; None for a known one."""
     kind, _, entry = name.partition(":")
     endpoint = settings.providers.remote.get(entry)
     if endpoint is not None and endpoint.kind == kind:
@@ -122,7 +122,7 @@ def remote(
     clock: Callable[[], float] = time.monotonic,
     tell: Callable[[InfillError], None] = lambda error: None,
 ) -> Remote:
-    """One remote provider by its name `kind:entry`. Raises SettingsError where there is none."""
+    """The remote provider with the name `kind:entry`. Raises SettingsError if there is none."""
     if problem := unknown(name, settings):
         raise problem
     _kind, _, entry = name.partition(":")

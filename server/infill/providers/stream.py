@@ -1,8 +1,8 @@
-"""Streamed answers as JSON messages: server-sent events, read by httpx2, or one JSON value a line.
+"""Streamed answers as JSON messages: server-sent events, read by httpx2, or one JSON value per line.
 
-Liberal where servers differ from the standard: which of the two it is follows from the first character, not from the content type. Error lines
-without `data:`, events without a blank line after them, and a whole JSON value in place of a stream are understood. Data that is no JSON object
-(`ping`, an empty line, a comment) is a sign of life and is skipped. Only broken JSON objects are errors: to skip one would lose text.
+Tolerates servers that violate the standard. The first character decides the format, not the content type. Accepted are error lines without
+`data:`, events without a blank line after them, and one JSON value instead of a stream. Data that is not a JSON object (`ping`, an empty line, a
+comment) is a keep-alive and is skipped. Only broken JSON objects are errors: skipping one would lose text.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 LARGEST_LINE = 1024 * 1024
 """Bytes."""
 DONE: dict[str, Any] = {"choices": [{"text": "", "finish_reason": "stop"}], "stop": True, "done": True}
-"""What `[DONE]` means, in the words of each API."""
+"""The message for `[DONE]`, with the fields of every API."""
 
 
 class NotUnderstood(ValueError):
-    """The answer is not what any of the APIs promises; the argument is its beginning."""
+    """The answer violates every supported API; the argument is its beginning."""
 
 
 class EventError(ValueError):
@@ -41,12 +41,12 @@ async def messages(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[dict[s
 
 
 def _values(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[Any, None]:
-    """As JSON lines where the body begins like JSON, else as server-sent events."""
+    """The values of JSON lines if the body begins like JSON, else of server-sent events."""
     return _json_lines(first, chunks) if first.lstrip()[:1] in {b"{", b"["} else _events(first, chunks)
 
 
 async def _first(chunks: AsyncGenerator[bytes, None]) -> bytes:
-    """The beginning of the body, long enough to see what it is; without a byte order mark."""
+    """The beginning of the body, long enough to detect the format; without a byte order mark."""
     held = b""
     async for chunk in chunks:
         held += chunk
@@ -56,7 +56,7 @@ async def _first(chunks: AsyncGenerator[bytes, None]) -> bytes:
 
 
 async def _json_lines(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[Any, None]:
-    """One value a line; all lines together where the first one alone is no value: a server that does not stream may indent its JSON."""
+    """One value per line. If the first line is not a value, all lines form one: servers that do not stream may indent their JSON."""
     begun = False
     async with contextlib.aclosing(_lines(first, chunks)) as arriving:
         async for lines in arriving:
@@ -72,7 +72,7 @@ async def _json_lines(first: bytes, chunks: AsyncGenerator[bytes, None]) -> Asyn
 
 
 def _whole(body: bytes) -> Any:
-    """The value of a whole body. Raises NotUnderstood."""
+    """The JSON value of a complete body. Raises NotUnderstood."""
     value = decoded(body)
     if value is None:
         raise NotUnderstood(body)
@@ -80,11 +80,11 @@ def _whole(body: bytes) -> Any:
 
 
 async def _events(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[Any, None]:
-    """The data of server-sent events, as httpx2 reads them."""
+    """The data of server-sent events, parsed by httpx2."""
     import httpx2
 
     async with contextlib.aclosing(_standard(first, chunks)) as body:
-        # the real content type is left aside: proxies change it
+        # the real content type is ignored, because proxies change it
         response = httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=body, request=httpx2.Request("POST", "http://stream"))
         async for event in httpx2.EventSource(response):
             data = event.data.strip()
@@ -98,7 +98,7 @@ async def _events(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGen
 
 
 async def _standard(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """The stream as the standard has it: bare JSON and `error:` lines as data, and a blank line behind the last event."""
+    """The stream in standard form: bare JSON and `error:` lines become data lines, and a blank line follows the last event."""
     async with contextlib.aclosing(_lines(first, chunks)) as arriving:
         async for lines in arriving:
             yield b"".join(
@@ -108,7 +108,7 @@ async def _standard(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncG
 
 
 def _data(data: str) -> list[Any]:
-    """The values of one event: one, or one for each line where a server left out the blank lines between events. Raises NotUnderstood."""
+    """The values of one event: one value, or one per line if the server omits blank lines between events. Raises NotUnderstood."""
     whole = decoded(data)
     if whole is not None:
         return [whole]
@@ -121,7 +121,7 @@ def _data(data: str) -> list[Any]:
 
 
 async def _lines(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[list[bytes], None]:
-    """The lines that are whole, with their newlines, after each chunk; the last one as it is. Raises NotUnderstood for a line without end."""
+    """The complete lines after each chunk, with their newlines, and the rest at the end. Raises NotUnderstood for an endless line."""
     lines = _split(first)
     while True:
         held = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
@@ -138,13 +138,13 @@ async def _lines(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[l
 
 
 def _split(data: bytes) -> list[bytes]:
-    """Lines with their newlines; what stands behind the last newline comes last."""
+    """Lines with their newlines; the text after the last newline comes last."""
     *whole, rest = data.split(b"\n")
     return [*(line + b"\n" for line in whole), *([rest] if rest else [])]
 
 
 def decoded(data: bytes | str) -> Any:
-    """The JSON value, or None where it is none. Halves of a character that were escaped apart come through, to be joined later."""
+    """The JSON value, or None if it is invalid. Surrogates that were escaped in separate messages are kept, to be joined later."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):

@@ -1,6 +1,6 @@
-"""What can go wrong between us and a server, as sentences: HTTP answers and broken connections become ProviderUnavailable or ProviderRefused here.
+"""HTTP errors and broken connections as ProviderUnavailable or ProviderRefused with a message for the user.
 
-A sentence names the provider and the setting that would help. What a server says is quoted in one cleaned, shortened line, and never holds the key.
+A message names the provider and the setting to change. The server's own message is quoted in one cleaned, shortened line, never with the key.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from infill.errors import ProviderRefused, ProviderUnavailable
 from infill.privacy.text import clean
 
 QUOTED = 200
-"""Characters of a server's own words that are passed on."""
+"""Maximum number of characters quoted from a server's message."""
 DEFAULT_BACKOFF, LONGEST_BACKOFF = 20.0, 600.0
-"""Seconds after "too many requests", where the server names none, and at most."""
+"""Seconds after "too many requests": if the server gives none, and at most."""
 
 
 class NotAsked(ProviderUnavailable):
-    """We chose not to ask: privacy, the rate limit, the offline switch. Says nothing of the provider's health."""
+    """No request was sent, because of privacy settings, the rate limit or the offline switch. It says nothing about the provider's health."""
 
 
 class CannotFill(ProviderRefused):
-    """Its model cannot fill in the middle, as far as is known: it may still follow instructions."""
+    """The model cannot fill in the middle, as far as is known. It may still follow instructions."""
 
 
 def too_slow(name: str, seconds: float) -> ProviderUnavailable:
-    """The error for a provider that was reached and whose deadline passed."""
+    """The error for a provider that was reached but did not answer before the deadline."""
     error = ProviderUnavailable(f"{name} did not answer within {seconds:.1f} s.")
     error.slow = True
     return error
 
 
 class Unsupported(ProviderRefused):
-    """The server does not know or not allow a parameter of the request; `said` are its own words, whole."""
+    """The server does not support a parameter of the request; `said` is its complete message."""
 
     def __init__(self, message: str, hint: str, said: str) -> None:
         super().__init__(message, hint)
@@ -44,7 +44,7 @@ class Unsupported(ProviderRefused):
 
 
 class Throttled(ProviderRefused):
-    """Too many requests or no quota: not to be asked again for `retry_after` seconds."""
+    """Too many requests or no quota: no request for `retry_after` seconds."""
 
     def __init__(self, message: str, hint: str, retry_after: float) -> None:
         super().__init__(message, hint)
@@ -52,7 +52,7 @@ class Throttled(ProviderRefused):
 
 
 def words_of(body: bytes, hide: Sequence[str] = ()) -> str:
-    """What an error's body says, in whichever of the usual shapes, as one short line; empty where it says nothing readable."""
+    """The message in an error's body, in any common format, as one short line; empty if there is none."""
     text = body.decode("utf-8", "replace")
     try:
         said = _said(json.loads(text))
@@ -66,14 +66,14 @@ def words_of(body: bytes, hide: Sequence[str] = ()) -> str:
 
 
 def code_of(body: bytes) -> str:
-    """The machine-readable code of an error's body, as OpenAI sends it; empty where there is none."""
+    """The machine-readable code in an error's body in OpenAI's format; empty if there is none."""
     with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
         return str(json.loads(body)["error"]["code"])
     return ""
 
 
 def shortened(text: str, hide: Sequence[str] = ()) -> str:
-    """A server's words as one line that may be shown: without control characters and without what must stay hidden."""
+    """A server's message as one line for display, without control characters and hidden texts."""
     for secret in hide:
         text = text.replace(secret, "********") if secret else text
     line = " ".join(clean(text).split())
@@ -81,7 +81,7 @@ def shortened(text: str, hide: Sequence[str] = ()) -> str:
 
 
 def reported(message: dict[str, Any]) -> str:
-    """The error that a message of a stream reports, in whichever of the usual shapes; empty where it is part of an answer."""
+    """The error in a message of a stream, in any common format; empty if the message is part of an answer."""
     if message.get("error") or "error" in (message.get("object"), message.get("type"), message.get("event")):
         return _said(message) or "no reason given"
     if message.keys() & _OF_AN_ANSWER and not isinstance(message.get("message"), str):
@@ -90,9 +90,9 @@ def reported(message: dict[str, Any]) -> str:
 
 
 _OF_AN_ANSWER = frozenset({"choices", "content", "response", "message", "done", "usage"})
-"""A message with one of these fields is not an error, unless it says so."""
+"""A message with one of these fields is part of an answer, unless it has an error field."""
 _NESTED = 5
-"""Levels of an error's JSON that are looked at."""
+"""Maximum depth when searching an error's JSON."""
 
 
 def _said(data: Any, depth: int = _NESTED) -> str:
@@ -104,14 +104,14 @@ def _said(data: Any, depth: int = _NESTED) -> str:
         return ""
     said = (_said(data[key], depth - 1) for key in ("error", "errors", "message", "detail", "msg", "title") if key in data)
     words = next(filter(None, said), "")
-    place, parameter = data.get("loc"), data.get("param")  # FastAPI and OpenAI name the field beside the message
+    place, parameter = data.get("loc"), data.get("param")  # FastAPI and OpenAI put the field's name next to the message
     if isinstance(place, list) and place and words:
         return f"{place[-1]}: {words}"
     return f"{words} ({parameter})" if isinstance(parameter, str) and words and parameter not in words else words
 
 
 def seconds_of(retry_after: str) -> float:
-    """A Retry-After header in seconds; a date, which few servers send, counts as unknown."""
+    """A Retry-After header in seconds; dates, which few servers send, count as unknown."""
     try:
         return min(max(float(retry_after), 1.0), LONGEST_BACKOFF)
     except ValueError:
@@ -119,7 +119,7 @@ def seconds_of(retry_after: str) -> float:
 
 
 FILLING = frozenset({"/v1/completions", "/infill", "/api/generate", "/v1/fim/completions"})
-"""Paths that complete: a server that lacks them may still chat."""
+"""Paths for completions: a server without them may still support chat."""
 _UNSUPPORTED = re.compile(
     r"(?i)unsupported|not supported|does ?n[o']t support|unrecogni[sz]ed|unknown|unexpected|not (?:permitted|allowed)"
     r"|forbidden|only the default|deprecated|cannot both"
@@ -131,7 +131,7 @@ _CANNOT_FILL = re.compile(r"(?i)infill is not supported|does not support insert|
 def refusal(
     name: str, status: int, said: str, *, code: str = "", path: str = "", model: str = "", retry_after: str = "", location: str = ""
 ) -> ProviderUnavailable | ProviderRefused:
-    """The error for an HTTP status that is no success. `said`: the server's words; `code`: its code; `path`: what was asked for."""
+    """The error for an unsuccessful HTTP status. `said`: the server's message; `code`: its error code; `path`: the requested path."""
     entry = name.partition(":")[2] or name
     quoted = f": {said}" if said else ""
     if 300 <= status < 400:
@@ -163,7 +163,7 @@ def _cannot_fill(name: str, entry: str, status: int, quoted: str, *, chat_only: 
 
 
 def _not_found(name: str, entry: str, status: int, quoted: str, path: str, model: str) -> ProviderRefused:
-    """The model or the path: a server that means the model says so."""
+    """The error for status 404: the model is unknown if the server's message mentions it, else the path."""
     if model and re.search(r"(?i)\bmodels?\b|deployment", quoted.replace(path, "")):
         return ProviderRefused(f"{name} does not know the model {model!r} (HTTP {status}){quoted}.",
                                f"See providers.remote.{entry}.model; `infill providers list --models` shows the models it has.")  # fmt: skip
