@@ -1,1 +1,1 @@
-"""How fast and how good, measured side by side: traces of typing, an editor that plays them, the peer, the report. Never timed tests."""
+"""Benchmarks of speed and quality: traces of typing, an editor that plays them, the peer and the report. Tests are never timed."""

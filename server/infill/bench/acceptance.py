@@ -1,7 +1,7 @@
-"""What remains of a file when suggestions are accepted in it: a scripted model that knows the file answers through the real pipeline.
+"""Acceptance benchmark: the state of a file after its suggestions were accepted, with a scripted model that knows the file.
 
-For each place and each form of the answer, one automatic request and one by key; the first suggestion replaces its range, as an editor does it. The
-answer comes in pieces as tokens do, ended by the rules that every provider keeps (`providers/cut.py`). No model, no editor, no network.
+Each place and each form of the answer gets one automatic and one explicit request through the real pipeline. The first suggestion replaces its
+range, as in an editor. The answer is streamed in pieces and ended by the rules of every provider (`providers/cut.py`). No model, editor or network.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from infill.settings import Completion, Engine, Settings
 PIECE = 7
 """Longest piece of a streamed answer, in characters."""
 WINDOW = 20_000
-"""Characters before the cursor, and half as many behind it, that are handed on."""
+"""Maximum number of characters before the cursor in a request; half as many after it."""
 MODES = ("typing", "line by line", "by key")
-"""The first automatic suggestion; automatic ones accepted until there is none, where several lines are to be written; one suggestion by key."""
+"""The first automatic suggestion; automatic suggestions accepted until none is left, for several lines; one explicit suggestion."""
 MOST_ACCEPTED = 2 * MOST_LINES
 EXACT_TARGET, CLOSER_PLACES = 99.0, 500
 TURNS = (0.0,) * 6
-"""Of the event loop, between two pieces: enough for a first line to be shown before the next one arrives."""
+"""Turns of the event loop between two pieces: enough to show a first line before the next piece arrives."""
 SETTINGS = Settings(engine=Engine(prefetch=False, warm=False), completion=Completion(debounce_ms=0, candidates=1))
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """One request and what became of the file."""
+    """One request and the resulting file."""
 
     language: str
     kind: str
@@ -51,11 +51,11 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """Counted from 1."""
     column: int
     verdict: Verdict | None
-    """None: nothing was shown."""
+    """None if nothing was shown."""
     reason: str = ""
     """Why nothing was shown."""
     before: str = ""
-    """The cursor's line up to the cursor; kept for what is wrong, as are the next two."""
+    """The cursor's line up to the cursor. Kept for wrong suggestions, like the next two fields."""
     answer: str = ""
     text: str = ""
     replaces: int = 0
@@ -70,7 +70,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def trials(cut: Iterable[Place], seed: int, say: Callable[[str], None] = lambda _: None) -> list[Trial]:
-    """Every form of the answer at every place, while typing and by key."""
+    """The results for every form of the answer at every place, in every mode."""
     found: list[Trial] = []
     for number, place in enumerate(cut, 1):
         for mode in MODES:
@@ -83,7 +83,7 @@ async def trials(cut: Iterable[Place], seed: int, say: Callable[[str], None] = l
 
 
 def _request(place: Place, automatic: bool) -> CompletionRequest:
-    """As from an editor that does not tell how it indents."""
+    """A request without indentation settings."""
     return CompletionRequest(
         uri="file:///" + place.path,
         path=place.path,
@@ -95,16 +95,16 @@ def _request(place: Place, automatic: bool) -> CompletionRequest:
 
 
 class _Scripted:
-    """A provider's script: the form of the author's answer at one place, whatever of it is there already."""
+    """A provider's script: the author's text at one place in one form, without what the document already contains."""
 
     def __init__(self, place: Place, variant: str, dice: random.Random) -> None:
         self.place, self.variant, self.dice = place, variant, dice
         self.answer = ""
-        """What was answered first; empty: nothing was asked."""
+        """The first answer; empty if no request was made."""
         self.inserted, self.replaced = "", 0
 
     def accept(self, text: str, replaces: int) -> None:
-        """The document holds this from now on."""
+        """Add accepted text to the document."""
         self.inserted, self.replaced = self.inserted + text, self.replaced + replaces
 
     def __call__(self, question: Prompt | Instruction) -> Iterator[Step]:
@@ -116,7 +116,7 @@ class _Scripted:
         return streamed(answer, question, self.dice)
 
     def _next(self, asked_from: str) -> str:
-        """What the author wrote behind the text that was accepted; nothing where that is not the author's."""
+        """The author's text after the accepted text; empty if the accepted text differs from the author's."""
         place = self.place
         cursor = place.cursor + len(self.inserted)
         if cursor >= place.until or not place.written.startswith(self.inserted):
@@ -125,7 +125,7 @@ class _Scripted:
 
 
 async def _trial(place: Place, variant: str, mode: str, dice: random.Random) -> Trial | None:
-    """None where this form of the answer is the author's at this place."""
+    """The result for one form and mode; None if this form does not apply at this place."""
     if not any(variant in raw_answers.variants(place, asked_from) for asked_from in (place.left, "\n")):
         return None
     script = _Scripted(place, variant, dice)
@@ -152,7 +152,7 @@ async def _trial(place: Place, variant: str, mode: str, dice: random.Random) -> 
 
 
 async def _accepted(script: _Scripted, mode: str) -> tuple[str, int, str]:
-    """What was inserted at the cursor, how many characters right of it were replaced, and why nothing more was shown."""
+    """The text inserted at the cursor, the number of replaced characters to its right, and why no further suggestion was shown."""
     completer = Completer(Fake(script, limits=Limits(typical_ms=1.0)), SETTINGS)
     request = _request(script.place, automatic=mode != "by key")
     reason = ""
@@ -171,7 +171,7 @@ async def _accepted(script: _Scripted, mode: str) -> tuple[str, int, str]:
 
 
 def streamed(answer: str, prompt: Prompt, dice: random.Random) -> Iterator[Step]:
-    """The answer in pieces, between which the reader has its turn, up to where the provider's rules end it."""
+    """The answer in pieces up to its end by the provider's rules, with turns of the event loop between them."""
     cutter = Cutter(prompt.stop)
     at = 0
     while at < len(answer) and not cutter.ended:
@@ -221,7 +221,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     tables: dict[str, list[Share]]
     """By form of the answer, by language, by kind of place."""
     wrong: list[Trial]
-    """Every suggestion that was not exact."""
+    """All suggestions that were not exact."""
 
 
 COLUMNS = ("request", "requests", "shown", "exact", "restored", "beginning", "closers lost", "closers doubled", "other")
@@ -234,7 +234,7 @@ def cells(share: Share) -> list[str]:
 
 
 async def measure(files: Corpus, wanted: int, seed: int, say: Callable[[str], None]) -> Measured:
-    """Cut the files and try every place. Raises InfillError where the corpus has no usable file."""
+    """The figures of a run over the corpus. Raises InfillError if the corpus has no usable file."""
     if not files:
         raise InfillError("The corpus has no usable source file.", "Name a folder with --corpus, or use --fetch.")
     cut = [place for language, texts in files.items() for place in places(language, texts, wanted, seed)]
@@ -256,7 +256,7 @@ async def measure(files: Corpus, wanted: int, seed: int, say: Callable[[str], No
 
 
 def shares(found: Sequence[Trial], by: Callable[[Trial], str]) -> list[Share]:
-    """Figures by what `by` names, in the order of first appearance."""
+    """The figures grouped by the value of `by`, in the order of first appearance."""
     groups: dict[tuple[str, str], Counter[str]] = {}
     for trial in found:
         groups.setdefault((by(trial), trial.mode), Counter())[trial.verdict or "nothing"] += 1
@@ -280,7 +280,7 @@ def _share(name: str, mode: str, count: Counter[str]) -> Share:
 
 
 def rows(found: Sequence[Trial]) -> list[Row]:
-    """The targets."""
+    """The results compared with their targets."""
     shown = [trial for trial in found if trial.shown]
     exact = sum(trial.exact for trial in shown)
     pairs = [trial for trial in found if trial.kind in AUTO_CLOSED]

@@ -1,8 +1,8 @@
-"""infill's engine beside Ollama with the same model file: tokens per second and the time to the first token, in turns in one run.
+"""Comparison with Ollama and the same model file: tokens per second and time to first token, alternating in one run.
 
-Both sides answer the same greedy questions with the same number of threads: chat models those of `infill generate`, base models fill in the middle.
-A round asks one side all its questions, then the other; the side that goes first alternates. Times are the client's, transport included. Ollama is
-asked through the product's own provider for it; its answers end where the model ends them, and so do infill's.
+Both sides get the same greedy requests and the same number of threads. Chat models get those of `infill generate`; base models fill in the middle.
+Each round sends all requests to one side, then to the other; the first side alternates. Times are measured in the client, transport included.
+Ollama is accessed through infill's provider for it. On both sides the model decides where an answer ends.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from infill.settings import Engine
 
 TOKENS = 256
 ENOUGH = TOKENS * 3 // 4
-"""A shorter answer is not compared: a token takes longer the more there are before it."""
+"""Minimum length of a compared answer: later tokens take longer, so a shorter answer would be faster."""
 LONG = "validate two CSV files"
-"""What is asked for long answers: small models write more than TOKENS tokens for it."""
+"""The instruction for long answers: even small models write more than TOKENS tokens for it."""
 FEW = 8
-"""Tokens of an answer of which only the first token is timed."""
+"""Tokens of an answer if only the first token is timed."""
 SPEED_TARGET, FIRST_TARGET = 1.2, 0.65
 TITLE = "Functions of a program that works with files and prints what it has found in them."
 VERBS = ("parse", "sort", "merge", "count", "validate", "rename", "compress", "plot", "encrypt", "download", "format", "split")
@@ -65,19 +65,19 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """One request."""
 
     beginning: str = ""
-    """Text in front of everything else."""
+    """Text before everything else."""
     shuffle: int = 0
-    """A seed puts the words of the beginning into another order, of which no cache has anything; 0 leaves them."""
+    """A seed that reorders the words of the beginning, so that no cache contains it; 0 keeps the order."""
     wish: str
     tokens: int
     slot: str = "bench"
-    """The document in which it is asked; Ollama has no such thing."""
+    """The document of the request; Ollama has no equivalent."""
     draft: bool = True
-    """infill may draft tokens; Ollama has no such thing."""
+    """Whether infill may draft tokens; Ollama has no equivalent."""
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """One quantity on both sides: the values of all rounds."""
+    """One quantity for both sides, with the values of all rounds."""
 
     what: str
     unit: str
@@ -87,13 +87,13 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ratio(self) -> float:
-        """Median of infill divided by that of Ollama; 0 where a side has no value."""
+        """Median of infill divided by that of Ollama; 0 if a side has no value."""
         ours, theirs = _median(self.ours), _median(self.theirs)
         return ours / theirs if ours and theirs else 0.0
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """One model."""
+    """The comparison for one model."""
 
     model: str
     peer: str
@@ -102,12 +102,12 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
     figures: list[Figure]
     same_answers: int
-    """Long answers that were equal, of `rounds`."""
+    """Number of equal long answers, of `rounds`."""
     rows: list[Row]
 
 
 async def compare(measured: Weights, options: Engine, rounds: int, binary: Path, say: Callable[[str], None]) -> Comparison:
-    """Measure both sides. Raises InfillError where a side does not start or does not answer."""
+    """Measure both sides. Raises InfillError if a side does not start or does not answer."""
     chat = gguf.facts(measured.path).chat
     async with engine(measured, options) as driven:
         threads = options.threads or speed.threads_of((await driven.client.status()).models) or 1
@@ -122,9 +122,9 @@ async def compare(measured: Weights, options: Engine, rounds: int, binary: Path,
 
 
 async def _round(ask: Ask, turn: int, taken: Taken) -> None:
-    """Ask everything once; the first round, number 0, is for the processor and the caches, and is not noted."""
+    """Send each request once. Round 0 warms up processor and caches and is not recorded."""
     wishes = _wishes(turn)
-    await ask(Question(wish=next(wishes), tokens=1))  # from here on the beginning is known
+    await ask(Question(wish=next(wishes), tokens=1))  # caches the beginning for the requests below
     behind = Question(wish=next(wishes), tokens=FEW)
     asked: list[tuple[Case, Question]] = [
         ("behind", behind),
@@ -141,7 +141,7 @@ async def _round(ask: Ask, turn: int, taken: Taken) -> None:
 
 
 def _wishes(turn: int) -> Iterator[str]:
-    """Instructions of this round, each beginning with another word than the one before."""
+    """Instructions for this round, each with a different first word."""
     for step in itertools.count(turn * 4):
         yield f"{VERBS[step % len(VERBS)]} {OBJECTS[step % len(OBJECTS)]}"
 
@@ -150,7 +150,7 @@ def _wishes(turn: int) -> Iterator[str]:
 
 
 def _messages(question: Question) -> tuple[Message, ...]:
-    """As `infill generate` asks in an empty Python file."""
+    """The messages that `infill generate` sends for an empty Python file."""
     wanted = place.find("", 0, 0, "python", question.wish, "    ")
     system, user = prompt.conversation(prompt.Surroundings("", ""), wanted, "", "python", "")
     return Message("system", _begun(question, system.content)), user
@@ -255,7 +255,7 @@ def _first(what: str, ours: Sequence[Answer], theirs: Sequence[Answer]) -> Figur
 
 
 def _rates(answers: Sequence[Answer]) -> list[float]:
-    """Tokens per second from the first token to the end, of answers that are long enough."""
+    """Tokens per second from the first token to the end, for answers that are long enough."""
     return [(answer.tokens - 1) / (answer.last - answer.first) for answer in answers if answer.tokens >= ENOUGH and answer.last > answer.first]
 
 
@@ -269,7 +269,7 @@ def _median(values: Sequence[float]) -> float:
 
 
 def _row(figure: Figure, model: str, peer: str) -> Row:
-    """The ratio beside its target, with both medians and the lowest and highest values in the note."""
+    """The ratio with its target; the note has both medians, lowest and highest values."""
     faster = figure.unit == "tokens/s"
     told = [f"{number(_median(side))} ({number(min(side))} to {number(max(side))})" for side in (figure.ours, figure.theirs) if side]
     return Row(

@@ -1,4 +1,4 @@
-"""Charts as SVG text, drawn by hand: no library, no script, colours from the page's style sheet so that light and dark both work. Pure."""
+"""Charts as SVG text without a library or script. Colours come from the page's style sheet, for light and dark themes. Pure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Bar(msgspec.Struct, frozen=True):
 
 
 def distribution(curves: Sequence[Curve], title: str) -> str:
-    """Cumulative shares over milliseconds on a logarithmic axis: how many of the suggestions were there after how long."""
+    """Cumulative share of suggestions over latency in milliseconds, on a logarithmic axis."""
     height, top, bottom = 300, 24, 258
     low, high = _range([value for curve in curves for value in curve.values])
 
@@ -88,7 +88,7 @@ def _mark(curve: Curve, x: object, y: object, share: float) -> str:
 
 
 def timeline(lanes: Sequence[Lane], start: float, end: float, title: str) -> str:
-    """What happened in a stretch of the trace: keys as ticks, long pauses shaded, ghost text as bars."""
+    """A part of the trace: keys as ticks, long pauses shaded, ghost text as bars."""
     lane_height, top = 74, 8
     height = top + lane_height * len(lanes) + 30
 
@@ -127,7 +127,7 @@ def bars(values: Sequence[Bar], title: str, most: float = 0.0) -> str:
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
-    """Round ends for the axis."""
+    """Rounded limits for the axis."""
     smallest, largest = min(values, default=1.0), max(values, default=1000.0)
     low = max([edge for edge in GRID_MS if edge <= max(smallest, 1.0)], default=1)
     high = min([edge for edge in GRID_MS if edge >= largest], default=GRID_MS[-1])

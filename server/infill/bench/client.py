@@ -1,6 +1,6 @@
-"""A language client in miniature: JSON-RPC over a child's stdin and stdout, so that the bench sees what an editor sees.
+"""A minimal language client: JSON-RPC over a child's stdin and stdout, so that the bench measures what an editor sees.
 
-Times are taken when a message has been read whole. Requests of the server are answered with what an editor that knows nothing would say.
+Times are taken when a message is complete. Requests from the server get default replies.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 from infill.errors import InfillError
 
 LEAVE_SECONDS = 5.0
-"""How long a server may take to leave after `exit`."""
+"""Seconds until the server must have exited after `exit`."""
 
 
 class Client:
-    """One connection to one language server that it started."""
+    """The connection to a language server that it started."""
 
     def __init__(self, process: asyncio.subprocess.Process, settings: dict[str, Any], log: Any) -> None:
         self.process, self.settings, self._log = process, settings, log
@@ -31,7 +31,7 @@ class Client:
 
     @classmethod
     async def start(cls, command: Sequence[str], environment: Mapping[str, str], settings: dict[str, Any], log: Path) -> Client:
-        """Start a server; `settings` is what it gets when it asks for its configuration. Its stderr goes to `log`."""
+        """Start a server. `settings` is the reply to its configuration request; stderr is written to `log`."""
         stream = log.open("ab")
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=stream, env=dict(environment), limit=1 << 26
@@ -42,7 +42,7 @@ class Client:
         self._send({"method": method, "params": params})
 
     def request(self, method: str, params: Any) -> tuple[int, asyncio.Future[Any]]:
-        """Ask; returns the request's id, to cancel it by, and what will hold (the result, when it came)."""
+        """Send a request; returns its id, for cancellation, and a future with (the result, the time it arrived)."""
         self._next += 1
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[self._next] = answer
@@ -50,7 +50,7 @@ class Client:
         return self._next, answer
 
     async def ask(self, method: str, params: Any, seconds: float = 60.0) -> Any:
-        """Ask and wait. Raises InfillError where the answer is an error or none comes."""
+        """Send a request and wait for the result. Raises InfillError for an error reply or a timeout."""
         _, answer = self.request(method, params)
         try:
             result, _ = await asyncio.wait_for(answer, seconds)
@@ -62,7 +62,7 @@ class Client:
         self.notify("$/cancelRequest", {"id": number})
 
     async def initialize(self, capabilities: dict[str, Any], folder: Path) -> Any:
-        """The handshake."""
+        """Initialize the server."""
         params = {
             "processId": None,
             "clientInfo": {"name": "infill bench"},
@@ -76,7 +76,7 @@ class Client:
         return result
 
     async def aclose(self) -> None:
-        """Shut the server down and end its process."""
+        """Shut down the server and stop its process."""
         with contextlib.suppress(InfillError, OSError):
             await self.ask("shutdown", None, LEAVE_SECONDS)
             self.notify("exit", None)

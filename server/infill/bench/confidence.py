@@ -1,8 +1,8 @@
-"""How sure the model is, and how often it is right: reliability of the calibrated probability, and what `completion.eagerness` makes of it.
+"""Confidence benchmark: calibration of the estimated probability, and the effect of `completion.eagerness`.
 
-Real files are cut at random cursors, the rest of the line is taken away, and the completer asks the engine as while typing. What it would show is
-compared with what the author wrote. Files are divided in two halves by their content: on the first the temperature is fitted (and the numbers in
-`completion.filter` were chosen), on the second everything is reported.
+Real files are cut at random cursors without the rest of the line, and the completer asks the engine as while typing. The possible suggestion is
+compared with the author's text. Files are split into two halves by content. The temperature is fitted on the first half, which also gave the
+numbers in `completion.filter`; all results are from the second half.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ SETTINGS = Settings(
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model would show at one place."""
+    """The possible suggestion at one place."""
 
     text: str
-    """Its first line; empty: nothing."""
+    """Its first line; empty if there is none."""
     logprob: float
-    """Without a temperature."""
+    """Log-probability without a temperature."""
     right: bool
 
     @property
@@ -46,14 +46,14 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user sees with one value of `completion.eagerness`."""
+    """The result with one value of `completion.eagerness`."""
 
     eagerness: Eagerness
     places: int
     shown: int
     right: int
     characters: int
-    """Saved by right suggestions, less those of wrong ones."""
+    """Characters saved by right suggestions minus those of wrong ones."""
 
     @property
     def wrong(self) -> int:
@@ -61,7 +61,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Confidence(msgspec.Struct, frozen=True, kw_only=True):
-    """One model's figures, on the half of the files that nothing was fitted to."""
+    """One model's results on the half that was not used for fitting."""
 
     model: str
     places: int
@@ -74,13 +74,13 @@ class Confidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def halves(texts: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The texts to tune on, and those to report on: by their content, so that a text stays where it is when others come."""
+    """The texts for fitting and for reporting. Split by content, so that adding texts does not move others."""
     first = [text for text in texts if hashlib.sha256(text.encode()).digest()[0] % 2]
     return first, [text for text in texts if text not in first]
 
 
 async def shown(measured: Weights, texts: Sequence[str], count: int, seed: int, say: Callable[[str], None], before: int = BEFORE) -> list[Shown]:
-    """What the model would show at so many places of the texts, with so many characters of prefix at most."""
+    """The possible suggestions at `count` places in the texts, with a limited number of prefix characters."""
     with home(measured):
         from infill.models import store
 
@@ -115,7 +115,7 @@ async def _at(completer: Completer, number: int, place: tuple[str, str, str], he
 async def confidence(
     measured: Weights, texts: Sequence[str], count: int, say: Callable[[str], None], *, heat: float = 0.0, before: int = BEFORE
 ) -> Confidence:
-    """Fit on one half of the texts, report on the other; `count` places in each. With a temperature `heat` nothing is fitted."""
+    """Fit on one half of the texts, report on the other, with `count` places in each. With a given temperature `heat` nothing is fitted."""
     tuning, reporting = halves(texts)
     if not heat:
         heat = calibration.temperature([one.line for one in await shown(measured, tuning, count, 1, say, before) if one.text])
@@ -133,14 +133,14 @@ async def confidence(
 
 
 def side(found: Sequence[Shown], heat: float, eagerness: Eagerness) -> Side:
-    """What of it is shown with that eagerness."""
+    """The suggestions that are shown with this eagerness."""
     seen = [one for one in found if one.text and one.line.probability(heat) >= threshold(eagerness)]
     characters = sum(len(one.text.strip()) * (1 if one.right else -1) for one in seen)
     return Side(eagerness=eagerness, places=len(found), shown=len(seen), right=sum(one.right for one in seen), characters=characters)
 
 
 def rows(found: Confidence) -> list[Row]:
-    """The targets: calibration, and what `medium` keeps and leaves out of all that `high` shows."""
+    """The results compared with their targets: calibration, and what `medium` keeps and hides compared with `high`."""
     all_of_it, medium = (next(side for side in found.sides if side.eagerness == name) for name in ("high", "medium"))
     note = f"temperature {found.temperature:.2f}; {found.error_uncalibrated:.3f} without it; {found.places} places"
     return [

@@ -1,6 +1,6 @@
-"""Source files to cut: from folders, from what is installed on this machine, or from packages of fixed versions. Only reads, and only text.
+"""Source files for benchmarks, from folders, installed packages, or packages of fixed versions. Only reads text files.
 
-The same folders and seed give the same files, so a run can be repeated.
+The same folders and seed give the same files, so that runs are repeatable.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ LANGUAGES = (
     *("python", "javascript", "typescript", "typescriptreact", "go", "rust", "java", "kotlin", "c", "cpp"),
     *("csharp", "php", "ruby", "lua", "css", "scss", "shellscript", "html"),
 )
-"""Those that Pygments reads well enough to judge by."""
+"""Languages that Pygments lexes reliably enough for evaluation."""
 FILES = 60
 """Files of each language."""
 SMALLEST, LARGEST, LONGEST_LINE = 500, 60_000, 200
-"""Bytes of a file, and characters of a line: others are lists, or not written by hand."""
+"""Limits for the bytes of a file and the characters of a line. Files outside them are data or generated."""
 LISTED = 20_000
-"""Files looked at in one folder."""
+"""Maximum number of files examined in one folder."""
 SKIPPED = frozenset({".git", "__pycache__", "node_modules_cache", "dist", "build", "testdata", "vendor-min"})
 
 Corpus = dict[str, list[tuple[str, Syntax]]]
 
 
 def corpus(folders: Sequence[Path], seed: int, say: Callable[[str], None] = lambda _: None, languages: Sequence[str] = LANGUAGES) -> Corpus:
-    """Up to FILES files of each language, read: name below its folder, and its syntax."""
+    """Up to FILES files of each language: name below its folder, text and syntax."""
     found: dict[str, list[tuple[Path, Path]]] = {}
     for folder in folders:
         for path in _files(folder):
@@ -45,7 +45,7 @@ def corpus(folders: Sequence[Path], seed: int, say: Callable[[str], None] = lamb
 
 
 def installed() -> list[Path]:
-    """Folders of packages on this machine: of Python, and of Go, Node.js and Cargo where they are installed."""
+    """Folders of installed packages: Python, and Go, Node.js and Cargo if they are installed."""
     folders = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib")]
     folders += [Path(root) / below for command, below in _ROOTS if (root := _output(command))]
     folders.append(Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")) / "registry" / "src")
@@ -56,7 +56,7 @@ _ROOTS = ((("go", "env", "GOROOT"), "src"), (("npm", "root", "--global"), "."))
 
 
 def _output(command: Sequence[str]) -> str:
-    """What a program prints; empty where it is not installed."""
+    """A program's output; empty if it is not installed."""
     import shutil
 
     program = shutil.which(command[0])
@@ -98,7 +98,7 @@ def _read(language: str, paths: Sequence[tuple[Path, Path]], seed: int) -> list[
 
 
 def _text(path: Path) -> str:
-    """A file's text with LF and without white space at line ends; empty where it is not usable."""
+    """A file's text with LF and without trailing white space; empty if it is not usable."""
     try:
         if not SMALLEST <= path.stat().st_size <= LARGEST:
             return ""

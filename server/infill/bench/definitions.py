@@ -1,7 +1,7 @@
-"""Whether definitions from the index make answers better: holes in lines that use a name which another file defines, asked with and without.
+"""Definitions benchmark: whether definitions from the index improve answers. Holes are in lines that use a name defined in another file.
 
-The cursor stands before such a name or behind its opening parenthesis; what the author wrote on the rest of the line is the right answer. The
-folder is indexed first. Both questions are the same but for the snippets, greedy, each in a slot that knows nothing.
+The cursor is before such a name or after its opening parenthesis; the right answer is the author's rest of the line. The folder is indexed first.
+Each hole gets two greedy requests that differ only in the snippets, each in an empty slot.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CALL = re.compile(r"(?<![\w.])([A-Za-z_]\w{2,})\(")
 
 
 class Hole(msgspec.Struct, frozen=True, kw_only=True):
-    """A cursor, what the author wrote next, and what the index knows of the place."""
+    """A cursor, the author's text after it, and the definitions from the index."""
 
     path: str
     before: str
@@ -45,27 +45,27 @@ class Hole(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one model over all holes."""
+    """The results of one model for all holes."""
 
     model: str
     holes: int
     exact_without: int
     exact_with: int
-    """First lines that are exactly the author's."""
+    """Number of first lines equal to the author's."""
     begin_without: float
     begin_with: float
-    """Mean characters of them that agree from the cursor on."""
+    """Mean number of characters that match the author's text from the cursor on."""
 
 
 def holes(folder: Path, wanted: int, seed: int) -> list[Hole]:
-    """Up to `wanted` of them; the index of the folder is built in a home of the bench's own. Raises InfillError where there is none."""
+    """Up to `wanted` holes. The folder's index is built in a temporary state folder. Raises InfillError if there are none."""
     with own_home():
         return _holes(folder, wanted, seed)
 
 
 @contextlib.contextmanager
 def own_home() -> Iterator[None]:
-    """A state folder that is deleted afterwards."""
+    """A temporary state folder."""
     before = os.environ.get("INFILL_HOME")
     with tempfile.TemporaryDirectory(prefix="infill-bench-") as folder:
         os.environ["INFILL_HOME"] = folder
@@ -118,7 +118,7 @@ def _hole(folder: Path, path: str, text: str, cursor: int, name: str) -> Hole | 
 
 
 def _snippets(found: list[Definition]) -> tuple[Snippet, ...]:
-    """As many as the budget takes, the likeliest one last: nearest to the code."""
+    """As many snippets as the budget allows. The most probable one is last, next to the code."""
     chosen: list[Snippet] = []
     room = BUDGET
     for one in found:
@@ -129,7 +129,7 @@ def _snippets(found: list[Definition]) -> tuple[Snippet, ...]:
 
 
 async def measure(model: Weights, asked: list[Hole], say: Callable[[str], None]) -> Figures:
-    """Ask each hole twice."""
+    """Complete each hole with and without definitions."""
     exact, begin = [0, 0], [0.0, 0.0]
     async with engine(model, Engine()) as driven:
         for number, hole in enumerate(asked):
@@ -173,7 +173,7 @@ async def _line(driven: Driven, hole: Hole, snippets: tuple[Snippet, ...], slot:
 
 
 def rows(figures: Figures) -> list[Row]:
-    """The difference, beside what it has to be for definitions to be used."""
+    """The difference, compared with the minimum at which definitions are used."""
     points = 100 * (figures.exact_with - figures.exact_without) / figures.holes
     note = f"exact first lines: {figures.exact_with} with and {figures.exact_without} without definitions, of {figures.holes}"
     note += f"; characters that agree: {figures.begin_with} and {figures.begin_without} in the mean"

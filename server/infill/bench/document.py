@@ -1,4 +1,4 @@
-"""The text that an author edits, with a cursor: what an editor's buffer is to the bench. No I/O."""
+"""The document that an author edits, with a cursor; stands for an editor's buffer. No I/O."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import msgspec
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One edit of the text: `removed` at `start` gave way to `inserted`."""
+    """One edit of the text: `removed` at `start` was replaced with `inserted`."""
 
     start: int
     removed: str
     inserted: str
     range: dict[str, dict[str, int]]
-    """What was removed, as LSP counts."""
+    """The removed range in LSP positions."""
 
 
 class Document:
@@ -24,7 +24,7 @@ class Document:
         self.cursor = 0
 
     def replace(self, start: int, removed: int, inserted: str) -> Change:
-        """Edit, and put the cursor behind what was inserted."""
+        """Replace text, and put the cursor after the inserted text."""
         gone = self.text[start : start + removed]
         where = {"start": self.position(start), "end": self.position(start + removed)}
         self.text = self.text[:start] + inserted + self.text[start + removed :]
@@ -48,12 +48,12 @@ class Document:
         return self.text[self.cursor :]
 
     def position(self, offset: int) -> dict[str, int]:
-        """As LSP counts: lines, and UTF-16 units in the line."""
+        """The LSP position of an offset: the line, and the UTF-16 code units in the line."""
         start = self.text.rfind("\n", 0, offset) + 1
         return {"line": self.text.count("\n", 0, offset), "character": len(self.text[start:offset].encode("utf-16-le")) // 2}
 
     def offset(self, position: dict[str, int]) -> int:
-        """Back from a position as LSP counts."""
+        """The offset of an LSP position."""
         start = 0
         for _ in range(position["line"]):
             start = self.text.index("\n", start) + 1

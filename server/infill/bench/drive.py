@@ -1,4 +1,4 @@
-"""An engine of the bench's own, and how to ask it without an editor: for figures that are the engine's alone."""
+"""A private engine for the bench, used without an editor, to measure the engine alone."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from infill.settings import Engine
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What came of one request."""
+    """The result of one request."""
 
     text: str
     done: Done
     milliseconds: float
-    """As felt here, the wire included."""
+    """Latency in the client, including transport."""
 
 
 class Driven(msgspec.Struct, frozen=True):
-    """A running engine with one model in memory."""
+    """A running engine with one loaded model."""
 
     client: EngineClient
     model: str
@@ -63,7 +63,7 @@ class Driven(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def engine(measured: Weights, options: Engine) -> AsyncIterator[Driven]:
-    """Start an engine, load the model, and see to it that both are gone afterwards."""
+    """Start an engine and load the model; both are stopped at the end."""
     with home(measured) as folder:
         client = await launch.connect_or_start("infill bench")
         try:

@@ -1,7 +1,6 @@
-"""CPU time of one suggestion in a long file, after renames of functions, classes, imports, parameters and locals.
+"""CPU time of one suggestion in a long file after renaming functions, classes, imports, parameters and locals.
 
-CPU time of the process, so that other programs of the machine do not count. Each edit changes the text, so nothing that was remembered of an earlier
-text helps.
+It is the CPU time of the process, so that other programs do not affect it. Each edit changes the text, so that caches of earlier texts do not help.
 """
 
 from __future__ import annotations
@@ -36,24 +35,24 @@ TAIL = "last = use0(Shape0())"
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one kind of renamed name; milliseconds of CPU time."""
+    """The result for one kind of renamed name, in milliseconds of CPU time."""
 
     kind: str
     lines: int
     shown: int
-    """Rounds with a suggestion."""
+    """Number of rounds with a suggestion."""
     median: float
     most: float
 
 
 def text(lines: int) -> list[str]:
-    """Source of about so many lines."""
+    """Source code with about this many lines."""
     size = BLOCK.count("\n")
     return [*"".join(BLOCK.format(n=number) for number in range(lines // size)).split("\n"), TAIL]
 
 
 def costs(lines: int) -> list[Cost]:
-    """Measure."""
+    """Measure the cost for each kind of renamed name."""
     before = text(lines)
     return [_cost(kind, name, before) for kind, name in RENAMED.items()]
 

@@ -1,7 +1,7 @@
-"""What moving about in the cache costs over a long day: one document, edited at random hundreds of times, and after each edit the next token.
+"""Accuracy of the KV cache after many moves: the next token after each of hundreds of random edits of one document.
 
-The engine's runtime is asked here in this process, with everything on, as the engine asks it; beside it the very same tokens are evaluated from
-nothing. Two distributions over the whole vocabulary can be compared so, of which an answer over the wire shows a single token.
+The engine's runtime is used in this process with all features on, as in the engine. The same tokens are also evaluated with an empty cache.
+This allows comparing two distributions over the whole vocabulary; a reply of the engine process contains only a single token.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ from infill.models.fit import Plan
 from infill.models.store import locate
 
 CHARACTERS, CURSOR = 1500, 700
-"""Of the document at the start, and where its author stands."""
+"""Characters of the document at the start, and the cursor's offset."""
 REST_EVERY = 8
-"""After so many edits there is a pause, in which the engine does what it does when nobody asks."""
+"""Number of edits between pauses, in which the engine runs its background work."""
 CONTEXT = 4096
 DIVERGENCE = 0.005
-"""Nats in the mean that the next token's distribution may be off."""
+"""Maximum mean divergence of the next token's distribution, in nats."""
 LINE = Stop(single_line=True, max_tokens=16)
 SLOT = "edited"
 
 
 class Edited(msgspec.Struct, frozen=True, kw_only=True):
-    """One document of one model in one order of the prompt."""
+    """The result for one model and one order of the prompt."""
 
     model: str
     order: str
     edits: int
     agreed: int
-    """The token that an answer begins with was that of a fresh evaluation: the likeliest, of those that agree with a word that is half typed."""
+    """Edits after which the first token equals that of a fresh evaluation: the most probable token that matches a half-typed word."""
     moves: int
-    """Edits for which something in the cache was moved; behind the others all was evaluated that stands behind the change."""
+    """Edits for which part of the cache was moved; for the others everything after the change was evaluated."""
     divergence: float
-    """Kullback-Leibler, of the fresh distribution from the one with all of this on: in the mean, in nats."""
+    """Mean Kullback-Leibler divergence in nats: the fresh distribution from the one with the cache."""
     divergence_most: float
 
 
 def edited(text: str, cursor: int, dice: random.Random) -> tuple[str, int]:
-    """One edit as people make them: mostly typing, some deleting, some jumps."""
+    """One random edit: mostly typing, some deletions, some jumps."""
     kind = dice.random()
     if kind < 0.6:
         start = dice.randrange(len(text) - 12)
@@ -71,7 +71,7 @@ def edited(text: str, cursor: int, dice: random.Random) -> tuple[str, int]:
 
 
 def divergence(fresh: Logits, other: Logits) -> float:
-    """Kullback-Leibler, in nats."""
+    """Kullback-Leibler divergence in nats."""
 
     def logprobs(logits: Logits) -> Logits:
         shifted = logits.astype(np.float64) - logits.max()
@@ -83,7 +83,7 @@ def divergence(fresh: Logits, other: Logits) -> float:
 
 
 def edits(measured: Weights, order: str, count: int, say: Callable[[str], None]) -> Edited:
-    """Measure. Raises InfillError."""
+    """Run the benchmark. Raises InfillError."""
     dice = random.Random(7)
     text, cursor = traces.default().text[:CHARACTERS], CURSOR
     divergences, agreed, moves = [], 0, 0
@@ -112,7 +112,7 @@ def edits(measured: Weights, order: str, count: int, say: Callable[[str], None])
 
 
 def rows(days: Sequence[Edited]) -> list[Row]:
-    """The next token after each of many edits of one document."""
+    """The agreement of the next token after many edits of one document, compared with its target."""
     found = []
     for one in days:
         what = f"after {one.edits} random edits of one document, {one.model}, {one.order}"
@@ -139,13 +139,13 @@ def rows(days: Sequence[Edited]) -> list[Row]:
 
 
 class Fresh:
-    """The same model once more, which knows nothing of what was evaluated before."""
+    """A second instance of the same model, always with an empty cache."""
 
     def __init__(self, model: Model, context: Context) -> None:
         self._model, self._context = model, context
 
     def logits(self, tokens: Sequence[int]) -> Logits:
-        """What it thinks comes next."""
+        """The logits of the next token."""
         step = self._context.largest_batch
         for start in range(0, len(tokens), step):
             self._context.decode(tokens[start : start + step], start, 0, 1)
@@ -154,7 +154,7 @@ class Fresh:
         return logits
 
     def choice(self, logits: Logits, prefix: str) -> int:
-        """The token that an answer begins with, by the engine's rule: where a word is half typed, one that agrees with it."""
+        """The first token of an answer by the engine's rule: after a half-typed word, a token that matches it."""
         owed = prompt_tokens.half_typed(self._model.tokenize(prefix), self._model.piece)
         options = compatible(logits, 1, owed, self._model.piece) if owed else []
         return options[0][0] if options else int(logits.argmax())
@@ -162,7 +162,7 @@ class Fresh:
 
 @contextmanager
 def _loaded(measured: Weights) -> Iterator[tuple[Runtime, Fresh]]:
-    """The runtime as the engine has it, and what it is compared with."""
+    """The runtime as in the engine, and the fresh instance for comparison."""
     plan = Plan(context=CONTEXT)
     with (
         home(measured),
@@ -174,7 +174,7 @@ def _loaded(measured: Weights) -> Iterator[tuple[Runtime, Fresh]]:
 
 
 def _asked(runtime: Runtime, prefix: str, suffix: str) -> tuple[Sequence[int], Logits]:
-    """Ask for a line; the prompt's tokens as they stand in the cache, and what the model thinks comes next."""
+    """Request a line; returns the prompt's tokens in the order of the cache, and the logits of the next token."""
     for _ in runtime.complete(Complete(id=1, model="", slot=SLOT, prefix=prefix, suffix=suffix, stop=LINE)):
         pass
     known = runtime.known(SLOT)

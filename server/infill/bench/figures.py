@@ -1,4 +1,4 @@
-"""`infill bench figures`: what the server and the engine process cost around the model, measured on the real processes."""
+"""`infill bench figures`: overhead of the server and the engine process, measured on the real processes."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ from infill.errors import InfillError
 
 BARE = "from pygls.lsp.server import LanguageServer; LanguageServer('bare', '1').start_io()"
 STRANGERS = ("llama_cpp", "libllama", "libggml", "numpy")
-"""What must not be mapped into the server's memory."""
+"""Libraries that must not be mapped into the server's memory."""
 KEYS = 60
 TYPED = "self.value = compute(result, key=lambda item: item.name, reverse=True)"
 QUIET: dict[str, Any] = {"engine": {"warm": False, "prefetch": False, "refresh": False, "goOn": False}}
-"""Nothing in the background: to see when the engine has become idle."""
+"""No background work, so that the time at which the engine is idle can be measured."""
 SETTLE_SECONDS = 0.25
 LESSONS = 12
-"""Answers within which the engine learns how fast it generates; two at least. One with drafts in it teaches nothing."""
+"""Answers until the engine knows its generation speed, at least two. Answers with drafts are not used for it."""
 
 
 class Question(msgspec.Struct, frozen=True):
-    """One request as felt by the editor, and the server's account of it."""
+    """One request as measured in the editor, and the server's report on it."""
 
     milliseconds: float
     source: str
     text: str
     model_ms: float | None
-    """None where the answer was ended before the engine had told."""
+    """Milliseconds in the model; None if the answer ended before the engine's report."""
     waited_ms: float
 
 
 async def all_figures(rounds: int, shape: Weights, say: Callable[[str], None]) -> list[Row]:
-    """Every row, in the order of the table."""
+    """All rows in the order of the table."""
     rows = [await start_up(rounds, say)]
     say("A hundred completions with the bundled model ...")
     rows += await around_the_model()
@@ -61,7 +61,7 @@ async def all_figures(rounds: int, shape: Weights, say: Callable[[str], None]) -
 
 
 async def start_up(rounds: int, say: Callable[[str], None]) -> Row:
-    """From starting the process to the answer to `initialize`, in turns with a pygls server that does nothing."""
+    """Milliseconds from the start of the process to the reply to `initialize`, alternating with a minimal pygls server."""
     say(f"Starting servers {2 * rounds} times ...")
     ours, bare = [], []
     with home(weights("bundled")) as folder:
@@ -90,7 +90,7 @@ async def _initialize(command: list[str], folder: Path) -> float:
 
 @asynccontextmanager
 async def opened(measured: Weights, document: Document, settings: dict[str, Any] | None = None) -> AsyncIterator[InfillEditor]:
-    """A document open in an editor with infill, and the model in memory."""
+    """An editor with infill and an open document, with the model loaded."""
     with home(measured) as folder:
         editor = InfillEditor(folder, settings_for(measured, None, None, settings), Recorder())
         try:
@@ -101,7 +101,7 @@ async def opened(measured: Weights, document: Document, settings: dict[str, Any]
 
 
 async def around_the_model() -> list[Row]:
-    """Memory of the server, overhead of a completion, cache hits: with the bundled model."""
+    """The server's memory, the overhead of a completion, and cache hits, with the bundled model."""
     document = _document()
     async with opened(weights("bundled"), document, {"completion": {"multiline": False}}) as editor:
         asked = [await _key(editor, document, letter) for letter in TYPED[:KEYS]]
@@ -138,7 +138,7 @@ async def around_the_model() -> list[Row]:
 
 def _strangers(server: psutil.Process) -> list[Row]:
     if sys.platform == "darwin":
-        return []  # macOS does not list what a process has mapped
+        return []  # macOS cannot list the mapped files of a process
     found = sorted({name for name in STRANGERS for part in server.memory_maps() if name in part.path})
     return [Row(what="libraries of the model in the language server", measured=len(found), target=0, note=", ".join(found) or "none is mapped")]
 
@@ -151,7 +151,7 @@ def _document() -> Document:
 
 
 async def _key(editor: InfillEditor, document: Document, letter: str) -> Question:
-    """Type a letter and wait for all that comes of it."""
+    """Type a letter and wait for the result."""
     change = document.type(letter)
     editor.tell(document, change)
     asked = await question(editor, document)
@@ -160,7 +160,7 @@ async def _key(editor: InfillEditor, document: Document, letter: str) -> Questio
 
 
 async def question(editor: InfillEditor, document: Document) -> Question:
-    """Ask for ghost text where the cursor is, then how the answer came about."""
+    """Request ghost text at the cursor, then the explanation of the answer."""
     began = time.perf_counter()
     _, answer = editor.client.request("textDocument/inlineCompletion", editor.question(document, invoked=False))
     result, at = await answer
@@ -174,13 +174,13 @@ async def question(editor: InfillEditor, document: Document) -> Question:
     spent = None if account.get("evaluateMs") is None else float(account["evaluateMs"]) + float(account["generateMs"])
     ghost = editor.ghost_of(items[0], document) if items else None
     text = str(ghost["text"]) if ghost else ""
-    # an answer of the model of which nothing was worth showing was an answer all the same
+    # an answer whose text was not worth showing counts as an answer of the model
     source = "model" if told.get("cache") == "miss" and account else str(told.get("source", ""))
     return Question((at - began) * 1000, source, text, spent, float(told["timings"]["waitedMs"]))
 
 
 async def _typed_along(editor: InfillEditor, document: Document) -> list[float]:
-    """Milliseconds of the answers while typing just what is shown."""
+    """Milliseconds of the answers while typing exactly the shown suggestion."""
     found: list[float] = []
     for beginning in ("\n    def close(self) -> None:\n        self.", "\n        for name in ", "\n        return ", "\n        if not "):
         editor.tell(document, document.type(beginning))
@@ -194,7 +194,7 @@ async def _typed_along(editor: InfillEditor, document: Document) -> list[float]:
 
 
 async def cancel_to_idle(measured: Weights, rounds: int) -> Row:
-    """Half of the requests are cancelled while the prompt is evaluated, half while tokens are generated."""
+    """Time from cancellation to idle: half of the requests are cancelled during prompt processing, half during generation."""
     dice = random.Random(1)
     evaluating, generating = [], []
     async with opened(measured, _document(), QUIET) as editor:
@@ -216,7 +216,7 @@ def _known(values: list[float | None]) -> list[float]:
 
 
 def cancel_row(name: str, evaluating: list[float], generating: list[float], one_token: float) -> Row:
-    """From milliseconds to the row: the target is one token where that takes longer than 50 ms."""
+    """The row for the milliseconds. The target is 50 ms, or one token if that takes longer."""
     return Row(
         what=f"cancel to idle, {name}, 95th percentile",
         measured=round(metrics.percentile([*evaluating, *generating], 0.95), 1),
@@ -235,7 +235,7 @@ def _seen(when: str, values: list[float]) -> str:
 
 
 def _other(name: str, whole: bool) -> Document:
-    """A document that nothing is known of yet: long, to be evaluated for seconds, or short."""
+    """A document that is not in the cache: long, to be evaluated for seconds, or short."""
     text = traces.default().text
     content = f"# {name}\n{text}" if whole else f"# {name}\ndef main(arguments):\n    "
     document = Document(f"other-{name}-{whole}.py", "python", content)
@@ -244,7 +244,7 @@ def _other(name: str, whole: bool) -> Document:
 
 
 async def _cancel(editor: InfillEditor, watcher: EngineClient, document: Document, after: float) -> float | None:
-    """Ask, and cancel after so many seconds; None where the answer came first."""
+    """Send a request, and cancel it after this many seconds; None if the answer came first."""
     await editor.show(document)
     number, answer = editor.client.request("textDocument/inlineCompletion", editor.question(document, invoked=True))
     await asyncio.sleep(after)
@@ -254,7 +254,7 @@ async def _cancel(editor: InfillEditor, watcher: EngineClient, document: Documen
 
 
 async def cancelled(client: Client, watcher: EngineClient, number: int) -> float | None:
-    """Cancel a request; milliseconds until the engine is idle, None where it was already."""
+    """Cancel a request; milliseconds until the engine is idle, None if it was idle already."""
     if (await watcher.status()).state != "generating":
         return None
     began = time.perf_counter()
@@ -265,14 +265,14 @@ async def cancelled(client: Client, watcher: EngineClient, number: int) -> float
 
 
 async def token_ms(watcher: EngineClient) -> float:
-    """Milliseconds that a token takes, as far as the engine has seen; 0: no answer came to its end yet."""
+    """Milliseconds per token as measured by the engine; 0 before the first complete answer."""
     status = await watcher.status()
     speed = status.models[0].generate_per_second if status.models else 0.0
     return 1000 / speed if speed else 0.0
 
 
 async def _learned_token_ms(editor: InfillEditor, watcher: EngineClient) -> float:
-    """The same, after answers that nobody cancels. Raises InfillError where the engine learns nothing from them."""
+    """The same, after complete answers. Raises InfillError if the engine has no measurement after them."""
     for lesson in range(LESSONS):
         document = _other(f"lesson-{lesson}", whole=False)
         await editor.show(document)

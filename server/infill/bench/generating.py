@@ -1,6 +1,6 @@
-"""What writing code costs around the model: until its first text is in the editor, until a cancelled one has left the engine, and how fast it goes.
+"""Overhead of code generation: time to the first text in the editor, time from cancellation to an idle engine, and tokens per second.
 
-Measured through the language server with `infill.generate`, and beside it the engine's own account of the same request, and llama-bench.
+Measured through the language server with `infill.generate`, and compared with the engine's report on the same request and with llama-bench.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from infill.engine.client import EngineClient
 from infill.errors import InfillError
 
 TOKENS = 256
-"""A function or two."""
+"""The length of one or two functions."""
 ENOUGH = TOKENS // 2
-"""An answer that ended before so many tokens says nothing of the speed."""
+"""Minimum number of tokens of an answer for a valid speed."""
 SETTINGS: dict[str, Any] = {"engine": {**figures.QUIET["engine"], "speculate": False}, "generate": {"maxTokens": TOKENS}}
-"""Token by token, as llama-bench does it."""
+"""No speculation, because llama-bench generates token by token."""
 WISH = "parse the command line"
-"""The weights in the shapes are small ones: with a longer wish they soon say the same line again and again, which ends an answer."""
+"""The shapes contain the weights of a small model. After a longer instruction it soon repeats a line, which ends the answer."""
 
 
 class Streamed(msgspec.Struct, frozen=True):
-    """One generation as the editor saw it."""
+    """One generation as received by the editor."""
 
     first_ms: float
     """From the request to the first `infill/generation`."""
     engine_ms: float
-    """The engine's own time to its first token, of the same request; 0: the answer was ended before the engine had said."""
+    """The engine's time to first token for the same request; 0 if the answer ended before the engine's report."""
     tokens: int
     per_second: float
-    """From the first to the last notification."""
+    """Tokens per second from the first to the last notification."""
 
 
 class Stream:
-    """When the notifications of one generation came."""
+    """Arrival times of the notifications of one generation."""
 
     def __init__(self, client: Client) -> None:
         self.times: list[float] = []
@@ -61,13 +61,13 @@ class Stream:
 
 
 async def rows(shape: Weights, rounds: int, llama_bench: Path | None, say: Callable[[str], None]) -> list[Row]:
-    """The three figures of writing code."""
+    """The three results for code generation."""
     async with figures.opened(shape, _document(0), SETTINGS) as editor:
         say(f"Writing code with {shape.name} {rounds} times ...")
-        await _streamed(editor, 0)  # the first one warms the processor up
+        await _streamed(editor, 0)  # the first request warms up the processor
         streams = []
         for number in range(1, rounds + 1):
-            # llama-bench begins with an empty cache: what other documents hold there costs attention
+            # llama-bench starts with an empty cache; tokens of other documents would slow down attention
             await editor.command("infill.unloadModel")
             await editor.command("infill.loadModel")
             streams.append(await _streamed(editor, number))
@@ -125,7 +125,7 @@ def _speed_row(shape: Weights, streams: list[Streamed], generated: float, thread
 
 
 def _document(number: int) -> Document:
-    """A short one of which nothing is known: what the server adds weighs most where the model has little to read."""
+    """A short document that is not in the cache: the server's overhead is largest for short prompts."""
     document = Document(f"written-{number}.py", "python", f"# {number * 7919}\nimport os\n\n\n")
     document.cursor = len(document.text)
     return document
@@ -149,7 +149,7 @@ async def _streamed(editor: InfillEditor, number: int) -> Streamed:
 
 
 async def _cancelled(editor: InfillEditor, watcher: EngineClient, rounds: int) -> list[float]:
-    """Milliseconds from a cancellation to the idle engine, each at another moment after the first token."""
+    """Milliseconds from cancellation to the idle engine, each cancelled at another time after the first token."""
     dice, found = random.Random(2), []
     for turn in range(rounds):
         document = _document(1000 + turn)

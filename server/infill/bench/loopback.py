@@ -1,4 +1,4 @@
-"""HTTP on this machine's own loopback, just enough to ask llama-server; no client library, so that nothing but the server is measured."""
+"""Minimal HTTP client for llama-server on loopback. No client library, so that only the server's time is measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OK = 200
 
 
 async def post(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Ask, and return the JSON answer. Raises OSError, or InfillError where the answer is an error."""
+    """Send a POST request; returns the JSON reply. Raises OSError, or InfillError for an error reply."""
     content = json.dumps(body).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
     status, answer = await _exchange(port, head.encode() + content)
@@ -23,7 +23,7 @@ async def post(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 async def get(port: int, path: str) -> str | None:
-    """That page; None where it is not there now."""
+    """Get a page; None if it is not available."""
     try:
         status, page = await _exchange(port, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
     except OSError:

@@ -1,4 +1,4 @@
-"""On what, and under what, something was measured: a figure without this is worth nothing. Reads; starts nothing."""
+"""The machine and its load during a measurement; results cannot be compared without them. Reads only; starts nothing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import psutil
 from infill import __version__
 
 BUSY = 0.3
-"""Load from which on somebody else was at work."""
+"""Minimum load average at which other programs are assumed to be running."""
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """This machine now."""
+    """The machine at the time of the measurement."""
 
     cpu: str
     physical_cores: int
@@ -29,7 +29,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     llama_cpp_python: str
     infill: str
     load: float
-    """Average load of the last minute when it was asked."""
+    """Load average of the last minute."""
 
     @property
     def sentence(self) -> str:

@@ -1,7 +1,7 @@
-"""From the moments of a played trace to its figures. Pure.
+"""Figures from the recorded moments of a played trace. Pure.
 
-What the user felt is counted from the last key before ghost text appeared. Suggestions that came too late, when the next key had already fallen, are
-in no latency, for nobody felt them; they are in the share of pauses that saw one.
+Latency is measured from the last key before ghost text appeared. Suggestions that arrive after the next key were never seen, so they have no
+latency. They lower the share of pauses with a suggestion.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import msgspec
 from infill.bench.recorder import Moment
 
 PAUSE_SECONDS = 0.4
-"""A pause in which a suggestion could have been read."""
+"""Shortest pause in seconds in which a user could read a suggestion."""
 AT_ONCE_SECONDS = 0.03
-"""What appears this soon after an acceptance was computed ahead."""
+"""A suggestion this many seconds after an acceptance was prefetched."""
 TOUCHES = ("key", "accepted", "undone", "jump")
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """A distribution in milliseconds (or tokens)."""
+    """A distribution, in milliseconds or tokens."""
 
     count: int = 0
     p50: float = 0.0
@@ -34,9 +34,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """One played trace."""
 
     latency: Spread
-    """Milliseconds from the last key to ghost text that was not there before: not the rest of what was shown already."""
+    """Milliseconds from the last key to new ghost text: text that is not the rest of what was shown before."""
     every_latency: Spread
-    """The same for all ghost text, also for what was typed along."""
+    """The same for all ghost text, including the rest of what was shown before."""
     pause_latency: Spread
     """The same in pauses of 400 ms or more."""
     pauses: int
@@ -48,24 +48,24 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     nothing: int
     failed: int
     from_cache: int
-    """Answers without any work of the model at that time."""
+    """Answers that the cache gave without running the model."""
     evaluated: Spread
-    """Prompt tokens evaluated for an answer of the model's while somebody waited for it. All that was evaluated is in `Costs`."""
+    """Prompt tokens evaluated per model answer while a request was waiting. `Costs` has all evaluated tokens."""
     kept: Spread
     drafted: int
     agreed: int
     worth: int
-    """Characters shown that the author really typed next, over all suggestions."""
+    """Shown characters that the author then typed, summed over all suggestions."""
     characters_shown: int
     accepts: int
     accepts_followed: int
-    """Acceptances after which the next suggestion came at once."""
+    """Acceptances after which the next suggestion was shown at once."""
     characters_saved: int
-    """Characters of typing that acceptances spared the author."""
+    """Typed characters saved by acceptances."""
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """So many of so many, over all runs together: a share of few in each run would be a coarse one."""
+    """A count of a total over all runs: shares of the few cases in a single run would be too coarse."""
 
     part: int
     whole: int
@@ -85,17 +85,17 @@ def pauses_seen(runs: Sequence[Figures]) -> Tally:
 
 
 def accepts_followed(runs: Sequence[Figures]) -> Tally:
-    """Acceptances after which the next suggestion came at once."""
+    """Acceptances after which the next suggestion was shown at once."""
     return Tally(sum(run.accepts_followed for run in runs), sum(run.accepts for run in runs))
 
 
 def worth(runs: Sequence[Figures]) -> Tally:
-    """Characters shown that the author really typed next."""
+    """Shown characters that the author then typed."""
     return Tally(sum(run.worth for run in runs), sum(run.characters_shown for run in runs))
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which that share lies, interpolated."""
+    """The interpolated percentile of the values."""
     if not values:
         return 0.0
     ordered = sorted(values)
@@ -113,7 +113,7 @@ def spread(values: Iterable[float]) -> Spread:
 
 
 class Felt(msgspec.Struct, frozen=True):
-    """Ghost text that appeared."""
+    """Ghost text that was shown."""
 
     at: float
     after: float
@@ -121,7 +121,7 @@ class Felt(msgspec.Struct, frozen=True):
     gap: float
     """Seconds from that key to the next one."""
     new: bool
-    """Not merely the rest of what was shown before the key."""
+    """True unless it is only the rest of what was shown before the key."""
 
 
 def felt(moments: Sequence[Moment]) -> list[Felt]:
@@ -138,7 +138,7 @@ def felt(moments: Sequence[Moment]) -> list[Felt]:
 
 
 def _gaps(moments: Sequence[Moment]) -> list[tuple[Moment, Moment]]:
-    """From each touch of the author to the next."""
+    """Pairs of consecutive actions of the author."""
     touches = [moment for moment in moments if moment.what in TOUCHES]
     if moments:
         touches.append(Moment(at=moments[-1].at, what="key"))
@@ -154,7 +154,7 @@ def _count(moments: Sequence[Moment], what: str) -> int:
 
 
 def figures(moments: Sequence[Moment]) -> Figures:
-    """Everything that is printed about one run."""
+    """All figures of one run."""
     seen = felt(moments)
     pauses = [(start, end) for start, end in _gaps(moments) if start.what == "key" and end.at - start.at >= PAUSE_SECONDS]
     costs = [moment for moment in moments if moment.what == "cost"]
@@ -192,5 +192,5 @@ def _at_once(moments: Sequence[Moment], start: Moment, end: Moment) -> bool:
 
 
 def ratio(ours: float, theirs: float) -> float:
-    """Theirs by ours: how many times faster we were; 0 where one of them has no figure."""
+    """`theirs` divided by `ours`: the speed-up; 0 if one of them is missing."""
     return round(theirs / ours, 2) if ours and theirs else 0.0

@@ -1,8 +1,8 @@
-"""What a next-edit model answers in the scenarios: asked live, or played back from recorded answers without its weights.
+"""Answers of a next-edit model in the scenarios, live or replayed from recorded answers without the weights.
 
-A recorded answer is a text file that is named by its scenario: `prompt: DIGEST` and `end: WHY` on the first two lines, then the answer as it came. It
-is only used for the very prompt that it was recorded for; where a prompt or a format has changed, it has to be recorded again. The rules that need no
-model are left out, so that every scenario puts its question to the model.
+A recorded answer is a text file named after its scenario. Its first two lines are `prompt: DIGEST` and `end: WHY`; the raw answer follows.
+It is valid only for the same prompt: after a change of a prompt or a format it must be recorded again. The rules that need no model are off, so
+that every scenario uses the model.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ from infill.errors import InfillError
 from infill.providers.local import LocalProvider
 
 DEADLINE_MS = 120_000
-"""Of one answer: a slow machine must not change what is recorded."""
+"""Deadline of one answer: a slow machine must not change the recording."""
 CUT = frozenset({"length", "deadline"})
 
 Outcome = Literal["exact", "nearer", "unchanged", "farther", "not asked"]
 
 
 class StaleRecording(InfillError):
-    """A recorded answer is for another prompt than the one that is asked now."""
+    """A recorded answer is for a different prompt."""
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """An answer as it came."""
+    """A raw answer."""
 
     digest: str
     text: str
     end: str = "end"
-    """Why it ended, as `ask.Finish` says; `stopped`: it had rejoined the old text."""
+    """Why it ended, as in `ask.Finish`; `stopped`: it had reached the unchanged text after the edit."""
     timings: Timings = Timings()
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one scenario."""
+    """The result of one scenario."""
 
     name: str
     outcome: Outcome
@@ -60,12 +60,12 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def digest(question: Question) -> str:
-    """Names a prompt."""
+    """The digest of a prompt."""
     return hashlib.sha256(f"{question.format}\n{question.text}".encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def read(folder: Path, scenario: Scenario, question: Question) -> Recorded:
-    """The recorded answer. Raises StaleRecording, or InfillError where there is none or it is damaged."""
+    """The recorded answer. Raises StaleRecording, or InfillError if it is missing or damaged."""
     file = folder / f"{scenario.name}.txt"
     try:
         head, end, text = file.read_text("utf-8").split("\n", 2)
@@ -79,21 +79,21 @@ def read(folder: Path, scenario: Scenario, question: Question) -> Recorded:
 
 
 def write(folder: Path, scenario: Scenario, recorded: Recorded) -> None:
-    """Keep an answer."""
+    """Store a recorded answer."""
     file = folder / f"{scenario.name}.txt"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"prompt: {recorded.digest}\nend: {recorded.end}\n{recorded.text}", encoding="utf-8", newline="\n")
 
 
 def situation_of(scenario: Scenario) -> tuple[Situation, Player]:
-    """The document as it is when the model is asked."""
+    """The document and history at the time of the model's request."""
     player = Player(scenario.before, scenario.language)
     prepare(player, scenario)
     return Situation(document="", language=scenario.language, lines=player.lines, hunks=player.history.of(""), cursor=player.cursor), player
 
 
 def question_of(scenario: Scenario, name: str) -> Question | None:
-    """The prompt in a format; None where none is asked: nothing was typed last, or the format refuses the document."""
+    """The prompt in a format; None if there is no request, because nothing was typed last or the format does not support the document."""
     situation, player = situation_of(scenario)
     if player.history.last is None or player.history.last.kind != "typed":
         return None
@@ -102,12 +102,12 @@ def question_of(scenario: Scenario, name: str) -> Question | None:
 
 
 async def live(local: LocalProvider, model_id: str, question: Question, slot: str) -> Recorded:
-    """Ask a model. Raises ProviderError or ModelError."""
+    """The answer of a running model. Raises ProviderError or ModelError."""
     growing, end, timings = model.Growing(question), "end", Timings()
     async with aclosing(cast("Any", _events(local, model_id, question, slot))) as events:
         async for event in events:
             if isinstance(event, Delta) and end != "stopped":
-                # the stream is read to its end all the same: its report tells the tokens
+                # the stream is read to its end, because its report has the number of tokens
                 end = "stopped" if growing.add(event.text) else end
             elif isinstance(event, Finish):
                 end = event.why if end != "stopped" else end
@@ -124,7 +124,7 @@ def _events(local: LocalProvider, model_id: str, question: Question, slot: str) 
 
 
 def judge(scenario: Scenario, question: Question, recorded: Recorded) -> Judged:
-    """What a user would have been shown, all edits accepted, against what the scenario expects."""
+    """What a user would have seen, with all edits accepted, compared with the scenario's expectation."""
     situation, player = situation_of(scenario)
     growing = model.Growing(question)
     for line in recorded.text.splitlines(keepends=True):
@@ -148,7 +148,7 @@ def _outcome(before: Sequence[str], after: Sequence[str], target: Sequence[str])
 
 
 async def play(folder: Path, name: str, live_model: str, say: Callable[[str], None]) -> list[Judged]:
-    """All scenarios; with `live_model` asked of that model and recorded. Raises StaleRecording, InfillError."""
+    """The results of all scenarios. With `live_model`, answers come from that model and are recorded. Raises StaleRecording, InfillError."""
     local = LocalProvider(settings_file.load()[0], lambda: live_model) if live_model else None
     results: list[Judged] = []
     try:
@@ -171,7 +171,7 @@ async def play(folder: Path, name: str, live_model: str, say: Callable[[str], No
 
 
 def table(results: Sequence[Judged]) -> tuple[list[str], list[list[str]]]:
-    """How many ended how, with tokens and time where they were measured."""
+    """The number of scenarios by result, with tokens and time if measured."""
     counts = Counter(one.outcome for one in results)
     rows = [[outcome, str(counts[outcome])] for outcome in ("exact", "nearer", "unchanged", "farther", "not asked")]
     timed = [one.answer.timings for one in results if one.answer and one.answer.timings.total_ms]
