@@ -1,7 +1,7 @@
-"""The seam to llama.cpp: a model file, a context with its KV cache, and their few verbs. Beside `probe` and `models.quantize` the only import of
-llama_cpp.
+"""Wrapper of llama.cpp: a model file, a context with its KV cache, and operations on them.
 
-Nothing here knows what a slot, a prompt or a request is. Not thread-safe but for `Context.abort`: one inference thread calls all the rest.
+Besides `probe` and `models.quantize` the only module that imports llama_cpp. Independent of slots, prompts and requests. Not thread-safe except
+for `Context.abort`: one inference thread calls everything else.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ log = logging.getLogger("infill.llama")
 
 VERSION = f"llama-cpp-python {llama_cpp.__version__}"
 FEW = 4
-"""Cells are turned here, rather than by llama.cpp, when they are fewer than this part of the cache: a cell costs several times as much."""
+"""Cells are rotated in Python, not by llama.cpp, if they are fewer than 1/FEW of the cache. Per cell, Python costs several times as much."""
 KV_TYPES = {"f16": llama_cpp.GGML_TYPE_F16, "q8_0": llama_cpp.GGML_TYPE_Q8_0, "q4_0": llama_cpp.GGML_TYPE_Q4_0}
 FLASH = {None: llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO, True: llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED, False: llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED}
 MAX_OUTPUTS = 32
-"""Rows of logits in one batch, at least one for each sequence. llama.cpp would otherwise compute them for a whole batch: 300 MB with a vocabulary of
-150,000."""
+"""Rows of logits in one batch, at least one per sequence. Without a limit, llama.cpp allocates them for a whole batch: 300 MB with a vocabulary
+of 150,000."""
 
 Logits = NDArray[np.float32]
 Progress = Callable[[float], bool]
 
 
 class Aborted(Exception):
-    """`abort` was called: nothing of the batch is in the cache."""
+    """`abort` was called: the cache contains nothing of the batch."""
 
 
 class CacheFull(Exception):
-    """No free cells for the batch: nothing of it is in the cache."""
+    """No free cells for the batch: the cache contains nothing of it."""
 
 
 class LoadStopped(Exception):
-    """The progress callback asked to stop: an outcome, no error."""
+    """The progress callback requested a stop: an outcome, not an error."""
 
 
 # ---- llama.cpp's log
 
 _recent: deque[str] = deque(maxlen=50)
 _LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.DEBUG, 4: logging.INFO, 5: logging.DEBUG}
-"""ggml's level -> ours. It calls an aborted batch a warning and a damaged file an error: both are ordinary here, and told in our own words."""
+"""Maps ggml's levels to logging's. ggml logs an aborted batch as a warning and a damaged file as an error; infill reports both itself."""
 
 
 def _on_log(level: int, text: bytes, _data: Any) -> None:
@@ -71,16 +71,16 @@ def _on_log(level: int, text: bytes, _data: Any) -> None:
 
 
 _log_callback = llama_cpp.llama_log_callback(_on_log)
-"""Kept for ever: llama.cpp keeps only its address."""
+"""Kept forever: llama.cpp stores only its address."""
 
 
 def capture_log() -> None:
-    """Send what llama.cpp prints into logging."""
+    """Redirect llama.cpp's output to logging."""
     llama_cpp.llama_log_set(_log_callback, ctypes.c_void_p())
 
 
 def system_info() -> str:
-    """What this build of llama.cpp can use, in its words: `CPU : AVX2 = 1 | REPACK = 1 | ...`."""
+    """The CPU features of this build of llama.cpp, in its format: `CPU : AVX2 = 1 | REPACK = 1 | ...`."""
     return bytes(llama_cpp.llama_print_system_info()).decode("utf-8", "replace").strip()
 
 
@@ -93,10 +93,10 @@ def recent_complaints() -> list[str]:
 
 
 class Model:
-    """The weights and vocabulary of one file."""
+    """The weights and vocabulary of one model file."""
 
     def __init__(self, path: Path, plan: Plan, progress: Progress) -> None:
-        """Load, which takes a while. Raises BadModelFile, DoesNotFit or LoadStopped."""
+        """Load the file; slow. Raises BadModelFile, DoesNotFit or LoadStopped."""
         capture_log()
         check_header(path)
         llama_cpp.llama_backend_init()
@@ -136,13 +136,13 @@ class Model:
         return self._model
 
     def metadata(self, key: str) -> str:
-        """A value of the file's own description; empty where it has none."""
+        """A metadata value of the file; empty if it is missing."""
         buffer = ctypes.create_string_buffer(256)
         length = llama_cpp.llama_model_meta_val_str(self._model, key.encode(), buffer, len(buffer))
         return buffer.value.decode("utf-8", "replace") if length > 0 else ""
 
     def special(self, name: str) -> int:
-        """The id of a special token (`fim_pre`, `fim_suf`, `fim_mid`, `fim_rep`, `fim_sep`, `bos`, ...); -1 where the vocabulary has none."""
+        """The id of a special token (`fim_pre`, `fim_suf`, `fim_mid`, `fim_rep`, `fim_sep`, `bos`, ...); -1 if the vocabulary does not have it."""
         return int(getattr(llama_cpp, f"llama_vocab_{name}")(self._vocab))
 
     @property
@@ -153,7 +153,7 @@ class Model:
         return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
 
     def tokenize(self, text: str, special: bool = False) -> list[int]:
-        """Tokens of a text; names of special tokens in it stay text unless `special`."""
+        """Tokens of a text. Names of special tokens in it are text unless `special`."""
         if not text:
             return []
         data = text.encode("utf-8", "replace")
@@ -165,7 +165,7 @@ class Model:
         return buffer[:count]
 
     def piece(self, token: int) -> bytes:
-        """The bytes that a token stands for; none for special tokens, but for those by which chat models mark their reasoning."""
+        """The bytes of a token; empty for special tokens, except those with which chat models delimit their reasoning."""
         known = self._pieces.get(token)
         if known is None:
             buffer = ctypes.create_string_buffer(64)
@@ -180,7 +180,7 @@ class Model:
         return known
 
     def rotation(self) -> Rotation | None:
-        """How keys depend on their position, as far as the file says; None for kinds that are not turned in pairs."""
+        """How keys depend on their position, from the file's metadata; None for architectures whose keys are not rotated in pairs."""
         kind = llama_cpp.llama_model_rope_type(self._model)
         if kind not in (llama_cpp.LLAMA_ROPE_TYPE_NORM, llama_cpp.LLAMA_ROPE_TYPE_NEOX):
             return None
@@ -194,12 +194,12 @@ class Model:
 
     @property
     def chat_template(self) -> str:
-        """The file's own chat template; empty where it has none."""
+        """The file's chat template; empty if it has none."""
         template = llama_cpp.llama_model_chat_template(self._model, None)
         return template.decode("utf-8", "replace") if template else ""
 
     def render_chat(self, messages: Sequence[dict[str, str]], *, thinking: bool = False) -> Generator[None, None, str]:
-        """The conversation in the file's own template, ready for the answer. Yields while a child process renders it. Raises BadChatTemplate."""
+        """The conversation in the file's chat template, ready for the answer. Yields while a child process renders it. Raises BadChatTemplate."""
         variables = {f"{name}_token": self._text_of(self.special(name)) for name in ("eos", "bos")}
         return self._templates.render(Request(template=self.chat_template, messages=list(messages), variables=variables, thinking=thinking))
 
@@ -217,10 +217,10 @@ def _load_mode(plan: Plan) -> int:
 
 
 class Brake:
-    """Tells llama.cpp to give up the batch that it is at.
+    """Makes llama.cpp abort the running batch.
 
-    It asks at every step of its graph, a hundred times and more for a token. Asked in Python that would cost up to a tenth of a small model's time,
-    and wait for whoever holds the interpreter. So the C library's `strlen` answers: of a string that is empty until the brake is pulled.
+    llama.cpp calls the abort callback at every step of its graph, over a hundred times per token. A Python callback would cost up to a tenth of a
+    small model's time and wait for the GIL. So the callback is the C library's `strlen`, on a string that is empty until `pull` is called.
     """
 
     def __init__(self) -> None:
@@ -231,7 +231,7 @@ class Brake:
         self.data = ctypes.addressof(self._text)
 
     def pull(self) -> None:
-        """Thread-safe."""
+        """Abort the running batch (thread-safe)."""
         with self._lock:
             self._pulled = True
             self._tell()
@@ -243,7 +243,7 @@ class Brake:
                 self._tell()
 
     def shield(self, on: bool) -> None:
-        """While it is on, the batch goes through whatever is pulled."""
+        """While on, the batch is completed even after `pull`."""
         with self._lock:
             self._shielded = on
             self._tell()
@@ -257,13 +257,13 @@ def _strlen() -> Any:
 
 
 class Context:
-    """A KV cache with its sequences, and the batch that goes through the model."""
+    """A KV cache with its sequences, and the batch that is evaluated."""
 
     _last: ClassVar[Context | None] = None
-    """Whichever computed last."""
+    """The context that computed last."""
 
     def __init__(self, model: Model, plan: Plan, sequences: int) -> None:
-        """Raises DoesNotFit where there is no memory for the cache."""
+        """Create the context. Raises DoesNotFit if there is not enough memory for the cache."""
         params = llama_cpp.llama_context_default_params()
         params.n_ctx, params.n_batch = plan.context, min(plan.batch, plan.context)
         params.n_ubatch = min(plan.micro_batch, params.n_batch)
@@ -285,14 +285,14 @@ class Context:
         self._row = ctypes.c_float * model.vocabulary
         self._shift_pending = False
         self._scratch = sequences
-        """A sequence of its own, for trying things out."""
+        """A separate sequence, for measurements."""
         on_cpu = plan.gpu_layers == 0 and plan.kv_type == "f16"
         self._rotation = model.rotation() if self.can_shift and on_cpu else None
         self._rotation_tried = False
         self.announce: Callable[[], None] = lambda: None
         """Called when this context begins to compute after another one."""
         self.batches = 0
-        """How many were evaluated: logits are those of the last one."""
+        """Number of evaluated batches: logits are those of the last one."""
         self._batch, self._tokens, self._positions, self._sequences, self._outputs = _new_batch(self.largest_batch)
 
     def close(self) -> None:
@@ -307,30 +307,30 @@ class Context:
             raise ProviderUnavailable("The model was unloaded while it answered.")
 
     def abort(self) -> None:
-        """Have the batch that runs now given up (thread-safe)."""
+        """Abort the running batch (thread-safe)."""
         self._brake.pull()
 
     def rearm(self) -> None:
-        """Forget an `abort` that came before now."""
+        """Discard an earlier `abort`."""
         self._brake.release()
 
     # -- evaluating
 
     def decode(self, tokens: Sequence[int], start: int, sequence: int, outputs: int = 0) -> None:
-        """Evaluate tokens at positions from `start` on; logits are kept for the last `outputs` of them. Raises Aborted or CacheFull."""
+        """Evaluate tokens at positions from `start` on, with logits for the last `outputs` of them. Raises Aborted or CacheFull."""
         count = len(tokens)
-        if count == 1:  # as in generation, thousands of times
+        if count == 1:  # the usual case in decoding
             self._tokens[0], self._positions[0], self._sequences[0], self._outputs[0] = tokens[0], start, sequence, outputs
         else:
             self._tokens[:count] = tokens
             self._positions[:count] = np.arange(start, start + count)
             self._sequences[:count] = sequence
             self._outputs[:count] = 0
-            self._outputs[count - outputs : count] = 1  # also right for none
+            self._outputs[count - outputs : count] = 1  # also right for zero outputs
         self._run(count)
 
     def try_out(self, count: int) -> float:
-        """Seconds that a batch of so many tokens takes now; nothing of it stays. Raises CacheFull."""
+        """Seconds to evaluate a batch of `count` tokens now; the cache is unchanged afterwards. Raises CacheFull."""
         began = time.perf_counter()
         self.decode(range(count), 0, self._scratch)
         took = time.perf_counter() - began
@@ -349,11 +349,11 @@ class Context:
         if Context._last is not self:
             Context._last = self
             self.announce()
-        # a pending shift is applied by the next batch, cell by cell in place: given up half way, the cache would be ruined
+        # the next batch applies a pending shift, cell by cell in place: aborting it would corrupt the cache
         if self._shift_pending:
             self._brake.shield(True)
         code = llama_cpp.llama_decode(self._context, self._batch)
-        # a GPU is given its work and computes on: only now is the step over, and may be timed
+        # a GPU computes asynchronously: the step ends, and its time is known, only after this call
         llama_cpp.llama_synchronize(self._context)
         if self._shift_pending:
             self._brake.shield(False)
@@ -369,7 +369,7 @@ class Context:
 
     @property
     def shift_pending(self) -> bool:
-        """True when the next batch cannot be given up: make it a small one."""
+        """True if the next batch cannot be aborted, and so should be small."""
         return self._shift_pending
 
     def logits(self, row: int) -> Logits:
@@ -390,12 +390,12 @@ class Context:
             llama_cpp.llama_memory_seq_rm(self._memory, sequence, start, end)
 
     def copy(self, source: int, target: int, start: int = 0, end: int = -1) -> None:
-        """Have `target` share cells of `source`."""
+        """Let `target` share cells of `source`."""
         if self._context:
             llama_cpp.llama_memory_seq_cp(self._memory, source, target, start, end)
 
     def shift(self, sequence: int, start: int, end: int, by: int) -> None:
-        """Move a sequence's cells to other positions; it holds no others, and shares them with no other sequence."""
+        """Move a sequence's cells to other positions. It must have no other cells, and share none with another sequence."""
         if not by or not self._context:
             return
         if self._rotation is not None and not self._shift_pending and (end - start) * FEW < self.size and self._turn(sequence, start, end, by):
@@ -407,7 +407,7 @@ class Context:
         self._shift_pending = True
 
     def _turn(self, sequence: int, start: int, end: int, by: int) -> bool:
-        """Move a few cells without llama.cpp; False where that is not possible."""
+        """Move a few cells without llama.cpp; False if that is not possible."""
         if self._rotation is None:
             return False
         state = self.save(sequence)
@@ -427,7 +427,7 @@ class Context:
         return True
 
     def _compare(self, sequence: int, moved: bytearray) -> None:
-        """Let llama.cpp apply its shift, and look whether the outcome is the same: only then are shifts made without it from now on."""
+        """Let llama.cpp apply its shift, and compare the results. Later shifts are made without llama.cpp only if they are equal."""
         try:
             self.decode([0], 0, self._scratch)
             after = self.save(sequence)
@@ -442,11 +442,11 @@ class Context:
             self.remove(self._scratch)
 
     def length(self, sequence: int) -> int:
-        """How many positions a sequence has."""
+        """Number of positions of a sequence."""
         return int(llama_cpp.llama_memory_seq_pos_max(self._memory, sequence)) + 1
 
     def save(self, sequence: int) -> bytearray:
-        """A sequence's cells as bytes; not while shifts are pending, for positions and keys do not agree then."""
+        """A sequence's cells as bytes. Not while shifts are pending: positions and keys do not match then."""
         size = llama_cpp.llama_state_seq_get_size(self._context, sequence)
         data = bytearray(size)
         written = llama_cpp.llama_state_seq_get_data(self._context, (ctypes.c_uint8 * size).from_buffer(data), size, sequence)
@@ -454,7 +454,7 @@ class Context:
         return data
 
     def restore(self, sequence: int, data: bytearray) -> bool:
-        """Put what `save` gave into an empty sequence; False where it does not fit (into this model, or beside what is there)."""
+        """Load the bytes of `save` into an empty sequence; False if they do not match the model or do not fit in the cache."""
         buffer = (ctypes.c_uint8 * len(data)).from_buffer(data)
         if data and llama_cpp.llama_state_seq_set_data(self._context, buffer, len(data), sequence):
             return True
@@ -463,7 +463,7 @@ class Context:
 
 
 def _new_batch(size: int) -> tuple[Any, Any, Any, Any, Any]:
-    """A batch over numpy arrays, which are filled far faster than ctypes' own; each token has one sequence."""
+    """A batch over numpy arrays, which are filled much faster than ctypes arrays; each token has one sequence."""
     tokens, positions, counts, sequences = (np.zeros(size, np.int32) for _ in range(4))
     outputs = np.zeros(size, np.int8)
     counts[:] = 1
@@ -472,5 +472,5 @@ def _new_batch(size: int) -> tuple[Any, Any, Any, Any, Any]:
     batch.embd = None
     for field, array in (("token", tokens), ("pos", positions), ("n_seq_id", counts), ("seq_id", pointers), ("logits", outputs)):
         setattr(batch, field, ctypes.cast(array.ctypes.data, type(getattr(batch, field))))
-    batch.arrays = (counts, pointers)  # ctypes keeps no reference to the arrays behind its pointers
+    batch.arrays = (counts, pointers)  # ctypes holds no reference to the arrays behind its pointers
     return batch, tokens, positions, sequences, outputs

@@ -1,4 +1,4 @@
-"""What is wrong with a model file that llama.cpp does not load. Reads the file's header; no llama.cpp here."""
+"""Why llama.cpp does not load a model file. Reads the file's header; no llama.cpp."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infill.models import gguf
 
 
 def check_header(path: Path) -> None:
-    """Raises BadModelFile where this is no GGUF file that can be read."""
+    """Raises BadModelFile if this is not a readable GGUF file."""
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -22,11 +22,11 @@ def check_header(path: Path) -> None:
 
 
 MEMORY = re.compile(r"bad_alloc|length_error|allocate|insufficient memory|out of memory|not enough memory|ENOMEM|OutOfMemory", re.IGNORECASE)
-"""How llama.cpp, ggml's backends and the operating system say that there is no memory."""
+"""How llama.cpp, ggml's backends and the operating system report a lack of memory."""
 
 
 def load_error(path: Path, complaints: Sequence[str]) -> InfillError:
-    """Why llama.cpp did not load a file, from the warnings and errors that it printed. A file is called damaged only where its header says so."""
+    """The error for a file that llama.cpp did not load, from its warnings and errors. A file counts as damaged only if its header is."""
     told = "\n".join(complaints)
     if "not within the file bounds" in told or "failed to read" in told:
         return BadModelFile(f"{path.name} is cut short: some of its weights are missing.", "Download it again.")

@@ -1,9 +1,9 @@
-"""A throw-away process that measures how fast a model runs here: for recommendations and for tuning.
+"""Measures how fast a model runs on this machine, in a separate process, for recommendations and tuning.
 
-    python -m infill.engine.measure quick BUNDLED.gguf THREADS      one line of JSON: tokens a second, and bytes a second of memory
-    python -m infill.engine.measure plans MODEL.gguf                plans as JSON lines on standard input, a result for each on standard output
+    python -m infill.engine.measure quick BUNDLED.gguf THREADS      one line of JSON: tokens per second, and bytes per second of memory
+    python -m infill.engine.measure plans MODEL.gguf                plans as JSON lines on stdin, a result for each on stdout
 
-Ends when its input does: nobody is left behind who keeps a processor busy.
+Exits when stdin is closed, so that it does not use the processor after its parent process has ended.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ COPIES = 5
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """One plan's speeds, or why there are none."""
+    """The speeds of one plan, or the error."""
 
     evaluate_per_second: float = 0.0
     generate_per_second: float = 0.0
     load_seconds: float = 0.0
     received: float = 1.0
-    """Share of its threads' CPU time that the computation received; 1 where a GPU computes."""
+    """Share of its threads' CPU time that the computation received; 1 if a GPU computes."""
     error: str = ""
 
 
 def measure(path: Path, plan: Plan, evaluated: int = EVALUATED, generated: int = GENERATED) -> Result:
-    """Load by that plan, evaluate, generate, and give everything back."""
+    """Load the model by this plan, evaluate, generate, and free everything."""
     began = time.perf_counter()
     try:
         model = Model(path, plan, lambda _: True)
@@ -54,7 +54,7 @@ def measure(path: Path, plan: Plan, evaluated: int = EVALUATED, generated: int =
     try:
         evaluated = min(evaluated, context.size // 2)
         words = [100 + number * 37 % (model.vocabulary - 200) for number in range(evaluated)]
-        context.decode(words[:8], 0, 0, outputs=1)  # whatever the first batch sets up is not counted
+        context.decode(words[:8], 0, 0, outputs=1)  # not timed: the first batch includes one-time initialization
         context.logits(-1)
         context.remove(0)
         cpu = time.process_time()
@@ -87,7 +87,7 @@ def _generate(context: Context, start: int, count: int) -> float:
 
 
 def copied_per_second() -> float:
-    """How fast this machine copies memory that no cache holds."""
+    """Bytes per second when copying memory that is in no cache."""
     source, target = ctypes.create_string_buffer(COPY_BYTES), ctypes.create_string_buffer(COPY_BYTES)
     fastest = float("inf")
     for _ in range(COPIES):
@@ -103,7 +103,7 @@ def main(arguments: list[str]) -> int:
     path = Path(arguments[1])
     if arguments[0] == "quick":
         threads = int(arguments[2])
-        # its own context is short, and what counts is the fastest of a few tries: others use this machine too
+        # a short context of its own; the fastest of a few tries counts, because other programs use the processor too
         plan = Plan(context=1024, threads=threads, threads_batch=threads)
         tries = [measure(path, plan, 64, QUICK_GENERATED) for _ in range(3)]
         if error := tries[0].error:

@@ -1,7 +1,7 @@
-"""A throw-away process that asks llama.cpp what it sees: `python -m infill.engine.probe [MODEL.gguf]` prints JSON.
+"""Reports what llama.cpp detects, as JSON, in a separate process: `python -m infill.engine.probe [MODEL.gguf]`.
 
-Graphics drivers crash, and llama.cpp ends the process on its own assertions: neither may happen to the engine or to an editor's server. Nothing is
-loaded or kept: of a model only its description is read (`no_alloc`).
+Graphics drivers crash, and llama.cpp aborts when its assertions fail; the engine and the language server must survive both. No weights are
+loaded: of a model only its metadata is read (`no_alloc`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from infill.errors import InfillError
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that can compute, as ggml lists it."""
+    """A compute device, as listed by ggml."""
 
     name: str
     description: str
@@ -33,7 +33,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a GGUF says of itself."""
+    """Metadata of a GGUF file."""
 
     architecture: str
     name: str
@@ -54,11 +54,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Its vocabulary has fill-in-the-middle tokens."""
     fim_order: str
     chat: bool
-    """It has a chat template: it may follow instructions."""
+    """It has a chat template, so it may follow instructions."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole answer."""
+    """The whole report."""
 
     llama_cpp: str
     system: str
@@ -66,14 +66,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[Device, ...]
     model: Facts | None = None
     error: str = ""
-    """Why there are no facts of the model, as a sentence."""
+    """Why the model's facts are missing, as a sentence."""
 
 
 KINDS = {0: "cpu", 1: "gpu", 2: "igpu", 3: "accel"}
 
 
 def devices() -> tuple[Device, ...]:
-    """All that ggml can compute on."""
+    """All compute devices of ggml."""
     library = _ggml.libggml
     own = Path(library._name).name  # noqa: SLF001 - where ctypes keeps the file that it loaded
     base = ctypes.CDLL(str(_ggml.libggml_base_path / own.replace("ggml", "ggml-base")))
@@ -106,12 +106,12 @@ def _function(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> 
 
 
 def facts(path: Path) -> Facts:
-    """Read a model's description. Raises BadModelFile."""
+    """Read a model's metadata. Raises BadModelFile."""
     check_header(path)
     params = llama_cpp.llama_model_default_params()
     params.no_alloc = True
     params.n_gpu_layers = 0
-    # with no_alloc the weights are not read, and mapping them is refused
+    # with no_alloc the weights are not read; llama.cpp then refuses to map them
     params.load_mode = llama_cpp.LLAMA_LOAD_MODE_NONE
     model = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
     if not model:
@@ -154,7 +154,7 @@ def _description(model: Any) -> str:
 
 
 def report(path: Path | None) -> Report:
-    """Everything, with a model's facts where one is named."""
+    """All devices, and the facts of a model if one is named."""
     capture_log()
     llama_cpp.llama_backend_init()
     model, error = None, ""
@@ -174,7 +174,7 @@ def report(path: Path | None) -> Report:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the report on the real standard output; whatever else is printed goes to standard error."""
+    """Print the report on the real stdout; all other output goes to stderr."""
     out = os.dup(1)
     os.dup2(2, 1)
     answer = msgspec.json.encode(report(Path(arguments[0]) if arguments else None))

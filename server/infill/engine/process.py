@@ -1,6 +1,6 @@
-"""The engine as a process: its lock, its status file, its signals, its end. Builds the server from its parts.
+"""The engine as a process: its lock, status file, signals and exit. Builds the server from its parts.
 
-Here alone the engine touches files; a directory that cannot be written is said in a sentence, and the process ends with it.
+Only this module of the engine accesses the runtime directory's files. If a directory is not writable, an error states that and the process exits.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from infill.models.store import ModelFile
 from infill.settings import Engine
 
 LOCK_PATIENCE = 5.0
-"""Seconds to wait for a predecessor that is leaving."""
+"""Seconds to wait for a previous engine that is exiting."""
 STDERR_BYTES = 1024 * 1024
-"""Most that the file of last words may hold."""
+"""Maximum size of the stderr file."""
 HUNG_EXIT = 70
 M_MMAP_THRESHOLD = -3
-"""Of glibc's malloc.h."""
+"""From glibc's malloc.h."""
 LARGE_BYTES = 1024 * 1024
 
 log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Run until it is time to leave; returns the exit code."""
+    """Run until the engine stops; returns the exit code."""
     faulthandler.enable()
     _log_to_stderr()
     where = transport.place()
@@ -59,7 +59,7 @@ def main() -> int:
             log.warning("Another engine is running.")
             return transport.ALREADY_RUNNING
         crashes.learn(where)
-        with contextlib.suppress(OSError):  # of an engine that died: its port may be anybody's
+        with contextlib.suppress(OSError):  # from a crashed engine: another program may use its port
             where.status.unlink(missing_ok=True)
         _prefer_to_die_first()
         _return_large_blocks()
@@ -69,13 +69,13 @@ def main() -> int:
         return 1
     finally:
         _tidy(where, lock)
-    # threads that hang in a driver, and llama.cpp's static destructors, must not keep a process that has nothing left to do
+    # threads blocked in a driver, and llama.cpp's static destructors, must not delay the exit
     sys.stderr.flush()
     os._exit(0)
 
 
 class LastWords(logging.StreamHandler[TextIO]):
-    """Writes to the file that the standard error is, and starts it anew when it has grown too large."""
+    """Writes to the stderr file, and truncates it when it has grown too large."""
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError):
@@ -89,7 +89,7 @@ def _log_to_stderr() -> None:
     handler.setFormatter(LineFormatter())
     logging.getLogger("infill").addHandler(handler)
     set_level("warning")
-    logging.raiseExceptions = False  # on a full disk, nothing is gained by writing about that
+    logging.raiseExceptions = False  # reporting a failed log write on a full disk would fail too
 
 
 async def _serve(where: Place) -> None:
@@ -99,13 +99,13 @@ async def _serve(where: Place) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows
             loop.add_signal_handler(number, server.leave, "it was told to by a signal")
-    # what takes longest about the first completion is this import: it is done while the client says what it wants
+    # this import takes most of the time of the first completion: it runs while the client sends its request
     threading.Thread(target=_import_llama, name="import", daemon=True).start()
     await server.run(lambda port: _announce(where, port, token))
 
 
 def _announce(where: Place, port: int, token: str) -> None:
-    """Say who and where this engine is. Without room on the disk a Unix socket still works; a port would never be found."""
+    """Write the status file. With a full disk a Unix socket still works; a TCP port could not be found."""
     content = msgspec.json.encode(EngineFile(pid=os.getpid(), started=time.time(), port=port, token=token, stderr=_stderr()))
     try:
         state.write_atomically(where.status, content)
@@ -140,14 +140,14 @@ def _tidy(where: Place, lock: Lock) -> None:
 
 
 def _prefer_to_die_first() -> None:
-    """Where memory runs out, let the kernel end this process rather than the editor: it is started again in a moment."""
+    """Make the kernel kill this process rather than the editor when memory runs out: the engine restarts within seconds."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
 def _return_large_blocks() -> None:
-    """Have the C library give every large block back as it is freed. By itself it learns to keep them, and a switch of models leaves holes behind."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # it is glibc alone that has it
+    """Make the C library return every large block when it is freed. By default it starts to keep them, and switching models fragments memory."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # exists in glibc only
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
@@ -158,11 +158,11 @@ def _import_llama() -> None:
         log.exception("llama.cpp cannot be imported.")
 
 
-# ---- how models get into memory
+# ---- loading models
 
 
 def load(model: ModelFile, plan: Plan, progress: Callable[[float], bool]) -> Loaded:
-    """Load a model by a plan that passed the self-test on this machine; llama.cpp itself is imported only here."""
+    """Load a model by a plan that passed the self-test on this machine. llama.cpp is imported only in this function."""
     try:
         from infill.engine.runtime import Runtime
     except Exception as exc:
@@ -172,7 +172,7 @@ def load(model: ModelFile, plan: Plan, progress: Callable[[float], bool]) -> Loa
     def announce() -> None:
         crashes.announce(transport.place(), model.path, used)
 
-    announce()  # weights are rearranged while they are loaded, by the same kernels
+    announce()  # loading rearranges the weights with the same kernels
     return Runtime.load(model, used, progress, announce)
 
 
@@ -182,5 +182,5 @@ def plan(model: ModelFile, engine: Engine) -> Plan:
 
 
 def fits_beside(model: ModelFile, plan: Plan, others: list[ModelFile]) -> bool:
-    """Whether there is room for a model while the others stay."""
+    """Whether the model fits in memory next to the other loaded models."""
     return planning.fits_beside(model, plan, others)

@@ -1,9 +1,9 @@
-"""From the parts of a prompt to tokens: the model's own fill-in-the-middle tokens, its order, and an exact budget. No llama.cpp here.
+"""Converts the parts of a prompt to tokens: with the model's own fill-in-the-middle tokens, in its order, within an exact budget. No llama.cpp.
 
 A model without such tokens continues the prefix (order "prefix"): its prompt has no suffix.
 
-User text is never read for special tokens: code that contains `<|fim_middle|>` stays text. What is cut to fit is cut in steps, so that the window
-stands still while somebody types.
+Special tokens in user text are not parsed: code that contains `<|fim_middle|>` stays text. Parts are cut in steps, so that the window does not
+move with every keystroke.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from infill.ask import Message, Piece, Snippet
 from infill.engine import conversation
 
 SUFFIX_SHARE = 0.3
-"""Of a window that is too small for everything, what the text after the cursor may take: the text before it tells the model more."""
+"""Share of a full window for the text after the cursor. The text before it is more useful to the model."""
 STEPS = 8
-"""A cut moves by an eighth of its part's budget, so that one line typed does not move it."""
+"""A cut moves by 1/STEPS of its part's budget, so that typing one line does not move it."""
 
 FillOrder = Literal["psm", "spm"]
 Order = Literal[FillOrder, "prefix"]
 
 
 class Vocabulary(Protocol):
-    """What of a model is asked here."""
+    """What this module needs of a model."""
 
     @property
     def adds_bos(self) -> bool: ...
@@ -39,7 +39,7 @@ class Vocabulary(Protocol):
 
 
 class Fim(msgspec.Struct, frozen=True, kw_only=True):
-    """A model's fill-in-the-middle tokens (-1: it has none) and the order that it was trained in."""
+    """A model's fill-in-the-middle tokens (-1 for a missing one) and the order in which it was trained."""
 
     order: Order
     prefix: int
@@ -60,15 +60,15 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     prefix: Sequence[int]
     suffix: Sequence[int]
     header: Sequence[int] = ()
-    """Text from elsewhere, ready to stand before everything."""
+    """Text from elsewhere in the project, already formatted, for the start of the prompt."""
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens that prompts may take."""
+    """Maximum numbers of prompt tokens."""
 
     total: int
     suffix: int
-    """What the suffix may take of it when there is not room for all."""
+    """Share of the suffix when the parts do not all fit."""
 
 
 class Chat(msgspec.Struct, frozen=True):
@@ -76,7 +76,7 @@ class Chat(msgspec.Struct, frozen=True):
 
     tokens: list[int]
     opened: str = ""
-    """The mark of a reasoning block that the template has opened: the answer begins inside of it."""
+    """The opening tag of a reasoning block at the end of the rendered template: the answer begins inside the block."""
 
 
 Render = Callable[[list[dict[str, str]]], Generator[None, None, str]]
@@ -87,11 +87,11 @@ def budget(total: int) -> Budget:
 
 
 def fim_of(vocabulary: Vocabulary, named_order: str) -> Fim:
-    """The model's fill-in-the-middle tokens and order; order "prefix" where its vocabulary does not have them all."""
+    """The model's fill-in-the-middle tokens and order; order "prefix" if its vocabulary does not have all of them."""
     prefix, suffix, middle = (vocabulary.special(f"fim_{name}") for name in ("pre", "suf", "mid"))
     order = vocabulary.metadata("infill.fim_order") or named_order or "psm"
     order_known: FillOrder = "spm" if order == "spm" else "psm"
-    # suffix-first models may go straight on after the prefix (Codestral); prefix-first ones need the token that says "now the middle"
+    # suffix-first models may continue directly after the prefix (Codestral); prefix-first models need the token that starts the middle
     bos = vocabulary.special("bos") if vocabulary.adds_bos else -1
     if prefix < 0 or suffix < 0 or (middle < 0 and order_known == "psm"):
         return Fim(order="prefix", prefix=-1, suffix=-1, middle=-1, bos=bos)
@@ -110,21 +110,21 @@ def join(fim: Fim, parts: Parts) -> list[int]:
 
 
 def overhead(fim: Fim) -> int:
-    """Tokens of a prompt that are nobody's text."""
+    """Number of control tokens in a prompt."""
     return 2 * fim.fills + (fim.middle >= 0) + (fim.bos >= 0)
 
 
 def half_typed(prefix: Sequence[int], piece: Callable[[int], bytes], joins: bool = False) -> bytes:
-    """The text of the last token before the cursor, where it may be the beginning of a longer one; else empty.
+    """The text of the last token before the cursor, if it may be the beginning of a longer token; else empty.
 
-    At the start of a line only for a vocabulary that `joins` a line break with the indentation after it.
+    At the start of a line this applies only to a vocabulary that `joins` a line break with the indentation after it.
     """
     text = piece(prefix[-1]) if prefix else b""
     return b"" if b"\n" in text and not (joins and text.endswith(b"\n")) else text
 
 
 def header(fim: Fim, snippets: Sequence[Snippet], path: str, tokenize: Callable[[str], list[int]]) -> list[int]:
-    """Snippets as files of the same repository, then the path of the document; nothing for models that know no file separator.
+    """Snippets as files of the same repository, then the path of the document; empty for models without a file separator.
 
     For a model that only continues, both are comments.
     """
@@ -145,9 +145,9 @@ def pieces(
     special: Callable[[str, bool], Sequence[int]],
     bos: int = -1,
 ) -> tuple[list[int], frozenset[int]]:
-    """A prompt in a model's own format, and its control tokens. `after` tokenizes what is not the prompt's beginning; `bos`: -1 for none.
+    """A prompt in a model's own format, and its control tokens. `after` tokenizes text after the prompt's beginning; `bos`: -1 for none.
 
-    A control token that the vocabulary does not have as one token is written as text, which is what a tokenizer of the whole prompt would do.
+    A control token that the vocabulary does not have as one token is written as text, as a tokenizer of the whole prompt would do.
     """
     tokens: list[int] = [bos] if bos >= 0 else []
     controls: set[int] = set()
@@ -165,10 +165,10 @@ def pieces(
 
 
 def chat(messages: Sequence[Message], render: Render, tokenize: Callable[[str, bool], Sequence[int]], bos: int = -1) -> Generator[None, None, Chat]:
-    """A conversation in the model's own template: special tokens are those of the template, never what a person wrote.
+    """A conversation in the model's own template: only the template's special tokens are parsed, never those in messages.
 
-    The template is rendered with marks in place of the messages' texts, which are then tokenized on their own. Yields while it is rendered.
-    `bos` is put first where the template does not write it (-1: the model has none).
+    The template is rendered with placeholders for the messages' texts, which are tokenized separately. Yields during rendering. `bos` is put
+    first if the template does not write it (-1: the model has none).
     """
     marks = [f"\ue000{number}\ue001" for number in range(len(messages))]
     text = yield from render([{"role": message.role, "content": mark} for message, mark in zip(messages, marks, strict=True)])
@@ -184,9 +184,9 @@ def chat(messages: Sequence[Message], render: Render, tokenize: Callable[[str, b
 
 
 def fit(parts: Parts, allowed: Budget, previous_suffix: Sequence[int] = ()) -> tuple[Parts, tuple[str, ...]]:
-    """Cut the parts to the budget: the prefix at its start, the suffix at its end, both in steps; and say what was cut.
+    """Cut the parts to the budget, in steps: the prefix at its start, the suffix at its end. Returns the parts, and notes on what was cut.
 
-    `previous_suffix` is what the slot had last time: where its end is still within the budget, the cut stays there.
+    `previous_suffix` is the slot's last suffix: if its end is still within the budget, the cut stays there.
     """
     notes = []
     head, prefix, suffix = parts.header, parts.prefix, parts.suffix

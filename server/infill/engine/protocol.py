@@ -1,9 +1,9 @@
-"""The engine's wire: what editors' servers and the engine say to each other. Imported by both sides; knows neither llama.cpp nor LSP.
+"""The protocol between clients and the engine. Imported by both sides; independent of llama.cpp and LSP.
 
 A frame is a 4-byte big-endian length (at most MAX_FRAME) and one message in MessagePack, a tagged union discriminated by `type`. The first frame
-of a connection is `Hello` from the client; the engine answers `Welcome`, or `Failed` and closes (over TCP a `Challenge` and a `Prove` come between).
-Every request carries an `id` of the client's choosing and gets exactly one `Done` or `Failed` (a `Complete` first any number of `Text`s), also when
-it was cancelled. docs/develop/protocol.md has the details.
+of a connection is `Hello` from the client. The engine responds with `Welcome`, or with `Failed` and closes; over TCP a `Challenge` and a `Prove`
+come between. Every request has an `id` chosen by the client and gets exactly one `Done` or `Failed`, also when it was cancelled; a `Complete`
+gets any number of `Text`s before. docs/develop/protocol.md has the details.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import msgspec
 from infill.ask import Finish, Message, Piece, Priority, Sampling, Snippet, Stop, Timings
 
 VERSION = 6
-"""Raised whenever a message changes; part of the socket's name, so that versions never mix."""
+"""Incremented when a message changes. Part of the socket's name, so that a client never connects to another version."""
 State = Literal["idle", "loading", "ready", "generating"]
 MAX_FRAME = 16 * 1024 * 1024
 LONGEST_NAME = 1024
 Name = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
-"""A model's id, a slot's name, a client's name: the engine keeps them."""
+"""A model's id, a slot's name, a client's name. Limited, because the engine stores them."""
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -33,13 +33,13 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_de
 class Hello(Frame, tag="hello", frozen=True):
     version: int
     client: Name
-    """Who asks, such as `infill lsp (pid 123)`: shown in `infill engine status`."""
+    """The client's name, such as `infill lsp (pid 123)`: shown in `infill engine status`."""
     nonce: str = ""
-    """For the proofs of `engine.handshake`; empty on Unix sockets, where the system says whose process is at the other end."""
+    """For the proofs of `engine.handshake`; empty on Unix sockets, where the system authenticates the peer."""
 
 
 class Prove(Frame, tag="prove", frozen=True):
-    """The answer to a `Challenge`: the client knows the engine's token."""
+    """The response to a `Challenge`: the client knows the engine's token."""
 
     proof: str
 
@@ -64,7 +64,7 @@ class Complete(Frame, tag="complete", frozen=True):
 
 
 class Warm(Frame, tag="warm", frozen=True):
-    """Evaluate a prompt at the lowest priority, generate nothing."""
+    """Evaluate a prompt at the lowest priority, without generating."""
 
     id: int
     model: Name
@@ -90,7 +90,7 @@ class Generate(Frame, tag="generate", frozen=True):
 
 
 class Rewrite(Frame, tag="rewrite", frozen=True):
-    """Answer a prompt in the model's own format, of lower rank than all else that is waited for: the next edit."""
+    """Answer a prompt in the model's own format (next edits). Lowest rank among the requests with a waiting user."""
 
     id: int
     model: Name
@@ -108,20 +108,20 @@ class Cancel(Frame, tag="cancel", frozen=True):
 
 
 class Forget(Frame, tag="forget", frozen=True):
-    """A document was closed: its slot may go when room is needed. No answer."""
+    """A document was closed: its slot can be reused when slots run out. No response."""
 
     slot: Name
 
 
 class Load(Frame, tag="load", frozen=True):
-    """Have a model in memory. Answered when it has produced one token; until then the old one answers."""
+    """Load a model. The response comes once it has produced one token; until then the old model answers."""
 
     id: int
     model: Name
 
 
 class Unload(Frame, tag="unload", frozen=True):
-    """Give a model's memory back ("" : every model's)."""
+    """Unload a model ("" : all models)."""
 
     id: int
     model: Name = ""
@@ -130,16 +130,16 @@ class Unload(Frame, tag="unload", frozen=True):
 class AskStatus(Frame, tag="ask_status", frozen=True):
     id: int
     models: bool = True
-    """Off: nothing of the models, for which one that computes may have to be waited for; then the answer comes at once."""
+    """Off: leave out the models, which may be computing; the response is then immediate."""
 
 
 class Configure(Frame, tag="configure", frozen=True):
-    """This client's wishes for the process; with several clients the last explicit one wins. No answer."""
+    """This client's settings for the engine; with several clients the last explicit value applies. No response."""
 
     options: dict[str, Any]
     """The `engine` section of the settings, as JSON."""
     latency_target: int = 400
-    """`latency.target`: milliseconds to the first line, which the window of code is made to suit."""
+    """`latency.target`: target for the first line in milliseconds; it determines the size of the prompt window."""
 
 
 class Shutdown(Frame, tag="shutdown", frozen=True):
@@ -152,7 +152,7 @@ class Shutdown(Frame, tag="shutdown", frozen=True):
 
 
 class Challenge(Frame, tag="challenge", frozen=True):
-    """Over TCP the answer to `Hello`: the engine knows the token of its status file, and wants to know whether the client does."""
+    """The response to `Hello` over TCP: proves that the engine knows the token of its status file, and requests the same proof."""
 
     nonce: str
     proof: str
@@ -164,7 +164,7 @@ class Welcome(Frame, tag="welcome", frozen=True):
 
 
 class Text(Frame, tag="text", frozen=True):
-    """More of a candidate; whole characters only."""
+    """More text of a candidate; whole characters only."""
 
     id: int
     text: str
@@ -174,20 +174,20 @@ class Text(Frame, tag="text", frozen=True):
 
 
 class Done(Frame, tag="done", frozen=True):
-    """A request's end, whatever it was."""
+    """The end of a request, for any reason."""
 
     id: int
     finishes: tuple[Finish, ...] = ()
     model: str = ""
     timings: Timings = Timings()
     notes: tuple[str, ...] = ()
-    """What `infill.explain` shows: how the KV cache was used, what was trimmed."""
+    """Shown by `infill.explain`: how the KV cache was used, what was cut."""
     limits: dict[str, float] = {}
     """The engine's current `providers.base.Limits`, by field name."""
 
 
 class Failed(Frame, tag="failed", frozen=True):
-    """A request that went wrong: `error` is a class name of `errors.BY_NAME`."""
+    """A failed request: `error` is a class name of `errors.BY_NAME`."""
 
     id: int
     error: str
@@ -199,7 +199,7 @@ class SlotStatus(msgspec.Struct, frozen=True, kw_only=True):
     slot: str
     tokens: int
     moved: int = 0
-    """Times its suffix was moved since it was last evaluated whole."""
+    """How often its suffix was moved since its last full evaluation."""
 
 
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,18 +209,18 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     evaluate_per_second: float = 0.0
     generate_per_second: float = 0.0
     tokens_evaluated: int = 0
-    """Prompt tokens since it was loaded, warming, drafting ahead and refreshing included."""
+    """Prompt tokens since it was loaded, including warm-up, prefetching and refreshing."""
     tokens_generated: int = 0
-    """Of all requests that have ended, however they did."""
+    """Of all requests that have ended, for any reason."""
     slots: tuple[SlotStatus, ...] = ()
     plan: str = ""
     """The plan in one sentence."""
     restricted: str = ""
-    """What is switched off because it fails on this machine, and what that costs."""
+    """Features that are off because they fail on this machine, and what that costs."""
 
 
 class Status(Frame, tag="status", frozen=True):
-    """Everything about the process."""
+    """Status of the process."""
 
     id: int
     pid: int
@@ -233,13 +233,13 @@ class Status(Frame, tag="status", frozen=True):
     clients: tuple[str, ...] = ()
     waiting: int = 0
     background: str = ""
-    """What it does while no request waits: `warming`, `refreshing`, `drafting ahead`, `going on after the first line`; empty: nothing."""
+    """Background task: `warming`, `refreshing`, `drafting ahead`, `going on after the first line`; empty for none."""
     loading: str = ""
     """The model that is being loaded."""
 
 
 class Changed(Frame, tag="changed", frozen=True):
-    """Sent to every client unasked: the engine's state changed."""
+    """Sent to every client without a request: the engine's state changed."""
 
     state: Literal[State, "problem"]
     model: str = ""
@@ -249,7 +249,7 @@ class Changed(Frame, tag="changed", frozen=True):
 
 
 class Farewell(Frame, tag="farewell", frozen=True):
-    """The engine leaves on purpose; the end of the connection that follows is no crash. Ask again, and it is started again."""
+    """The engine exits on purpose; the following end of the connection is not a crash. The next request restarts it."""
 
     reason: str
 

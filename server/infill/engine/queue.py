@@ -1,15 +1,15 @@
-"""Whose turn it is: every request of every client, and which of them takes the next step. Pure: no threads, no clock, no llama.cpp.
+"""Schedules the requests of all clients: which one runs the next step. Pure: no threads, no clock, no llama.cpp.
 
-                        who goes first                               who is put aside
-    invoked             a user pressed a key and waits               nobody
-    automatic           the newest of each client, in turn           an older one of the same slot is ended
-    generate            streams in the gaps of those above
-    next edit           likewise, and what it computes is aborted    an older one of the same slot is ended
-    background          what yielded after its first line, then      ended or put aside within one step
-                        answers computed ahead, then warming
+    rank                scheduling                                   effect on others
+    invoked             first: the user pressed a key                none
+    automatic           the newest of each client, in turn           ends an older one of the same slot
+    generate            in the gaps of those above
+    next edit           likewise; its running step can be aborted    ends an older one of the same slot
+    background          requests past their first line, then         ended or suspended within one step
+                        prefetches, then warm-up
 
-Several clients of one rank take turns: a client keeps the turn until its request is answered, for QUANTUM seconds at most. No two requests that
-have begun share a slot, since the second would pull the first's KV cache from under it.
+Several clients of one rank take turns: a turn lasts until the request is answered, for QUANTUM seconds at most. No two requests that have begun
+share a slot: the second would overwrite the first's KV cache.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from infill.ask import Stop
 from infill.engine.protocol import Complete, Done, Frame, Generate, Rewrite, Text, Warm
 
 QUANTUM = 0.25
-"""Seconds of the model's time after which the next client has its turn: a slow request must not make the quick ones of others wait for its end."""
+"""Seconds of the model's time before the next client's turn: a slow request must not delay the fast ones of other clients."""
 
 FIRST_TOGETHER, TOGETHER = 0.006, 0.02
-"""Seconds of text that are sent as one message: of the first line, which somebody waits for, and of what follows."""
+"""Seconds of text per message: for the first line, which the user waits for, and for the rest."""
 
 INVOKED, AUTOMATIC, GENERATE, EDIT, YIELDED, AHEAD, WARM = range(7)
 BACKGROUND = YIELDED
-"""From this rank on nobody waits for the answer."""
+"""From this rank on no user waits for the answer."""
 
 Ask = Complete | Warm | Generate | Rewrite
 Steps = Iterator[Text | Done | None]
 
 
 class Job:
-    """One request on its way through the engine."""
+    """A request in the engine, with its state."""
 
     def __init__(self, ask: Ask, client: Hashable, arrived: float, deliver: Callable[[Frame], None]) -> None:
         self.ask = ask
         self.client = client
         self.arrived = arrived
         self.deliver = deliver
-        """Takes the frames of the answer; called by whoever holds the event loop."""
+        """Sends the frames of the response; must be called on the event loop."""
         self.model = ask.model
-        """Whom it is put to: what was asked for, unless that was replaced on the client's own wish."""
+        """The model that answers: the requested one, unless this client replaced it."""
         self.ready = False
         """Its model is in memory."""
         self.steps: Steps | None = None
@@ -54,11 +54,11 @@ class Job:
         self.began = 0.0
         self.yielded = False
         self.runtime: Any = None
-        """Whose generator that is."""
+        """The runtime of that generator."""
         self.last: Frame | None = None
-        """The message it ends with, once somebody has decided that it ends."""
+        """The message that ends it, once its end is decided."""
         self._head = ""
-        """The first line of the first candidate, while it grows."""
+        """The first line of the first candidate, while it is generated."""
         self._first_line = False
         self._held: dict[int, Text] = {}
         self._sent = 0.0
@@ -87,18 +87,19 @@ class Job:
 
     @property
     def place(self) -> tuple[str, str]:
-        """The share of the KV cache that it works in."""
+        """The slot that it uses: model and slot name."""
         return self.model, self.ask.slot
 
     def saw(self, piece: Text, now: float) -> list[Text]:
-        """Note what was generated; returns what is to be sent now: single tokens are not worth waking everybody for.
+        """Record a piece of generated text; returns the messages to send now. Text is batched, because a message per token wakes too many processes.
 
-        The very first one is, where it is shown at once. With its first line complete, a request that said so goes on in the background.
+        The first piece is sent at once if it is shown at once. After its first line, a request with `yield_after_line` continues in the
+        background.
         """
         first = not self._sent and not (isinstance(self.ask, Complete) and self.ask.yield_after_line)
         self._sent = self._sent or now
         before = self._held.get(piece.candidate)
-        # the log-probability is that of all text so far: the later one holds
+        # the log-probability covers all text so far: the latest one applies
         self._held[piece.candidate] = msgspec.structs.replace(piece, id=self.ask.id, text=before.text + piece.text if before else piece.text)
         first_line = not self._first_line and piece.candidate == 0 and "\n" in (self._head + piece.text).lstrip()
         if first_line:
@@ -110,7 +111,7 @@ class Job:
         return self.held(now) if first or first_line or now - self._sent > together else []
 
     def held(self, now: float) -> list[Text]:
-        """What was generated and not sent yet."""
+        """The generated text that was not sent yet."""
         texts = list(self._held.values())
         self._held, self._sent = {}, now
         return texts
@@ -122,14 +123,14 @@ class Queue:
     def __init__(self) -> None:
         self.jobs: list[Job] = []
         self._served: dict[Hashable, int] = {}
-        """Client -> number of the turn that it had last."""
+        """Client -> number of its last turn."""
         self._turn = 0
         self._served_last: Job | None = None
         self._used = 0.0
-        """Seconds of its turn that it has used."""
+        """Seconds used of the current turn."""
 
     def add(self, job: Job) -> list[Job]:
-        """Take a request in; returns those that it makes superfluous (they are removed)."""
+        """Add a request; returns those that it supersedes (they are removed)."""
         superseded = [old for old in self.jobs if _supersedes(job, old)]
         for old in superseded:
             self.remove(old)
@@ -147,12 +148,12 @@ class Queue:
         return [job for job in self.jobs if job.client == client]
 
     def in_the_way(self) -> list[Job]:
-        """Background work that holds a slot which a waiting user needs."""
+        """Background requests that hold a slot which a user's request needs."""
         needed = {job.place for job in self.jobs if job.waited_for and job.ready and job.steps is None}
         return [job for job in self.jobs if not job.waited_for and job.steps is not None and job.place in needed]
 
     def take(self) -> Job | None:
-        """Who takes the next step. It stays in the queue."""
+        """The request for the next step. It stays in the queue."""
         held = {job.place for job in self.jobs if job.steps is not None}
         able = [job for job in self.jobs if job.ready and (job.steps is not None or job.place not in held)]
         if not able:
@@ -165,7 +166,7 @@ class Queue:
         return [job for job in equals if job.client == client][-1]
 
     def ran(self, job: Job, seconds: float) -> None:
-        """Account for a step's time."""
+        """Count a step's time."""
         if job is not self._served_last:
             self._served_last, self._used = job, 0.0
             self._turn += 1
@@ -173,7 +174,7 @@ class Queue:
         self._used += seconds
 
     def leave(self, client: Hashable) -> list[Job]:
-        """A client is gone; returns its requests (they are removed)."""
+        """A client disconnected; returns its requests (they are removed)."""
         gone = self.of(client)
         for job in gone:
             self.remove(job)
@@ -181,7 +182,7 @@ class Queue:
         return gone
 
     def _whose(self, equals: Sequence[Job]) -> Hashable:
-        """The client whose turn it is: the one that has it, while that is not used up, else the one that was served longest ago."""
+        """The client whose turn it is: the current one until its turn is used up, else the one whose last turn was longest ago."""
         last = self._served_last
         if last in equals and last is not None and self._used < QUANTUM:
             return last.client
@@ -192,7 +193,7 @@ class Queue:
 
 
 def _supersedes(new: Job, old: Job) -> bool:
-    """Whether `old` has become pointless: the same document asks anew."""
+    """Whether `old` is obsolete: `new` is for the same document."""
     if new.place != old.place or new.client != old.client:
         return False
     if isinstance(new.ask, Generate | Rewrite) or isinstance(old.ask, Generate | Rewrite):
