@@ -1,11 +1,11 @@
-"""Which models are in memory: loaded on first use, several at once while they fit, switched without a gap, given back when idle.
+"""Holds the models in memory: loads them on first use, several at once while they fit, and unloads idle ones.
 
-                   fits beside the others                      does not fit beside them
-    asked for      loaded; the others stay                     those that no other client uses go first; else refused, with a sentence
-    chosen         loaded, one token produced, then answered;  the others go first, and come back if the new one fails;
-                   until then the others answer                who used them is told
+                   fits next to the others                    does not fit
+    requested      loaded; the others stay                    models that no other client uses are unloaded, else an error
+    chosen         loaded; the response comes after one       the others are unloaded first, and loaded again if the new model fails;
+                   token; until then the others answer        their clients are notified
 
-Never here: what a model computes, or who asked for what; only that it is there. One load runs at a time.
+Independent of what a model computes, and of the requests' contents. One load runs at a time.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from infill.models.store import ModelFile
 from infill.settings import Engine
 
 FINISH = 10.0
-"""Seconds that requests under way have to end before their model goes."""
+"""Seconds that running requests have to end before their model is unloaded."""
 REMEMBER = 20.0
-"""Seconds for which a model that could not be loaded is not tried again, unless it is chosen: the next keystroke would only fail as slowly."""
+"""Seconds before a model that failed to load is tried again, unless it is chosen: every keystroke would wait for the same failure."""
 MOST_FAILURES = 64
 LOOKING = 60.0
 """Seconds for finding a file and planning how it is loaded."""
 LOADING = 900.0
-"""Seconds for loading a model, its first token included: the largest from a slow disk."""
+"""Seconds for loading a model and its first token: enough for the largest from a slow disk."""
 TRIAL = Stop(max_tokens=1, deadline_ms=60_000, ignore_end=True)
 
 log = logging.getLogger(__name__)
@@ -50,15 +50,15 @@ Progress = Callable[[float], bool]
 
 
 class Loading(msgspec.Struct, frozen=True):
-    """How models get into memory: what the composition root puts in."""
+    """The functions for loading models, supplied by the composition root."""
 
     locate: Callable[[str], ModelFile]
     plan: Callable[[ModelFile, Engine], Plan]
     load: Callable[[ModelFile, Plan, Progress], Loaded]
     fits_beside: Callable[[ModelFile, Plan, list[ModelFile]], bool]
-    """Whether a model can be loaded while these stay in memory."""
+    """Whether a model can be loaded while the others stay in memory."""
     step_down: Callable[[ModelFile, Plan, Engine], tuple[Plan, str] | None]
-    """The next smaller plan for a model that did not fit after all, and what to tell the user."""
+    """The next smaller plan for a model that did not fit after all, and the message for the user."""
 
 
 class Resident(msgspec.Struct):
@@ -67,7 +67,7 @@ class Resident(msgspec.Struct):
     file: ModelFile
     runtime: Loaded
     settings: Engine
-    """As they were when it was loaded."""
+    """The settings at its loading."""
     used: float
 
 
@@ -80,23 +80,23 @@ class Residents:
         self._worker = worker
         self._how = how
         self._used_by_others = used_by_others
-        """Whether a client other than this one has asked for that model lately."""
+        """Whether a client other than this one requested that model recently."""
         self._on_progress = on_progress
         self._here: dict[str, Resident] = {}
         self._failures: dict[str, tuple[float, InfillError]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._stop_loading = False
         self.settings = Engine()
-        """How models are loaded from now on."""
+        """Settings for models that are loaded from now on."""
         self._target_ms = 400.0
         self.loading = ""
-        """The model that is being loaded; empty: none."""
+        """The model that is being loaded; empty if none."""
 
     def all(self) -> list[Resident]:
         return list(self._here.values())
 
     def find(self, model: str) -> Resident | None:
-        """The model, if it is here and loaded as the settings want it."""
+        """The model, if it is in memory and was loaded with equivalent settings."""
         resident = self._here.get(model)
         return resident if resident is not None and _loads_alike(resident.settings, self.settings) else None
 
@@ -110,15 +110,15 @@ class Residents:
                 await self._fetch(model, client, chosen=False)
 
     async def choose(self, model: str, client: object, then: Callable[[list[str]], None]) -> None:
-        """Have a model here because the user chose it; `then` is told which had to go, before anybody can ask for those again.
+        """Load a model because the user chose it. `then` receives the unloaded models, before new requests for them can arrive.
 
-        Raises ModelError, and then everything is as before.
+        Raises ModelError, and then the previous models are restored.
         """
         async with self._one_at_a_time:
             then([] if self.find(model) is not None else await self._fetch(model, client, chosen=True))
 
     async def unload(self, model: str = "") -> None:
-        """Give a model's memory back, or all; requests under way end as they are, and so does its loading."""
+        """Unload a model, or all. Running requests end with the text so far, and the loading of the model stops."""
         if model in ("", self.loading):
             self.stop_loading()
         async with self._one_at_a_time:
@@ -135,7 +135,7 @@ class Residents:
                 await self.unload(resident.file.id)
 
     def configure(self, settings: Engine, target_ms: float) -> None:
-        """The user's wishes: for what is loaded from now on, and for what is here."""
+        """Set the user's settings for models that are loaded later, and the latency target also for loaded ones."""
         if self.settings.save_slots and not settings.save_slots:
             shutil.rmtree(slots_directory(), ignore_errors=True)
         self.settings, self._target_ms = settings, target_ms
@@ -143,7 +143,7 @@ class Residents:
             resident.runtime.target_ms = target_ms
 
     def stop_loading(self) -> None:
-        """Stop the loading that is running: no client needs its model."""
+        """Stop the current load: no client needs its model."""
         self._stop_loading = True
 
     # ---- loading, one at a time
@@ -157,7 +157,7 @@ class Residents:
         try:
             resident = await self._with_room(file, client, chosen, gone)
         except InfillError as exc:
-            if not self._stop_loading:  # a load that was cancelled is not a failure: the next request loads again
+            if not self._stop_loading:  # a cancelled load is not a failure: the next request loads again
                 self._failures[model] = time.monotonic(), exc
                 while len(self._failures) > MOST_FAILURES:
                     self._failures.pop(next(iter(self._failures)))
@@ -169,13 +169,13 @@ class Residents:
         return [old.id for old in gone if old.id != model]
 
     async def _with_room(self, file: ModelFile, client: object, chosen: bool, gone: list[ModelFile]) -> Resident:
-        """Load it beside the others; while it does not fit, one of those that may go goes."""
+        """Load a model next to the others; while it does not fit, unload one that may be unloaded."""
         plan = await self._part(file.title, lambda: self._how.plan(file, self.settings))
         while isinstance(outcome := await self._attempt(file, plan, chosen), DoesNotFit):
             if (victim := self._may_go(client, chosen)) is not None:
                 await self._evict(victim)
                 gone.append(victim.file)
-                plan = await self._part(file.title, lambda: self._how.plan(file, self.settings))  # there is more room now, on a GPU above all
+                plan = await self._part(file.title, lambda: self._how.plan(file, self.settings))  # there is more room now, above all on a GPU
             elif not self._here and (smaller := await self._smaller(file, plan)) is not None:
                 plan, told = smaller
                 self._on_progress(file.id, 0.0, told)
@@ -241,7 +241,7 @@ class Residents:
         return Resident(file, runtime, settings, time.monotonic())
 
     async def _part(self, title: str, function: Callable[[], Value], seconds: float = LOOKING) -> Value:
-        """Run a part of loading in a thread, with a deadline of its own. Foreign errors become ours here."""
+        """Run a part of loading in a thread, with its own deadline. Third-party errors are mapped to InfillError."""
         try:
             return await asyncio.wait_for(in_thread(function), seconds)
         except InfillError:
@@ -264,7 +264,7 @@ class Residents:
         self._worker.attach(resident.file.id, resident.runtime)
 
     async def _bring_back(self, file: ModelFile) -> None:
-        """Restore what had to go for a model that then failed."""
+        """Load a model again that was unloaded for one that then failed."""
         try:
             plan = await self._part(file.title, lambda: self._how.plan(file, self.settings))
             self._admit(await self._load(file, plan, trial=False))
@@ -276,7 +276,7 @@ class Residents:
         deadline = time.monotonic() + FINISH
         self._worker.retire(resident.file.id)
         while self._worker.working_for(resident.runtime) and (left := deadline - time.monotonic()) > 0:
-            with contextlib.suppress(asyncio.TimeoutError):  # a step that hangs is ended by `detach`
+            with contextlib.suppress(asyncio.TimeoutError):  # `detach` ends a step that hangs
                 await asyncio.wait_for(self._worker.call(_nothing), left)
         self._worker.detach(resident.file.id)
         await self._close(resident)
@@ -292,7 +292,7 @@ class Residents:
 
 
 def try_out(runtime: Loaded, model: str) -> None:
-    """Have a model produce one token: only then it is known to work. Blocks."""
+    """Generate one token, as proof that the model works. Blocks."""
     complete = Complete(id=0, model=model, slot="trial", prefix="def main():\n    ", suffix="\n", stop=TRIAL)
     for _ in runtime.complete(complete):
         pass
@@ -300,19 +300,19 @@ def try_out(runtime: Loaded, model: str) -> None:
 
 
 def _trim() -> None:
-    """Really give a model's memory back: what Python's cycles still hold, and what the C library keeps for later (tens of megabytes)."""
+    """Return a model's memory to the system: Python's reference cycles, and free memory that the C library keeps (tens of megabytes)."""
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # it is glibc alone that has it
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # exists in glibc only
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def slots_directory() -> Path:
-    """Where evaluated documents are kept across unloading, if the user wishes that."""
+    """Where evaluated documents are stored when a model is unloaded, if `engine.saveSlots` is on."""
     return paths.state_directory() / "slots"
 
 
 def _loads_alike(one: Engine, other: Engine) -> bool:
-    """Whether nothing that matters for loading differs."""
+    """Whether the settings are equal as far as they affect loading."""
     names = ("threads", "context_size", "batch_size", "gpu_layers", "flash_attention", "kv_type")
     return all(getattr(one, name) == getattr(other, name) for name in names)
 
@@ -321,7 +321,7 @@ def _nothing() -> None: ...
 
 
 def in_thread(function: Callable[[], Value]) -> Awaitable[Value]:
-    """Run something long in a thread of its own, which does not keep the process from ending."""
+    """Run a slow function in its own daemon thread, which does not delay the exit of the process."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Value] = loop.create_future()
 

@@ -1,11 +1,11 @@
-"""Moving keys to other positions outside llama.cpp, for as many tokens as are moved. Pure: it knows bytes, not llama.cpp.
+"""Moves keys to other positions outside llama.cpp, at a cost that depends only on the number of moved tokens. Pure: bytes in, bytes out.
 
-llama.cpp applies a shift by turning the keys of *every* cell of the cache, empty ones too: with 8,192 cells that takes as long as two or three
-tokens of a 0.5B model, at every keystroke. The state of a sequence can be taken out and put back, though, and turning the keys in between is a few
-lines of arithmetic: positions enter the keys as rotations (RoPE), the same for all tokens that move by the same distance.
+llama.cpp applies a shift by rotating the keys of *every* cell of the cache, even of empty ones. With 8,192 cells that takes as long as two or
+three tokens of a 0.5B model, at every keystroke. But the state of a sequence can be saved, changed and restored. Positions enter the keys as
+rotations (RoPE), the same for all tokens that move by the same distance, so the change is little arithmetic.
 
-The layout of the state is llama.cpp's own affair, and some models turn otherwise. So `Context` compares the outcome with llama.cpp's once, before it
-relies on this; whatever is unexpected raises ValueError, and llama.cpp shifts as ever.
+The layout of the state is internal to llama.cpp, and some models rotate differently. So `Context` compares the result with llama.cpp's once,
+before it relies on this module. An unexpected state raises ValueError, and llama.cpp then applies the shift.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HEADER = struct.Struct("<IiII")
 CELL = struct.Struct("<iIi")
 """Position, number of sequences, sequence."""
 LAYERS = struct.Struct("<II")
-"""Whether values are transposed, layers."""
+"""Whether values are transposed; number of layers."""
 LAYER = struct.Struct("<iQ")
 """Type of the keys, bytes of a row."""
 F16 = 1
@@ -32,27 +32,27 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
     """How one model's keys depend on their position."""
 
     heads: int
-    """That keys have."""
+    """Number of key heads."""
     head_size: int
     base: float
-    """Of the angles."""
+    """Base of the angles."""
     halves: bool
-    """A dimension is turned with the one half a head away (NeoX), not with its neighbour."""
+    """Each dimension is rotated with the one half a head away (NeoX), not with its neighbour."""
 
     def move(self, state: bytearray, by: int) -> None:
-        """Put all tokens in the state of a sequence `by` positions further. Raises ValueError where it does not look as expected."""
+        """Move all tokens in the state of a sequence by `by` positions. Raises ValueError if the state has an unexpected format."""
         cells, keys = self._open(state)
         cells[:, 0] += by
         angles = by * self.base ** (-np.arange(0, self.head_size, 2) / self.head_size)
         cos, sin = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
-        for layer in keys:  # one at a time stays in the processor's cache
+        for layer in keys:  # one layer at a time fits into the processor's cache
             first, second = self._pairs(layer)
             a, b = first.astype(np.float32), second.astype(np.float32)
             first[...] = a * cos - b * sin
             second[...] = a * sin + b * cos
 
     def agrees(self, one: bytearray, other: bytearray) -> bool:
-        """Whether two states have the same keys, but for rounding."""
+        """Whether two states have the same keys, except for rounding."""
         (here, a), (there, b) = self._open(one), self._open(other)
         left, right = a.astype(np.float32), b.astype(np.float32)
         if left.shape != right.shape or not np.array_equal(here[:, 0], there[:, 0]):

@@ -1,7 +1,7 @@
-"""One loaded model at work: answers what the engine's queue hands it, one chunk of work at a time, all on the one inference thread.
+"""One loaded model: runs the requests that the engine's queue selects, one step at a time, all on the inference thread.
 
-Each of `complete`, `warm` and `generate` is a generator. A step does at most one chunk (a part of the prompt, or a few tokens); between two steps
-the queue may turn to somebody else, drop the generator (`close`), or let it go on. Only `abort` may be called from another thread.
+Each of `complete`, `warm`, `generate` and `rewrite` is a generator. A step does at most one chunk (a part of the prompt, or a few tokens).
+Between two steps the queue may run another request, close the generator, or continue it. Only `abort` may be called from another thread.
 """
 
 from __future__ import annotations
@@ -33,36 +33,36 @@ from infill.models.store import ModelFile
 __all__ = ["LoadStopped", "Runtime"]
 
 SLACK = 1.25
-"""How far a prompt may exceed the window before it is cut: whoever makes prompts counts characters, and is seldom exact."""
+"""How far a prompt may exceed the window before it is cut: clients count characters, which is seldom exact."""
 SHARES = {"prefix_tokens": 0.7, "suffix_tokens": 0.3, "snippet_tokens": 0.0}
 SHARES_WITH_SNIPPETS = {"prefix_tokens": 0.55, "suffix_tokens": 0.25, "snippet_tokens": 0.2}
-"""Of the window. A model that was trained on a short context never saw snippets."""
+"""Shares of the window. A model with a short training context was not trained with snippets."""
 SHARES_CONTINUING = {"prefix_tokens": 0.95, "suffix_tokens": 0.1, "snippet_tokens": 0.0}
 SHARES_CONTINUING_WITH_SNIPPETS = {"prefix_tokens": 0.75, "suffix_tokens": 0.1, "snippet_tokens": 0.2}
-"""Of a suffix that is not evaluated only the first lines are needed."""
+"""A suffix that is not evaluated needs only its first lines."""
 LONG_CONTEXT = 4096
 REWRITTEN = 96
-"""Tokens of a next edit whose probability is computed: those of a few rewritten lines."""
+"""Tokens of a next edit whose probability is computed: enough for a few rewritten lines."""
 
 
 class Prompt(msgspec.Struct, frozen=True):
-    """What a slot is to hold."""
+    """The content that a slot should have."""
 
     slot: str
     tokens: list[int]
     suffix: Sequence[int] = ()
     owed: bytes = b""
-    """Text before the cursor that is left out of the tokens, for the answer to begin with."""
+    """Text before the cursor that is left out of the tokens; the answer begins with it."""
     below: str = ""
-    """The line before which the answer ends, where the model does not see the suffix."""
+    """The line before which the answer ends, for a model that does not see the suffix."""
     dividers: frozenset[int] = frozenset()
-    """Control tokens that divide the prompt beside those of fill-in-the-middle: no draft reaches over them."""
+    """Further control tokens that divide the prompt, besides those of fill-in-the-middle: no draft extends over them."""
     judged: int = JUDGED
-    """Tokens of the answer whose probability is computed."""
+    """Number of tokens of the answer whose probability is computed."""
 
 
 class Run:
-    """What one request did: its timings and the notes for `infill.explain`."""
+    """Statistics of one request: its timings and the notes for `infill.explain`."""
 
     def __init__(self, deadline_ms: float) -> None:
         self.started = time.monotonic()
@@ -85,7 +85,7 @@ class Run:
         )
 
     def saw(self, text: str) -> None:
-        """Note when the first token and the first complete line were there."""
+        """Record the times of the first token and of the first complete line."""
         now = time.monotonic() - self.started
         self.first_token = self.first_token or now
         if "\n" in text:
@@ -114,13 +114,14 @@ class Runtime:
         self._generated = 0
         self._temperature = file.temperature
         self.target_ms = TARGET_MS
-        """`latency.target` of whoever uses the model."""
+        """`latency.target` of the clients."""
 
     @classmethod
     def load(cls, model: ModelFile, plan: Plan, progress: Callable[[float], bool], announce: Callable[[], None] = lambda: None) -> Runtime:
-        """Load a model, which takes a while; `progress` gets 0 to 1 and answers False to stop, `announce` is called when the model begins to compute.
+        """Load a model; slow.
 
-        Raises BadModelFile, DoesNotFit, or LoadStopped (asked to stop: an outcome, no error).
+        `progress` gets 0 to 1 and returns False to stop. `announce` is called when the model begins to compute. Raises BadModelFile, DoesNotFit,
+        or LoadStopped (a stop was requested: an outcome, not an error).
         """
         weights = Model(model.path, plan, progress)
         try:
@@ -133,7 +134,7 @@ class Runtime:
             raise
 
     def _measure(self) -> None:
-        """How fast it is here, as far as that shows at once. The first token reads the weights from disk, so it counts for nothing."""
+        """Measure a first speed. The first token is not counted, because it reads the weights from disk."""
         self._context.try_out(1)
         tokens, seconds = 1, self._context.try_out(1)
         if seconds < SLOW_TOKEN:
@@ -141,17 +142,17 @@ class Runtime:
         self._speed.began(tokens, seconds)
 
     def close(self) -> None:
-        """Give all memory back. Generators that are still open end at their next step."""
+        """Free all memory. Open generators end at their next step."""
         self._closed = True
         self._context.close()
         self._model.close()
 
-    # ---- the requests
+    # ---- requests
 
     def complete(self, ask: Complete) -> Iterator[Text | Done | None]:
         """Fill in the middle; a model without the tokens for it continues the prefix."""
         run = Run(ask.stop.deadline_ms)
-        longest = min(ask.stop.max_tokens, self._room // 4)  # a long answer must not starve the prompt
+        longest = min(ask.stop.max_tokens, self._room // 4)  # a long answer must leave room for the prompt
         prompt = self._prompt(ask, longest, run)
         one_line = not self._fim_tokens().fills and continuation.is_one_line(ask.suffix)
         most = min(ask.stop.max_tokens, self._room - len(prompt.tokens))
@@ -172,12 +173,12 @@ class Runtime:
                 f"The instruction takes {len(tokens)} tokens, and {self._file.title} has room for {self._room}.", "Select less code."
             )
         stop = msgspec.structs.replace(ask.stop, max_tokens=min(ask.stop.max_tokens, self._room - len(tokens)))
-        if chat.opened:  # the template wrote the mark that the answer would begin with
+        if chat.opened:  # the template wrote the opening tag of the answer's reasoning
             yield Text(id=ask.id, text=chat.opened)
         yield from self._answer(ask.id, Prompt(ask.slot, tokens, judged=0), ask.sampling, stop, 1, ask.speculate, run)
 
     def rewrite(self, ask: Rewrite) -> Iterator[Text | Done | None]:
-        """Answer a prompt in the model's own format. Raises ProviderRefused where it does not fit."""
+        """Answer a prompt in the model's own format. Raises ProviderRefused if it does not fit."""
         run = Run(ask.stop.deadline_ms)
         bos = self._model.special("bos") if self._model.adds_bos else -1
         tokens, dividers = prompt_tokens.pieces(ask.pieces, self._tokenize, self._tokenize.after, self._chat_tokens, bos)
@@ -187,7 +188,7 @@ class Runtime:
         return self._answer(ask.id, Prompt(ask.slot, tokens, dividers=dividers, judged=REWRITTEN), ask.sampling, stop, 1, ask.speculate, run)
 
     def warm(self, ask: Warm) -> Iterator[Done | None]:
-        """Evaluate a prompt, so that it is there when it is asked for."""
+        """Evaluate a prompt in advance."""
         run = Run(float("inf"))
         prompt = self._prompt(ask, Stop().max_tokens, run)
         slot = self._slots.take(ask.slot, run)
@@ -200,12 +201,12 @@ class Runtime:
             self._leave(slot, prompt, run)
 
     def idle_work(self) -> Iterator[None] | None:
-        """Evaluate anew what was moved, if that happened many times or is quickly done; None: there is nothing of the kind."""
+        """Evaluate moved tokens again, if they were moved many times or are few; None if there are none."""
         slot = self._slots.worn(self._speed.soon)
         return None if slot is None else self._refresh(slot)
 
     def abort(self) -> None:
-        """Have the step that runs now return soon (thread-safe): it yields None, and its generator can be closed or stepped on."""
+        """End the running step soon (thread-safe): it yields None, and its generator can be closed or continued."""
         self._context.abort()
 
     def forget(self, slot: str) -> None:
@@ -213,27 +214,27 @@ class Runtime:
         self._slots.forget(slot)
 
     def known(self, slot: str) -> tuple[Sequence[int], Logits] | None:
-        """A document's tokens in the cache and the logits of what follows them; None where those are not known."""
+        """A document's tokens in the cache and the logits after them; None if those are not known."""
         found = next((one for one in self._slots if one.name == slot), None)
         return None if found is None or found.logits is None else (tuple(found.tokens), found.logits)
 
     def save_slots(self, folder: Path) -> None:
-        """Write what was evaluated to disk, for a start that is warm. Never raises: it is a convenience."""
+        """Write evaluated documents to disk, for a warm start. Never raises: a failure only costs speed."""
         saved.save(folder, self._file, self._context, self._slots)
 
     def restore_slots(self, folder: Path) -> None:
-        """Read back what `save_slots` wrote, where it is of this very model. Never raises."""
+        """Read what `save_slots` wrote, if it is from the same model. Never raises."""
         saved.restore(folder, self._file, self._context, self._slots)
 
     # ---- prompts
 
     @property
     def _room(self) -> int:
-        """Tokens that a prompt and its answer may have together."""
+        """Maximum number of tokens of a prompt and its answer together."""
         return min(self._model.trained_context, self._context.size)
 
     def _window(self) -> int:
-        """Tokens that a prompt should have: as many as this machine evaluates fast enough, and as several documents have room for."""
+        """Tokens of a prompt: limited by the speed of this machine, and by the room that several documents need."""
         return self._speed.window(min(self._room, max(self._context.size // 4, 1024)), self.target_ms)
 
     def _fim_tokens(self) -> Fim:
@@ -260,7 +261,7 @@ class Runtime:
         if fim.fills:
             return Prompt(ask.slot, prompt_tokens.join(fim, parts), parts.suffix, owed)
         run.notes.append(continuation.NOTE)
-        # an empty document without a path has no tokens, and there is no answer to no prompt
+        # an empty document without a path has no tokens, but an evaluation needs at least one
         return Prompt(ask.slot, prompt_tokens.join(fim, parts) or tokenize("\n"), (), owed, continuation.line_below(ask.suffix))
 
     def _header(self, fim: Fim, ask: Complete | Warm, run: Run) -> list[int]:
@@ -277,7 +278,7 @@ class Runtime:
         fim = self._fim_tokens()
         return self._model.trained_context >= LONG_CONTEXT and (fim.separator >= 0 or not fim.fills)
 
-    # ---- work
+    # ---- evaluation
 
     def _answer(
         self, number: int, prompt: Prompt, sampling: Sampling, stop: Stop, count: int, speculate: bool, run: Run
@@ -316,11 +317,11 @@ class Runtime:
         return set() if fim is None else {fim.prefix, fim.suffix, fim.middle, fim.separator}
 
     def _place(self, slot: Slot, prompt: Prompt, run: Run, known_serves: bool = True) -> Iterator[None]:
-        """Make the slot hold the prompt, a chunk a step; ends early at the deadline, or when somebody else takes the slot."""
+        """Make the slot hold the prompt, one chunk per step. Ends early at the deadline, or when another request takes the slot."""
         slot.suffix = prompt.suffix
         if slot.logits is not None and known_serves and slot.tokens == prompt.tokens:
             run.kept = len(prompt.tokens)
-            self._slots.cut(slot, run.kept)  # somebody from whom the slot was taken may have generated beyond the prompt
+            self._slots.cut(slot, run.kept)  # a request that lost the slot may have generated after the prompt
             run.notes.append(f"cache: all {run.kept} tokens kept")
             return
         self._context.rearm()
@@ -335,7 +336,7 @@ class Runtime:
             run.notes.append("this model's memory cannot be moved: only what is the same from the start of the prompt is kept")
 
     def _remember(self, slot: Slot) -> None:
-        """Keep what follows the prompt: while a word is typed the prompt stays the same, and needs no evaluation at all."""
+        """Keep the logits after the prompt: while a word is typed the prompt stays the same, and needs no evaluation."""
         if slot.logits is None:
             slot.logits = self._context.logits(-1).copy()
 
@@ -360,7 +361,7 @@ class Runtime:
             self._context.rearm()
 
     def _leave(self, slot: Slot, prompt: Prompt, run: Run) -> None:
-        """Cut what was generated: the next prompt has none of it at that place."""
+        """Remove the generated tokens: the next prompt does not have them at that position."""
         if slot.owner is run and not self._closed:
             if len(slot.tokens) >= len(prompt.tokens):
                 self._slots.cut(slot, len(prompt.tokens))
@@ -381,10 +382,10 @@ class Runtime:
     def _calibrated(self, finish: Finish) -> Finish:
         return finish if finish.logprob is None else msgspec.structs.replace(finish, logprob=finish.logprob / self._temperature)
 
-    # ---- what is to be seen from outside
+    # ---- status
 
     def limits(self) -> dict[str, float]:
-        """What prompts may hold and how fast answers are, by field name of `providers.base.Limits`."""
+        """Room for prompts and speed of answers, by field name of `providers.base.Limits`."""
         fim = self._fim
         window = min(self._window(), self._room - Stop().max_tokens) - 8
         snippets = fim is not None and self._takes_snippets

@@ -1,7 +1,6 @@
-"""Which token comes next, and how sure the model is of it. Reads logits; never evaluates anything.
+"""Chooses the next token and computes its probability. Reads logits; evaluates nothing.
 
-Greedy choice is made here on the logits themselves (two passes over them, a tenth of a millisecond for 150,000); everything random is left to
-llama.cpp's own samplers.
+Greedy decoding works on the logits directly (two passes, 0.1 ms for 150,000); random sampling uses llama.cpp's samplers.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from infill.ask import Sampling
 from infill.engine.llama import Context, Logits
 
 NEAR = (2, 4, 8, 12, 16, 24, 32)
-"""Distances from the best logit within which enough others are sought."""
+"""Distances from the best logit, tried in turn until enough tokens are within one."""
 LOOKED_THROUGH = (32, 256)
-"""Likeliest tokens among which those that agree with a half-typed word are sought: few, which is quick and mostly enough, then many."""
+"""Numbers of the likeliest tokens that are searched for ones that agree with a half-typed word: few, which is usually enough, then many."""
 JUDGED = 64
-"""Tokens of a completion whose probability is computed, a fifth of a millisecond each; what is generated beyond has the mean of these."""
+"""Tokens of a completion whose probability is computed, at 0.2 ms each; further tokens get the mean of these."""
 LIKELIEST = 100
-"""Sampling looks no further than this many tokens: what lies below them is noise, and sorting it costs more than a small model's evaluation."""
+"""Sampling considers this many of the likeliest tokens: the others are noise, and sorting them takes longer than a small model's evaluation."""
 
 
 def log_probability(logits: Logits, token: int) -> float:
@@ -32,17 +31,17 @@ def log_probability(logits: Logits, token: int) -> float:
 
 
 def _normal(logits: Logits, top: float) -> float:
-    """Logarithm of the sum of all exponentials; `top` is the largest of them, or near it."""
+    """Logarithm of the sum of all exponentials; `top` is the largest logit, or near it."""
     shifted = logits - np.float32(top)
     np.exp(shifted, out=shifted)
     return top + math.log(float(shifted.sum()))
 
 
 def likeliest(logits: Logits, count: int) -> list[tuple[int, float]]:
-    """The best few tokens with their log-probabilities, best first."""
+    """The best `count` tokens with their log-probabilities, best first."""
     top = float(logits.max())
     behind = np.float32(top) - logits
-    # numpy's own partition takes 20 ms where many of 150,000 are equal, as those of unused tokens are; counting takes a tenth of one
+    # numpy's partition takes 20 ms if many of 150,000 logits are equal, as those of unused tokens are; counting takes a tenth of a millisecond
     near = next((cut for cut in NEAR if np.count_nonzero(behind <= cut) >= count), None)
     able = np.flatnonzero(behind <= near) if near is not None else np.arange(len(logits))
     best = able[np.argsort(behind[able], kind="stable")][:count]
@@ -51,7 +50,10 @@ def likeliest(logits: Logits, count: int) -> list[tuple[int, float]]:
 
 
 def compatible(logits: Logits, count: int, owed: bytes, piece: Callable[[int], bytes]) -> list[tuple[int, float]]:
-    """The best few tokens that begin with `owed`, or that it begins with, best first, maybe none; log-probabilities among the likely of these."""
+    """The best tokens that begin with `owed`, or that `owed` begins with: at most `count`, best first, maybe none.
+
+    Log-probabilities are relative to the likely ones of these tokens.
+    """
     found: list[tuple[int, float]] = []
     for many in LOOKED_THROUGH:
         found = found or [one for one in likeliest(logits, min(many, len(logits))) if _agree(piece(one[0]), owed)]
@@ -62,28 +64,28 @@ def compatible(logits: Logits, count: int, owed: bytes, piece: Callable[[int], b
 
 
 def _agree(text: bytes, owed: bytes) -> bool:
-    if owed.endswith(b"\n") and b"\n" in text[len(owed) :]:  # at the start of a line: more line breaks than stand there
+    if owed.endswith(b"\n") and b"\n" in text[len(owed) :]:  # at the start of a line: more line breaks than the text has there
         return False
     return bool(text) and (text.startswith(owed) or owed.startswith(text))
 
 
 class Chooser:
-    """Chooses one candidate's tokens."""
+    """Chooses the tokens of one candidate."""
 
     def __init__(self, sampling: Sampling, candidate: int = 0, judged: int = JUDGED) -> None:
-        """`judged`: tokens whose probability is computed; 0 where it is not asked for, and then all are 0."""
+        """`judged`: number of tokens whose probability is computed. Later tokens get their mean; with `judged` 0 all get 0."""
         self.greedy = sampling.temperature <= 0
         self._left, self._mean, self._sum = judged, 0.0, 0.0
         self._judged = judged
         self._chain: Any = None if self.greedy else _chain(sampling, candidate)
 
     def choose(self, logits: Logits, context: Context, row: int) -> tuple[int, float]:
-        """A token for the batch's row, whose logits these are, and its log-probability."""
+        """The chosen token for the batch's row, whose logits are given, and its log-probability."""
         token = int(logits.argmax()) if self.greedy else int(llama_cpp.llama_sampler_sample(self._chain, context.handle, row))
         if not self._left:
             return token, self._mean
         chosen = float(logits[token])
-        # a greedy token is the largest of all, which saves a pass
+        # a greedy token has the largest logit, which saves a pass
         logprob = chosen - _normal(logits, chosen if self.greedy else float(logits.max()))
         self._left, self._sum = self._left - 1, self._sum + logprob
         self._mean = self._sum / (self._judged - self._left)

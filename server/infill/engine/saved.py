@@ -1,7 +1,7 @@
-"""Evaluated documents on disk, so that an engine that comes back finds them warm. Off unless the user wishes it: the files hold what the code says.
+"""Stores evaluated documents on disk, so that they are warm after an engine restart. Off by default: the files contain the user's code.
 
-One file per slot, for its owner alone; together bounded in size, the oldest go first. A file of another model, another llama.cpp, or one that is
-damaged is ignored: nothing here raises.
+One file per slot, readable by its owner only. Their total size is limited; the oldest are deleted first. Files of another model or another
+llama.cpp, and damaged ones, are ignored. No function in this module raises.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from infill.models.store import ModelFile
 from infill.state import write_atomically
 
 MOST_BYTES = 512 * 1024 * 1024
-"""All files together, whatever model they are of."""
+"""Size of all files together, of all models."""
 TICK = 1_000_000
 """Nanoseconds by which the files of two slots differ in age."""
 FEWEST_TOKENS = 128
-"""A smaller slot is evaluated as fast as it is read."""
+"""A smaller slot is evaluated as fast as its file is read."""
 
 log = logging.getLogger(__name__)
 
 
 class Saved(msgspec.Struct, frozen=True):
-    """One slot's file."""
+    """The file of one slot."""
 
     made_for: str
     slot: str
@@ -43,7 +43,7 @@ class Saved(msgspec.Struct, frozen=True):
     moved: int
     cells: bytes
     checksum: bytes = b""
-    """Of all the rest."""
+    """Checksum of all other fields."""
 
     def digest(self) -> bytes:
         words = msgspec.msgpack.encode((self.made_for, self.slot, self.tokens, self.exact, self.moved))
@@ -51,7 +51,7 @@ class Saved(msgspec.Struct, frozen=True):
 
 
 def save(folder: Path, model: ModelFile, context: Context, slots: Slots) -> None:
-    """Replace what lies in the model's part of the folder by the slots of now, the most recently used first, as many as may be."""
+    """Replace the model's files by the current slots, most recently used first, as many as the limit allows."""
     own, now, room = _own(folder, model), time.time_ns(), MOST_BYTES
     try:
         paths.private_directory(own)
@@ -66,13 +66,13 @@ def save(folder: Path, model: ModelFile, context: Context, slots: Slots) -> None
             _make_room(folder, len(content))
             file = own / f"{hashlib.sha256(slot.name.encode('utf-8', 'replace')).hexdigest()[:24]}.slot"
             write_atomically(file, content)
-            os.utime(file, ns=(now - age * TICK, now - age * TICK))  # what was used last counts as the newest
+            os.utime(file, ns=(now - age * TICK, now - age * TICK))  # the file used last gets the newest time
     except (OSError, InfillError) as exc:
         log.info("What was evaluated could not be saved: %s", exc)
 
 
 def restore(folder: Path, model: ModelFile, context: Context, slots: Slots) -> None:
-    """Fill empty slots with what lies in the folder, the oldest first, and as closed documents: they serve, and make room for others."""
+    """Fill empty slots from the folder's files, the oldest first. They count as closed documents, so that they can be replaced."""
     for saved in _readable(_own(folder, model), _made_for(model)):
         owner = object()
         slot = slots.take(saved.slot, owner)
@@ -102,7 +102,7 @@ def _content(model: ModelFile, context: Context, slot: Slot) -> bytes:
 
 
 def _make_room(folder: Path, size: int) -> None:
-    """Remove what was used longest ago, of whatever model, until a file of this size may be added."""
+    """Delete the files used longest ago, of all models, until a file of this size fits."""
     files = [(file.stat().st_mtime_ns, file.stat().st_size, file) for file in folder.glob("*/*.slot")]
     room = MOST_BYTES - size
     for _, bytes_, file in sorted(files, reverse=True):
@@ -123,9 +123,9 @@ def _own(folder: Path, model: ModelFile) -> Path:
 
 
 def _made_for(model: ModelFile) -> str:
-    """What must agree for the cells to mean the same: the weights and the library that wrote them."""
+    """What must be equal for the cells to be valid: the weights and the library that wrote them."""
     try:
         status = model.path.stat()
-    except OSError:  # gone since it was loaded: nothing will ever agree with it
+    except OSError:  # deleted since it was loaded: its cells will never be valid again
         return ""
     return f"{VERSION} {model.id} {status.st_size} {status.st_mtime_ns}"

@@ -1,12 +1,12 @@
-"""A separate process that tests whether llama.cpp computes correct results by a plan: `python -m infill.engine.selftest MODEL.gguf PLAN`.
+"""Tests in a separate process whether llama.cpp computes correctly by a plan: `python -m infill.engine.selftest MODEL.gguf PLAN`.
 
-One batch and one single token are computed twice: plainly (CPU, one thread, no extra buffers, no flash attention), then by the plan. JSON lines on
-standard output report the steps that were completed, so that the parent process knows in which one it crashed:
+A batch and a single token are computed twice: plainly (CPU, one thread, no extra buffers, no flash attention), then by the plan. JSON lines on
+stdout report the completed steps, so that after a crash the parent process knows the step:
 
     {"system": ...}                      llama.cpp is imported: the instruction sets that it was built for
-    {"reference": seconds}               the plain computation is done
+    {"reference": seconds}               the plain computation is complete
     {"difference": x}                    so is the other: root mean square of the logits' difference, relative to their own; null: not finite
-    {"error": sentence}                  the model cannot be loaded, which says nothing about kernels
+    {"error": sentence}                  the model cannot be loaded, so its kernels were not tested
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from infill.errors import InfillError
 from infill.models.fit import Plan
 
 BATCH = 19
-"""Tokens of the batch: more than one group of every size that kernels work in (4, 8, 16), and a rest."""
+"""Tokens of the batch: more than one group of every size that kernels use (4, 8, 16), and a remainder."""
 CONTEXT = 256
 
 
 def compute(path: Path, plan: Plan) -> Logits:
-    """Logits after a batch, and after one more token: 2 rows, one column per word of the vocabulary. Raises InfillError."""
+    """Logits after a batch, and after one more token: 2 rows, one column per token of the vocabulary. Raises InfillError."""
     model = Model(path, plan, lambda _: True)
     try:
         context = Context(model, plan, 1)
@@ -48,12 +48,12 @@ def compute(path: Path, plan: Plan) -> Logits:
 
 
 def plain(plan: Plan) -> Plan:
-    """The reference: what every processor can do."""
+    """The reference plan, which works on every processor."""
     return Plan(context=CONTEXT, mmap=plan.mmap, extra_buffers=False, flash_attention=False)
 
 
 def difference(computed: Logits, reference: Logits) -> float | None:
-    """The larger of the two rows' relative differences; None: something is not finite."""
+    """The larger relative difference of the two rows; None if a value is not finite."""
     if not np.isfinite(computed).all():
         return None
     spread = (reference - reference.mean(axis=1, keepdims=True)).std(axis=1)
@@ -61,7 +61,7 @@ def difference(computed: Logits, reference: Logits) -> float | None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the test and print its results; exits when the parent process closes standard input."""
+    """Run the test and print its results; exits when the parent process closes stdin."""
     out = os.dup(1)
     os.dup2(2, 1)
     threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(1)), daemon=True).start()

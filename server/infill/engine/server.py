@@ -1,7 +1,7 @@
-"""The engine: accepts editors' servers, checks who they are, and hands their requests to the worker. The composition root of this process.
+"""The engine's server: accepts and authenticates clients, and passes their requests to the worker. The composition root of the engine process.
 
-Everything here runs on the event loop and never computes: it goes on answering, cancelling and telling its state while a model is at work. A client's
-mistake ends that client's connection; a model's failure ends that request; nothing that a client sends ends the engine, but `Shutdown`.
+All code in this module runs on the event loop and never computes, so it can answer, cancel and report the state during a computation. An invalid
+message ends its client's connection; a model's failure ends its request. The only message that ends the engine is `Shutdown`.
 """
 
 from __future__ import annotations
@@ -51,45 +51,45 @@ from infill.engine.worker import Worker, failed
 from infill.errors import InfillError, ProviderError, ProviderUnavailable, RequestError
 
 HANDSHAKE = 5.0
-"""Seconds that a connection may take to say who it is."""
+"""Seconds that a new connection has for the handshake."""
 GRACE = 60.0
-"""Seconds after a client has gone until its slots may be given away: an editor that restarts finds its documents evaluated."""
+"""Seconds before a disconnected client's slots can be reused: after a restart, an editor finds its documents evaluated."""
 OVERDUE = 0.25
-"""Seconds past its deadline after which a request is ended from here: a model looks at the clock itself, but only while it has its turn."""
+"""Seconds past its deadline before the server ends a request. A model checks the time itself, but only during its steps."""
 PENDING = 128
-"""Requests of one client at once, of all kinds; more are a client's mistake."""
+"""Maximum number of open requests of one client, of all kinds; more are an error of the client."""
 MOST_NAMES = 4096
-"""Documents and models that are known of one client."""
+"""Maximum number of document and model names stored per client."""
 ALONE_MINUTES = 10.0
-"""With `idleMinutes` 0 the engine stays as long as a client does, and this much longer."""
+"""With `idleMinutes` 0 the engine runs while it has clients, and this much longer."""
 PROGRESS = 0.1
 """Seconds between two messages about the progress of loading."""
 LEAVING = 5.0
-"""Seconds that leaving in good order may take."""
+"""Seconds that an orderly exit may take."""
 
 log = logging.getLogger(__name__)
 
 
 class Client:
-    """One connected editor's server."""
+    """A connected client."""
 
     def __init__(self, key: int, name: str, connection: Connection[FromClient]) -> None:
         self.key = key
         self.name = name
         self.connection = connection
         self.jobs: dict[int, tuple[Job, asyncio.TimerHandle]] = {}
-        """Requests that have not ended, each with the alarm at its deadline."""
+        """Requests that have not ended, each with the timer for its deadline."""
         self.slots: set[str] = set()
         self.asked: dict[str, float] = {}
-        """Model -> when it was last asked for."""
+        """Model -> time of its last request."""
         self.instead: dict[str, str] = {}
-        """Model -> the one that took its place on this client's own wish."""
+        """Model -> the model that replaced it by this client's choice."""
 
         self.errands = 0
-        """`Load`, `Unload` and `AskStatus` that have not been answered."""
+        """Number of unanswered `Load`, `Unload` and `AskStatus` requests."""
 
     def uses(self, slot: str, model: str, now: float) -> None:
-        """Note what it asks for; of names without end the oldest are forgotten."""
+        """Record the slot and model of a request; the oldest names are dropped beyond the limit."""
         if slot:
             self.slots.add(slot)
         while len(self.slots) > MOST_NAMES:
@@ -100,7 +100,7 @@ class Client:
             self.asked.pop(next(iter(self.asked)))
 
     def send(self, frame: Frame) -> None:
-        """Send a frame; the end of a request that cannot be encoded becomes one that can."""
+        """Send a frame. If the end of a request cannot be encoded, send an error that can."""
         try:
             self.connection.send(frame)
         except (BadFrame, UnicodeEncodeError) as exc:
@@ -110,7 +110,7 @@ class Client:
 
 
 class Server:
-    """The engine's side of the event loop."""
+    """The engine's event-loop side."""
 
     def __init__(self, where: transport.Place, token: str, how: Loading, on_hung: Callable[[], None]) -> None:
         self._where, self._token = where, token
@@ -126,12 +126,12 @@ class Server:
         self._state: State = "idle"
         self._shown = 0.0
         self._active = time.monotonic()
-        """When something was last asked or finished."""
+        """When the last request arrived or ended."""
         self._alarm: asyncio.TimerHandle | None = None
         self._reason: asyncio.Future[str] = self._loop.create_future()
 
     async def run(self, ready: Callable[[int], None]) -> None:
-        """Serve until it is time to leave; `ready` is told the port (0 with a Unix socket) once somebody may connect."""
+        """Serve until the engine stops. Calls `ready` with the port (0 with a Unix socket) once clients can connect."""
         listener, port = await transport.listen(self._where, self._accept)
         ready(port)
         self._look_at_the_clock()
@@ -140,7 +140,7 @@ class Server:
         await self._depart(reason)
 
     def leave(self, reason: str) -> None:
-        """Have `run` end, in good order."""
+        """Make `run` end in an orderly way."""
         if not self._reason.done():
             self._reason.set_result(reason)
 
@@ -151,7 +151,7 @@ class Server:
         try:
             client = await self._greet(connection)
             while client is not None and (message := await connection.receive()) is not None:
-                # what comes while leaving was not heard: the farewell tells the client to ask again, elsewhere
+                # requests that arrive during the exit are ignored: after the farewell, the client sends them to a new engine
                 if not self._reason.done():
                     self._handle(client, message)
         except BadFrame as exc:
@@ -163,7 +163,7 @@ class Server:
             await connection.aclose()
 
     async def _greet(self, connection: Connection[FromClient]) -> Client | None:
-        """The handshake: None, and the reason sent, for those who have no business here."""
+        """Do the handshake. None for a refused client, after the reason was sent."""
         if transport.is_another_user(connection.peer_user()):
             _refuse(connection, "This engine belongs to another user.")
             return None
@@ -181,7 +181,7 @@ class Server:
         return client
 
     async def _hello(self, connection: Connection[FromClient]) -> Hello | None:
-        """The greeting of a client that may come in; None where there is none, or it was refused."""
+        """The `Hello` of a client that is accepted; None if there is none, or it was refused."""
         hello = await connection.receive()
         if hello is None:
             return None
@@ -197,14 +197,14 @@ class Server:
         return hello if isinstance(hello, Hello) and not why else None
 
     async def _proven(self, connection: Connection[FromClient], hello: Hello) -> bool:
-        """Prove that this is the engine, and have the client prove that it may read the user's own files."""
+        """Prove that this is the engine, and let the client prove that it can read the user's own files."""
         nonce = handshake.nonce()
         connection.send(Challenge(nonce=nonce, proof=handshake.proof(self._token, "engine", hello.nonce, nonce)))
         answer = await connection.receive()
         return isinstance(answer, Prove) and handshake.proves(answer.proof, self._token, "client", hello.nonce, nonce)
 
     def _gone(self, client: Client) -> None:
-        """A client has left: its work ends now, its slots may go after a while."""
+        """A client disconnected: its requests end now, its slots are released later."""
         self._clients.pop(client.key, None)
         self._worker.leave(client.key)
         if not self._clients:
@@ -215,7 +215,7 @@ class Server:
         self._look_at_the_clock()
 
     def _release(self, slots: set[str]) -> None:
-        """Give up slots that no connected client uses."""
+        """Release slots that no connected client uses."""
         unused = slots.difference(*(client.slots for client in self._clients.values()))
         for resident in self._residents.all():
             for slot in unused:
@@ -224,7 +224,7 @@ class Server:
     # ---- messages
 
     def _handle(self, client: Client, message: FromClient) -> None:
-        """Handle a message. Whatever goes wrong is the answer to this message alone, unless it breaks the protocol."""
+        """Handle a message. An error is the response to this message only, unless it violates the protocol."""
         try:
             self._dispatch(client, message)
         except BadFrame:
@@ -260,7 +260,7 @@ class Server:
             raise BadFrame("a second greeting")
 
     def _answer(self, client: Client, message: Load | Unload | AskStatus, work: Coroutine[Any, Any, Frame]) -> None:
-        """Do something that takes a while, and send what came of it: exactly one answer, whatever `work` raises."""
+        """Do something slow, then send exactly one response, even if `work` raises."""
         client.errands += 1
 
         async def answer() -> None:
@@ -293,7 +293,7 @@ class Server:
         client.uses(ask.slot, job.model, now)
         resident = self._residents.find(job.model)
         if resident is None and job.waited_for:
-            # one that is here, but not as the settings now want it, answers nobody who comes from now on
+            # a model loaded with other settings than the current ones gets no further requests
             self._worker.retire(job.model)
         self._worker.submit(job)
         if resident is not None:
@@ -313,7 +313,7 @@ class Server:
         self._tell_state()
 
     def _overdue(self, job: Job) -> None:
-        """A request's time is up: it ends with what it has."""
+        """A request's deadline has passed: it ends with the text so far."""
         if job.runtime is None and self._residents.find(job.model) is None:
             self._worker.stop(job, failed(job.ask.id, ProviderUnavailable("The model is still being loaded.")))
         else:
@@ -335,7 +335,7 @@ class Server:
     # ---- models
 
     def _fetch(self, model: str, client: Client) -> None:
-        """Load a model that is asked for, once for all who wait for it."""
+        """Load a requested model, once for all requests that wait for it."""
         if model not in self._fetching:
             self._fetching.add(model)
             self._spawn(self._have(model, client))
@@ -349,7 +349,7 @@ class Server:
             for job in self._worker.jobs(model):
                 if job.runtime is None:
                     self._worker.stop(job, failed(job.ask.id, exc))
-            # that it was unloaded before it was here is nobody's trouble
+            # an unload during the load is not an error for clients
             for other in () if isinstance(exc, ProviderUnavailable) else self._clients.values():
                 if model in other.asked:
                     told = failed(0, exc)
@@ -365,7 +365,7 @@ class Server:
         return Done(id=message.id, model=message.model)
 
     def _switched(self, client: Client, model: str, gone: list[str]) -> None:
-        """A chosen model has taken the place of others: whoever chose it means it from now on, whoever used those is told."""
+        """A chosen model has replaced others. The client that chose it uses it from now on; clients of the others are notified."""
         client.instead.pop(model, None)
         for old in gone:
             client.instead[old] = model
@@ -385,10 +385,10 @@ class Server:
         since = time.monotonic() - (self._settings.idle_minutes or ALONE_MINUTES) * 60
         return any(client.key != key and client.asked.get(model, 0.0) > since for client in self._clients.values())
 
-    # ---- what everybody is told
+    # ---- notifications
 
     def _progress(self, model: str, share: float, message: str) -> None:
-        """Loading goes on."""
+        """Report the progress of loading."""
         now = self._active = time.monotonic()
         if self._state != "loading" or message or now - self._shown > PROGRESS:
             self._state, self._shown = "loading", now
@@ -407,7 +407,7 @@ class Server:
             self._broadcast(Changed(state=state, model=self._about()))
 
     def _about(self) -> str:
-        """The model that the state is about: the one that is being loaded, else the one that was asked last."""
+        """The model that the state is about: the one that is being loaded, else the one used last."""
         newest = max(self._residents.all(), key=lambda resident: resident.used, default=None)
         return self._residents.loading or (newest.file.id if newest is not None else "")
 
@@ -425,10 +425,10 @@ class Server:
         if not task.cancelled() and (exc := task.exception()) is not None:
             log.error("A task of the engine failed.", exc_info=exc)
 
-    # ---- the end
+    # ---- exit
 
     def _look_at_the_clock(self) -> None:
-        """Unload and leave when it has been idle for long enough; else look again when that may be so."""
+        """Unload models or exit if the engine was idle long enough; else check again later."""
         if self._alarm is not None:
             self._alarm.cancel()
         minutes = self._settings.idle_minutes or (0.0 if self._clients else ALONE_MINUTES)
@@ -447,16 +447,16 @@ class Server:
     def _can_be_found(self) -> bool:
         try:
             return self._where.door.exists()
-        except OSError:  # its directory cannot be looked into at the moment
+        except OSError:  # its directory cannot be read at the moment
             return True
 
     async def _depart(self, reason: str) -> None:
-        """Everybody gets an end to what they asked for, then a farewell; then the memory goes back."""
+        """End all requests and unload the models, then send a farewell to every client."""
         self._residents.stop_loading()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._residents.unload(), LEAVING)
         await in_thread(lambda: self._worker.finish(LEAVING))
-        await asyncio.sleep(0)  # what the worker has posted last
+        await asyncio.sleep(0)  # the worker's last messages
         self._broadcast(Farewell(reason=reason))
         await asyncio.gather(*(client.connection.aclose() for client in list(self._clients.values())))
         for task in list(self._tasks):

@@ -1,6 +1,6 @@
-"""Who has which part of the KV cache: one slot per document and editor, least recently used first to go. Runs the plans of `kv`.
+"""Assigns parts of the KV cache: one slot per document and client, the least recently used is reused first. Runs the plans of `kv`.
 
-The books (`Slot.tokens`) always say what the cache really holds: also after a batch that was given up, and after a caller that went away half-way.
+`Slot.tokens` always equals the content of the cache, also after an aborted batch, and after a generator that was closed early.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from infill.errors import InfillError
 
 SLOTS = 12
 BRANCHES = 4
-"""Sequences for candidates beside the first, shared by all slots."""
+"""Sequences for the candidates after the first, shared by all slots."""
 CARRY = 0
 SEQUENCES = 1 + 2 * SLOTS + BRANCHES
 """Each costs a row of logits: 0.6 MB with a vocabulary of 150,000."""
 SMALL = 8
-"""Tokens of a batch that must not be given up (it applies shifts): few, so that it is over soon."""
+"""Tokens of a batch that cannot be aborted because it applies shifts: few, so that it is short."""
 
 
 RESTLESS = 2.0
-"""Seconds after a step was given up during which the next ones are short: somebody types, and what is given up is lost whole."""
+"""Seconds after an abort during which steps are short: the user is typing, and an aborted step is lost completely."""
 WORTH = 64
-"""Tokens that another slot must hold beyond the own one to be worth taking over."""
+"""Minimum number of tokens by which another slot's content must be better for it to be taken over."""
 BEGINNING = 16
-"""The same where only its first tokens are copied: that takes less time than evaluating two tokens."""
+"""The same if only its first tokens are copied: that takes less time than evaluating two tokens."""
 
 
 class Plan:
-    """What a slot is on its way to."""
+    """The target content of a slot, while it is being filled."""
 
     def __init__(self, layout: kv.Layout, wanted: Sequence[int]) -> None:
         self.layout = layout
@@ -43,13 +43,13 @@ class Did(NamedTuple):
     """One step of a plan."""
 
     tokens: int
-    """Evaluated; 0: it was given up."""
+    """Number of evaluated tokens; 0 if the step was aborted."""
     shifted: bool
-    """It applied shifts too."""
+    """It also applied shifts."""
 
 
 MANY_MOVES = 16
-"""A slot that was moved so often is evaluated anew when nobody asks: each move leaves what was moved a little behind what now stands before it."""
+"""Number of moves after which a slot is evaluated again when idle: with each move, its values become less exact."""
 
 
 class Slot:
@@ -61,39 +61,39 @@ class Slot:
         self.name = ""
         self.tokens: list[int] = []
         self.exact = 0
-        """So many of the first tokens were evaluated behind just what stands before them now; the rest was moved, or stands behind such."""
+        """Number of first tokens that were evaluated after exactly the current tokens before them. The others were moved, or follow moved ones."""
         self.moved = 0
-        """Times that tokens were moved since all of them were exact."""
+        """How often tokens were moved since all of them were exact."""
         self.used = 0
         self.closed = False
         self.owner: object | None = None
-        """Who works on it now; a newer owner takes it away from an older one."""
+        """The request that uses it; a newer one takes it away from an older one."""
         self.suffix: Sequence[int] = ()
-        """The part after the cursor that it was last asked with."""
+        """The suffix of its last request."""
         self.pending: Plan | None = None
-        """Being carried out: some blocks may be parked."""
+        """The plan being run: some blocks may be parked."""
         self.refreshing: object | None = None
-        """Being evaluated anew, in `parked`."""
+        """The refresh being run, in sequence `parked`."""
         self.logits: Logits | None = None
-        """What follows `tokens`, where that is known: the same question again needs no evaluation."""
+        """The logits after `tokens`, if known: the same prompt needs no evaluation then."""
 
 
 class Branches:
-    """Empty sequences, lent for candidates beside the first."""
+    """Empty sequences, lent for the candidates after the first."""
 
     def __init__(self, context: Context, free: list[int]) -> None:
         self._context, self._free = context, free
         self._lent: list[int] = []
 
     def take(self) -> int | None:
-        """One more; None when all are lent."""
+        """Another sequence; None if all are lent."""
         if not self._free:
             return None
         self._lent.append(self._free.pop())
         return self._lent[-1]
 
     def give_back(self) -> None:
-        """All that were taken."""
+        """Return all sequences."""
         for sequence in self._lent:
             self._context.remove(sequence)
         self._free += self._lent
@@ -109,17 +109,16 @@ class Slots:
         self._free_branches = [1 + 2 * SLOTS + i for i in range(BRANCHES)]
         self._clock = 0
         self.evaluated = 0
-        """Prompt tokens put through the model since it was loaded, for whomever and whatever it was."""
+        """Prompt tokens evaluated since the model was loaded, for all purposes."""
         self._given_up = -RESTLESS
         self.chunk: Callable[[bool], int] = lambda restless: min(64, context.largest_batch)
-        """Prompt tokens to evaluate in one step, when nothing and when something was given up lately."""
-        """Tokens of a step at most."""
+        """Prompt tokens to evaluate in one step; its argument is whether a step was aborted recently."""
 
     def __iter__(self) -> Iterator[Slot]:
         return (slot for slot in self._slots if slot.name)
 
     def take(self, name: str, owner: object) -> Slot:
-        """The document's slot, or the one that was not used for longest. Pinned until `give`."""
+        """The document's slot, or else the least recently used one. Pinned until `give`."""
         slot = next((slot for slot in self._slots if slot.name == name), None) or self._unused()
         self._rescue(slot)
         self._stop_refreshing(slot)
@@ -131,12 +130,12 @@ class Slots:
         return slot
 
     def give(self, slot: Slot, owner: object) -> None:
-        """Work on it is over."""
+        """The request no longer uses the slot."""
         if slot.owner is owner:
             slot.owner = None
 
     def forget(self, name: str) -> None:
-        """The document was closed: its slot goes first when room is needed, but serves while it is there."""
+        """The document was closed: its slot is the first to be reused, but keeps its content until then."""
         for slot in self._slots:
             if slot.name == name:
                 slot.closed = True
@@ -155,7 +154,7 @@ class Slots:
                 return
 
     def _evict(self, slot: Slot) -> bool:
-        """Empty the slot that is missed least; False where all others are empty or at work."""
+        """Empty the least useful other slot; False if all others are empty or in use."""
         others = [other for other in self._slots if other is not slot and other.tokens and other.owner is None]
         if not others:
             return False
@@ -163,10 +162,10 @@ class Slots:
         return True
 
     def borrow(self, slot: Slot, wanted: Sequence[int], can_shift: bool, costs: kv.Costs) -> str:
-        """Where another slot holds much more of what is wanted, take it over or copy it; returns what was done, for people.
+        """If another slot holds many more of the wanted tokens, take it over or copy it. Returns a note on that.
 
-        That is the case of a document that was renamed, opened in a second window, or closed and opened again by another editor; and of prompts
-        that begin alike, as all instructions to a chat model do.
+        This happens when a document was renamed, opened in a second window, or closed and opened again by another client. It also happens with
+        prompts that begin alike, such as all instructions to a chat model.
         """
         if self._context.shift_pending:
             return ""
@@ -192,7 +191,7 @@ class Slots:
         return "copied from another window"
 
     def _copy_beginning(self, slot: Slot, wanted: Sequence[int], own: int) -> str:
-        """Copy the first tokens of another slot, where those are evaluated behind just what they are wanted behind."""
+        """Copy the first tokens of another slot, if they are exact and equal to the wanted ones."""
         others = [other for other in self._slots if other is not slot and not other.pending and not other.refreshing]
         same = [min(other.exact, kv.common_prefix(other.tokens, wanted)) for other in others]
         length = max(same, default=0)
@@ -211,7 +210,7 @@ class Slots:
         return f"{length} tokens copied from another document"
 
     def _make_copy(self, source: Slot, target: Slot) -> None:
-        """True copies of its cells: shared ones could not be moved independently."""
+        """Copy its cells: shared cells could not be moved independently."""
         owner, source.owner = source.owner, source.owner or self
         self._empty_cells(target)
         self.make_room(len(source.tokens), target)
@@ -231,15 +230,15 @@ class Slots:
     # -- running plans
 
     def cut(self, slot: Slot, length: int) -> None:
-        """Drop what the slot holds from `length` on."""
+        """Remove the slot's tokens from `length` on."""
         self._context.remove(slot.sequence, length)
         del slot.tokens[length:]
         slot.exact = min(slot.exact, length)
 
     def fill(self, slot: Slot, wanted: Sequence[int], layout: kv.Layout) -> Iterator[Did]:
-        """Make the slot hold `wanted`, a chunk at each step.
+        """Make the slot hold `wanted`, one chunk per step.
 
-        Ends early, with nothing to clean up, when somebody else takes the slot in between.
+        Ends early, with nothing to clean up, if another request takes the slot in between.
         """
         self.make_room(len(wanted), slot)
         slot.logits = None
@@ -301,7 +300,7 @@ class Slots:
         return self.chunk(time.monotonic() - self._given_up < RESTLESS)
 
     def _rescue(self, slot: Slot) -> None:
-        """A plan was left half-way: bring back what is still parked, right behind what is done."""
+        """After an interrupted plan: move the parked blocks back, right after the completed tokens."""
         if (plan := slot.pending) is None:
             return
         slot.pending = None
@@ -312,10 +311,10 @@ class Slots:
         for block in rescued:
             slot.tokens.extend(plan.wanted[block.source : block.source + block.length])
 
-    # -- evaluating anew
+    # -- refreshing
 
     def worn(self, quick: int) -> Slot | None:
-        """A slot that is worth evaluating anew, if there is room beside it: moved MANY times, or at most `quick` tokens."""
+        """A slot worth a refresh, if there is room next to it: moved MANY_MOVES times, or with at most `quick` inexact tokens."""
         free = self._context.size - sum(len(slot.tokens) for slot in self._slots)
         able = []
         for slot in self:
@@ -326,7 +325,7 @@ class Slots:
         return max(able, key=lambda slot: slot.used, default=None)
 
     def refresh(self, slot: Slot) -> Iterator[None]:
-        """Evaluate all that is not exact anew, beside what serves meanwhile; then let it take that one's place."""
+        """Evaluate all inexact tokens again in a second sequence, while the first stays usable; then replace it."""
         mine = slot.refreshing = object()
         tokens, position = slot.tokens, slot.exact
         self._context.copy(slot.sequence, slot.parked, 0, position)

@@ -1,4 +1,4 @@
-"""What the engine says of itself when asked: `infill engine status` shows it. Measures the process; changes nothing."""
+"""The engine's status, for `infill engine status`. Measures the process; changes nothing."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from infill.engine.worker import Worker
 log = logging.getLogger(__name__)
 
 PATIENCE = 0.3
-"""Seconds to wait for a word from a model at work; after that its last one is shown."""
+"""Seconds to wait for a busy model's status; after that its last one is shown."""
 
 
 class Reporter:
-    """Everything about the process, put together on demand."""
+    """Collects the status of the process on request."""
 
     def __init__(self, worker: Worker, residents: Residents) -> None:
         self._worker = worker
@@ -50,7 +50,7 @@ class Reporter:
         )
 
     async def _model(self, model: str, ask: Callable[[], ModelStatus]) -> ModelStatus:
-        """A model's own word, if it has time for one."""
+        """A model's current status, or its last one if it is busy."""
         try:
             self._known[model] = await asyncio.wait_for(self._worker.call(ask), PATIENCE)
         except asyncio.TimeoutError:

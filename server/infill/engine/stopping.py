@@ -1,4 +1,4 @@
-"""Where an answer's text ends, and what of it may be shown already. Pure: bytes in, whole characters out."""
+"""Determines where an answer ends, and which part of its text can be shown already. Pure: bytes in, whole characters out."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ Why = Literal["end", "line", "indent", "length", "deadline", "stopped"]
 
 
 class TextStream:
-    """One candidate's text as it grows.
+    """One candidate's text while it is generated.
 
-    White space after a line break is held back until something follows it: whether that line still belongs to the answer shows only then. So is the
-    beginning of a line that may become the line below the cursor.
+    White space after a line break is held back until more text follows, because only that text shows whether the line belongs to the answer. The
+    beginning of a line that may become the line below the cursor is held back too.
     """
 
     def __init__(self, stop: Stop, below: str = "") -> None:
         self._stop = stop
         self._below = below
-        """The line below the cursor, before which the answer ends; empty: the model sees that line and ends by itself."""
+        """The line below the cursor, before which the answer ends; empty if the model sees that line and ends by itself."""
         self._decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
         self._held = ""
-        """The beginning of a line of which it is not certain that it belongs to the answer, and the blank lines above it."""
+        """The beginning of a line that may not belong to the answer, and the blank lines above it."""
         self._line_open = True
-        """False once a line break was seen: what follows is the start of a line."""
+        """False after a line break: the next text starts a line."""
         self._anything = False
         self.why: Why | None = None
 
     def feed(self, data: bytes) -> str:
-        """Add a token's bytes; returns the text that is certain now, and sets `why` when a rule ends the answer."""
+        """Add a token's bytes; returns the text that is final, and sets `why` if a rule ends the answer."""
         text = self._decoder.decode(data)
         shown = []
         while text and self.why is None:
@@ -42,7 +42,7 @@ class TextStream:
         return "".join(shown)
 
     def finish(self, why: Why) -> str:
-        """The answer ended for another reason; returns what was held back where it belongs to the answer."""
+        """End the answer for another reason; returns the held-back text that belongs to it."""
         held, self._held = self._held, ""
         self.why = self.why or why
         return held if why == "end" and not self._is_below(held.rpartition("\n")[2]) else ""
@@ -69,7 +69,7 @@ class TextStream:
             self.why = "indent"
             return "", ""
         line, newline, _ = (indentation + bare).partition("\n")
-        if not newline and self._below.startswith(line.rstrip()):  # it may become the line below, or go on in another way
+        if not newline and self._below.startswith(line.rstrip()):  # it may become the line below, or differ later
             return "", ""
         if newline and self._is_below(line):
             self.why = "end"

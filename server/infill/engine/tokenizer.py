@@ -1,6 +1,6 @@
-"""Tokens of texts that change in their last line from one key to the next: the lines before are not turned into tokens again. No llama.cpp here.
+"""Tokenizes texts that change in their last line with each keystroke: the lines before are not tokenized again. No llama.cpp.
 
-Whether a vocabulary lets a text be cut at its lines is tried, not assumed: many join a line break with the indentation after it.
+Whether a vocabulary allows splitting at line breaks is tested: many join a line break with the indentation after it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 PIECES, LONGEST_PIECE = 32, 2000
-"""Pieces of conversations that are remembered, and characters of the longest one."""
+"""Number of cached pieces of conversations, and characters of the longest one."""
 REMEMBERED = 16
-"""Texts: what stands before and after the cursor, in the documents that somebody works on."""
+"""Number of cached texts: those before and after the cursor in the current documents."""
 SAMPLE = """class A:
     x = {'a': 1,}  # é
 
@@ -31,7 +31,7 @@ SAMPLE = """class A:
 
 
 class Tokenizer:
-    """Tokens of a text, as the vocabulary gives them for the whole of it."""
+    """Tokenizes a text with the same result as the vocabulary for the whole text."""
 
     def __init__(self, tokenize: Callable[[str], list[int]]) -> None:
         self._tokenize = tokenize
@@ -48,7 +48,7 @@ class Tokenizer:
         return [*self._lines(text[:last]), *self._tokenize(text[last:])]
 
     def after(self, text: str) -> list[int]:
-        """Tokens of a text that is not a prompt's first one: without the space with which SentencePiece's vocabularies begin every text."""
+        """Tokens of a text that is not the start of a prompt: without the space that SentencePiece vocabularies add to every text."""
         if not self._spaced:
             return self(text)
         line_break, whole = self._tokenize("\n"), self._tokenize(f"\n{text}")
@@ -67,24 +67,24 @@ class Tokenizer:
 
 
 def joins_indentation(tokenize: Callable[[str], list[int]], piece: Callable[[int], bytes]) -> bool:
-    """Whether one token may hold a line break and the indentation after it, as by GPT-2's rule: a line break alone is rare there in front of code."""
+    """Whether one token may hold a line break and the indentation after it. With GPT-2's rule, a line break before code is rarely a separate token."""
     return any(b"\n" in text and text.strip(b"\r\n") for text in map(piece, tokenize("a\n        b")))
 
 
 class Remembered:
-    """Tokens of a conversation's pieces, of which most are the same in every request: those of the template and the instruction to the model."""
+    """Tokenizes a conversation's pieces. Most are the same in every request (template, system message), so their tokens are cached."""
 
     def __init__(self, tokenize: Callable[[str, bool], list[int]]) -> None:
         self._tokenize = tokenize
         self._known = functools.lru_cache(maxsize=PIECES)(tokenize)
 
     def __call__(self, text: str, special: bool = False) -> Sequence[int]:
-        """`special`: names of special tokens in the text are those tokens. The result is shared: not to be changed."""
+        """`special`: names of special tokens in the text become those tokens. The result is shared and must not be changed."""
         return self._known(text, special) if len(text) <= LONGEST_PIECE else self._tokenize(text, special)
 
 
 def _may_begin(text: str, at: int) -> bool:
-    """Whether tokens may begin anew there: a line break goes together with those of the empty lines after it."""
+    """Whether a token may start there: a line break is joined with those of the empty lines after it."""
     following = text[at : at + 200]
     blank = following[: len(following) - len(following.lstrip())]
     return len(blank) < 200 and "\n" not in blank and "\r" not in blank

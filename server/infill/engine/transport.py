@@ -1,8 +1,8 @@
-"""Frames over a socket, and where the socket lies: what both sides of the engine's wire need to find each other and to be understood.
+"""Frames over a socket, and the location of the socket, for both sides of the engine protocol.
 
-A Unix socket in the user's private runtime directory; on Windows (or with `INFILL_TRANSPORT=tcp`) a loopback port and a secret token, both told by
-the status file, which only its owner can read, and which is believed only while the engine that wrote it lives. Nothing in this module knows what a
-message means. A frame that is too long or makes no sense ends the connection that it came through, and nothing else.
+The socket is a Unix socket in the user's private runtime directory. On Windows (or with `INFILL_TRANSPORT=tcp`) it is a loopback port with a
+secret token, both in the status file. Only the owner can read that file, and it is valid only while the engine that wrote it runs. This module
+does not interpret messages. An invalid or too long frame ends only its own connection.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from infill.engine import protocol
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 64 * 1024 * 1024
-"""Bytes that may wait for a peer that does not read before it is given up."""
+"""Bytes that may be queued for a peer that does not read, before the connection is closed."""
 ALREADY_RUNNING = 73
-"""Exit code of an engine that found another one. Not 3, which is also that of abort() on Windows."""
+"""Exit code of an engine that found another one running. Not 3, which is also the exit code of abort() on Windows."""
 WAITING = 1024
-"""Connections that the kernel keeps until the engine accepts them: the next one is refused at once."""
+"""Connections that the kernel queues until the engine accepts them; further ones are refused at once."""
 WORDS_BYTES = 64 * 1024
-"""As many of an engine's last words are looked at."""
+"""Number of bytes read from the end of an engine's stderr file."""
 HEADER = struct.Struct(">I")
 
 Expected = TypeVar("Expected")
 
 
 class BadFrame(Exception):
-    """What arrived is no message: too long, cut short, or not as the protocol says."""
+    """Received data is not a valid message: too long, truncated, or not as the protocol defines."""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where the one engine of this user and version is found. Versions never meet: theirs is part of every name."""
+    """File names of the one engine of this user and version. Every name contains the version, so that versions never interfere."""
 
     directory: Path
     kind: Literal["unix", "tcp"]
@@ -55,7 +55,7 @@ class Place(msgspec.Struct, frozen=True):
 
     @property
     def status(self) -> Path:
-        """Who the engine is; written by the engine alone."""
+        """The status file: written only by the engine."""
         return self._named("json")
 
     @property
@@ -65,69 +65,69 @@ class Place(msgspec.Struct, frozen=True):
 
     @property
     def life_lock(self) -> Path:
-        """Held by the engine as long as it lives."""
+        """Locked by the engine while it runs."""
         return self._named("lock")
 
     @property
     def start_lock(self) -> Path:
-        """Held by the process that is starting an engine."""
+        """Locked by the process that is starting an engine."""
         return self._named("start")
 
     @property
     def stderr(self) -> Path:
-        """The engine's standard error."""
+        """The engine's stderr."""
         return self._named("stderr")
 
     @property
     def stderr_before(self) -> Path:
-        """That of the engine before it."""
+        """The stderr of the previous engine."""
         return self._named("stderr-before")
 
     @property
     def computing(self) -> Path:
-        """What the engine computes; see `crashes`."""
+        """The model that the engine computes with; see `crashes`."""
         return self._named("computing")
 
 
 class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
-    """The status file: who the engine is, and where it listens."""
+    """The status file: the engine's process and its address."""
 
     pid: int
     started: float
     """Seconds since the epoch."""
     port: int = 0
     token: str = ""
-    """Only with TCP: what a client has to know."""
+    """TCP only: the shared secret."""
     stderr: tuple[int, int] = (0, 0)
-    """Identity of the file with its last words."""
+    """Identity of the engine's stderr file."""
 
 
 def file_identity(file: Path | int) -> tuple[int, int]:
-    """Of a file or an open descriptor, whatever its name is by now. Raises OSError."""
+    """Identity of a file or an open descriptor, independent of its current name. Raises OSError."""
     status = os.stat(file)  # noqa: PTH116 - a descriptor is no path
     return status.st_dev, status.st_ino
 
 
 def place() -> Place:
-    """Where this user's engine is or would be. Creates nothing."""
+    """The location for this user's engine. Creates nothing."""
     tcp = sys.platform == "win32" or os.environ.get("INFILL_TRANSPORT") == "tcp"
     return Place(paths.runtime_directory(), "tcp" if tcp else "unix")
 
 
 def read_status(where: Place) -> EngineFile | None:
-    """The status file as it stands; it may be of an engine that is no more."""
+    """The content of the status file; its engine may have exited."""
     return state.read(where.status, EngineFile)
 
 
 class Lock:
-    """A lock between processes: a file that one of them holds open. Gone with its holder, however that ends."""
+    """A lock between processes: a file that one of them locks. Released when its holder exits, for any reason."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Take it if it is free. Raises OSError where the file cannot be opened for writing."""
+        """Acquire it if it is free. Raises OSError if the file cannot be opened for writing."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         if not _lock(descriptor):
             os.close(descriptor)
@@ -140,7 +140,7 @@ class Lock:
         return self._descriptor is not None
 
     def release(self) -> None:
-        """Release the lock; the file stays, since another process may be about to lock it."""
+        """Release the lock; the file stays, because another process may be about to lock it."""
         if self._descriptor is not None:
             _unlock(self._descriptor)
             os.close(self._descriptor)
@@ -163,7 +163,7 @@ def _lock(descriptor: int) -> bool:
 
 
 def _unlock(descriptor: int) -> None:
-    """Windows unlocks a region of a closed file at some later time (LockFile's documentation); elsewhere closing unlocks at once."""
+    """Unlock explicitly: Windows unlocks a closed file at some later time (documentation of LockFile). Other systems unlock it at once."""
     if sys.platform == "win32":
         import msvcrt
 
@@ -172,7 +172,7 @@ def _unlock(descriptor: int) -> None:
 
 
 def engine_lives(where: Place) -> bool:
-    """Whether an engine holds the life lock. A status file without one is of an engine that died, and another program may use its port."""
+    """Whether an engine holds the life lock. Without the lock the status file is from a crashed engine, and another program may use its port."""
     lock = Lock(where.life_lock)
     try:
         return where.life_lock.exists() and not lock.acquire()
@@ -183,7 +183,7 @@ def engine_lives(where: Place) -> bool:
 
 
 class Connection(Generic[Expected]):
-    """Messages both ways over one stream."""
+    """Messages in both directions over one stream."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, expected: Any) -> None:
         self._reader = reader
@@ -192,7 +192,7 @@ class Connection(Generic[Expected]):
         self._encoder = msgspec.msgpack.Encoder()
 
     async def receive(self) -> Expected | None:
-        """The next message; None where the peer has ended. Raises BadFrame."""
+        """The next message; None if the peer has closed the connection. Raises BadFrame."""
         try:
             head = await self._reader.readexactly(HEADER.size)
         except asyncio.IncompleteReadError as exc:
@@ -210,7 +210,7 @@ class Connection(Generic[Expected]):
             raise BadFrame(str(exc)) from exc
 
     def send(self, message: protocol.Frame) -> None:
-        """Put a message on its way without waiting. Raises BadFrame if it is too long, UnicodeEncodeError for text that is no Unicode."""
+        """Send a message without waiting. Raises BadFrame if it is too long, UnicodeEncodeError for invalid Unicode."""
         payload = self._encoder.encode(message)
         if len(payload) > protocol.MAX_FRAME:
             raise BadFrame(f"{len(payload)} bytes are too many")
@@ -221,11 +221,11 @@ class Connection(Generic[Expected]):
             self._writer.transport.abort()
 
     def peer_user(self) -> int | None:
-        """The user id at the other end, where the system tells."""
+        """The user id of the peer, if the system provides it."""
         return peer_user(self._writer.get_extra_info("socket"))
 
     async def aclose(self) -> None:
-        """Send what is left and end, soon."""
+        """Send the remaining data and close, with a short timeout."""
         self._writer.close()
         try:
             await asyncio.wait_for(self._writer.wait_closed(), timeout=1)
@@ -233,12 +233,12 @@ class Connection(Generic[Expected]):
             self._writer.transport.abort()
 
     def abort(self) -> None:
-        """End now."""
+        """Close at once."""
         self._writer.transport.abort()
 
 
 def peer_user(sock: Any) -> int | None:
-    """Who is at the other end of a Unix socket; None where the system does not tell (TCP, Windows)."""
+    """The user id of a Unix socket's peer; None if the system does not provide it (TCP, Windows)."""
     if sock is None or sys.platform == "win32" or sock.family != socket.AF_UNIX:
         return None
     if hasattr(socket, "SO_PEERCRED"):
@@ -248,7 +248,7 @@ def peer_user(sock: Any) -> int | None:
 
 
 def is_another_user(user: int | None) -> bool:
-    """Whether what `peer_user` gave is not the user of this process; False where the system does not tell."""
+    """Whether a result of `peer_user` differs from the user of this process; False for None."""
     return sys.platform != "win32" and user is not None and user != os.getuid()
 
 
@@ -260,7 +260,7 @@ def _peer_user_of_bsd(sock: Any) -> int | None:
 
 
 async def connect(where: Place) -> tuple[Connection[protocol.FromEngine], str]:
-    """Reach an engine; returns the connection, and the token of `engine.handshake` (empty on a Unix socket). Raises OSError where none listens."""
+    """Connect to an engine; returns the connection, and the token for `engine.handshake` (empty on a Unix socket). Raises OSError if none listens."""
     if sys.platform != "win32" and where.kind == "unix":
         reader, writer = await asyncio.open_unix_connection(str(where.socket))
         return Connection(reader, writer, protocol.FromEngine), ""
@@ -275,13 +275,13 @@ Accept = Callable[[Connection[protocol.FromClient]], Coroutine[Any, Any, None]]
 
 
 async def listen(where: Place, accept: Accept) -> tuple[asyncio.AbstractServer, int]:
-    """Be reached; returns the server and its port (0 with a Unix socket). Only the holder of the life lock may call this."""
+    """Listen; returns the server and its port (0 with a Unix socket). Only the holder of the life lock may call this."""
 
     async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await accept(Connection(reader, writer, protocol.FromClient))
 
     if sys.platform != "win32" and where.kind == "unix":
-        # the life lock is held: a socket file is of an engine that died
+        # this process holds the life lock, so a socket file is from an engine that crashed
         where.socket.unlink(missing_ok=True)
         return await asyncio.start_unix_server(on_connection, str(where.socket), backlog=WAITING), 0
     server = await asyncio.start_server(on_connection, LOOPBACK, 0, backlog=WAITING)

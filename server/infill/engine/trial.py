@@ -1,7 +1,7 @@
-"""Run the self-test for a plan that was never used on this machine, and go down the ladder of plainer plans until one passes.
+"""Runs the self-test for a plan that is new on this machine, and tries plainer plans until one passes.
 
-The test runs in a process of its own (`engine.selftest`), before the model is loaded: what crashes there crashes nothing else. What it showed is kept
-by `models.kernels`; what it could not show (no memory, no time, a file that cannot be loaded) is not.
+The test runs in its own process (`engine.selftest`) before the model is loaded, so that a crash affects nothing else. `models.kernels` stores its
+result. Nothing is stored if the test was inconclusive (no memory, timeout, unreadable file).
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from infill.models.kernels import Result
 from infill.models.store import ModelFile
 
 TOLERANCE = 0.3
-"""Largest relative difference that counts as the same: kernels that round otherwise differ by up to 0.05, wrong results by 1 and more."""
+"""Largest relative difference that passes: rounding of correct kernels differs by up to 0.05, wrong results by 1 and more."""
 REFERENCE_SECONDS = 300.0
-"""For the plain computation, in which the file is read from disk for the first time."""
+"""For the plain computation, which reads the file from disk for the first time."""
 SLOWER, SURPLUS_SECONDS = 20.0, 60.0
-"""A computation that takes this many times as long as the plain one, and this much longer, hangs."""
+"""A computation hangs if it takes this many times as long as the plain one, and this many seconds longer."""
 POLL_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
 
 
 def verified(model: ModelFile, plan: Plan, progress: Callable[[float], bool]) -> Plan:
-    """The plan, or the first plainer one that computes rightly, with `restricted` saying so. Blocks; quick where the result is known.
+    """The plan, or the first plainer one that computes correctly, with a note in `restricted`. Blocks; fast if the result is stored.
 
-    `progress` answers False to stop: then the plan is returned as it is. Raises EngineCrashed where llama.cpp fails in every configuration.
+    `progress` returns False to stop: then the plan is returned unchanged. Raises EngineCrashed if llama.cpp fails in every configuration.
     """
     facts = gguf.facts(model.path)
     while (step := kernels.usable(plan, facts)) is not None and kernels.result(step, facts) is None:
@@ -50,7 +50,7 @@ def verified(model: ModelFile, plan: Plan, progress: Callable[[float], bool]) ->
 
 
 def self_test(path: Path, plan: Plan, progress: Callable[[float], bool]) -> Result | None:
-    """Test one plan; None: it was stopped, or showed nothing. Raises EngineCrashed where not even the plain computation runs."""
+    """Test one plan; None if it was stopped or inconclusive. Raises EngineCrashed if even the plain computation crashes."""
     said: dict[str, Any] = {}
     command = child.python("-m", "infill.engine.selftest", str(path), msgspec.json.encode(plan).decode())
     began = time.monotonic()
@@ -76,12 +76,12 @@ def _keep_features(said: dict[str, Any]) -> None:
 
 
 def _judged(said: dict[str, Any], tested: Child) -> Result | None:
-    """What an ended self-test showed."""
+    """The result of a completed self-test."""
     code = tested.code()
     signal = exits.signal_of(code)
     if "difference" in said:
         return _compared(said["difference"])
-    if "error" in said or not signal:  # a signal from outside, such as the kernel's when memory runs out, says nothing about kernels
+    if "error" in said or not signal:  # a signal from outside, such as the kernel's when memory runs out, does not show a kernel fault
         log.info("The self-test showed nothing: %s", said.get("error") or f"it ended with code {code}")
         return None
     if "reference" not in said:

@@ -1,8 +1,8 @@
-"""The one thread that makes models compute, beside the event loop.
+"""The inference thread, which runs all models, next to the event loop.
 
-It asks the queue whose turn it is, takes one step of that request, passes on what came of it, and asks again: so a newer or more urgent request is
-never further away than one step, and a cancelled one not even that, since `Runtime.abort` ends the decoding that runs. Every public function here is
-called from the event loop and returns at once. Every method of a runtime but `abort` is called in this thread alone.
+It takes the next request from the queue, runs one step of it, delivers the result, and repeats. So a newer or more urgent request waits for at
+most one step. A cancelled request ends even sooner: `Runtime.abort` ends the running decoding. Every public function in this module is called
+from the event loop and returns at once. All methods of a runtime except `abort` are called in this thread only.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from infill.engine.queue import AHEAD, BACKGROUND, EDIT, YIELDED, Job, Queue, St
 from infill.errors import DoesNotFit, EngineCrashed, InfillError, ProviderError
 
 QUIET = 2.0
-"""Seconds without a request before slots are refreshed: a pause in typing, not a gap between two keys."""
+"""Seconds without a request before slots are refreshed: a pause in typing, not the gap between two keystrokes."""
 HANDOVER = 0.003
-"""Seconds of rest once somebody's first line is there: where cores are few, going on at once would keep those waiting who carry it to him."""
+"""Pause in seconds after a user's first line: with few cores, continuing at once would delay the processes that deliver it."""
 INSIST = 0.02
-"""Seconds between two calls of `abort` for the same request: the first may fall between two steps, where nobody hears it."""
+"""Seconds between two calls of `abort` for the same request: the first may fall between two steps and have no effect."""
 HUNG = 10.0
-"""Seconds that a step may go on after it was told to stop; a healthy one takes milliseconds."""
+"""Seconds that a step may take after an abort before the thread counts as hung; normally milliseconds."""
 STALLED = 20.0
-"""Seconds after which a step is told to stop when somebody else's request has run out of time behind it."""
+"""Seconds after which a step is aborted if another client's request has passed its deadline meanwhile."""
 
 log = logging.getLogger(__name__)
 Value = TypeVar("Value")
 
 
 class Loaded(Protocol):
-    """A model in memory: what `runtime.Runtime` offers."""
+    """A model in memory; the interface of `runtime.Runtime`."""
 
     target_ms: float
-    """`latency.target`, which its window of code is made to suit."""
+    """`latency.target`, from which the prompt window is computed."""
 
     def complete(self, ask: Complete) -> Iterator[Text | Done | None]: ...
     def warm(self, ask: Warm) -> Iterator[Done | None]: ...
@@ -59,9 +59,9 @@ class Loaded(Protocol):
 
 
 def failed(ask_id: int, exc: BaseException) -> Failed:
-    """An exception as a message: the user's words if it has them, else what kind it was and where to look."""
+    """An exception as a message: its own text for an InfillError, else its type and where to look."""
     if isinstance(exc, InfillError):
-        message, hint = (words.encode("utf-8", "replace").decode() for words in (exc.message, exc.hint))  # a path may be no Unicode
+        message, hint = (words.encode("utf-8", "replace").decode() for words in (exc.message, exc.hint))  # a path may be invalid Unicode
         return Failed(id=ask_id, error=type(exc).__name__, message=message, hint=hint)
     if isinstance(exc, MemoryError):
         return failed(ask_id, DoesNotFit("There is not enough memory for this.", "Choose a smaller model, or set infill.engine.contextSize lower."))
@@ -70,32 +70,32 @@ def failed(ask_id: int, exc: BaseException) -> Failed:
 
 
 class Worker:
-    """The inference thread, and the door to it."""
+    """The inference thread and its interface."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_hung: Callable[[], None], refresh: Callable[[], bool] = lambda: True) -> None:
         self._loop = loop
         self._on_hung = on_hung
         self._refresh = refresh
-        """Whether slots are to be refreshed while nobody asks."""
+        """Whether slots are refreshed while the engine is idle."""
         self._queue = Queue()
         self._runtimes: dict[str, Loaded] = {}
         self._calls: deque[Callable[[], None]] = deque()
         self._wake = threading.Condition()
-        """Guards everything above and below; notified whenever there may be something to do."""
+        """Guards all fields above and below; notified when there may be something to do."""
         self._current: Job | None = None
         self._since = 0.0
         self._idle: tuple[Loaded, Iterator[None]] | None = None
         self._rested: set[str] = set()
-        """Models that had nothing left to refresh."""
+        """Models that have nothing left to refresh."""
         self._last = time.monotonic()
         self._leaving = False
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
 
-    # ---- from the event loop
+    # ---- called from the event loop
 
     def submit(self, job: Job) -> None:
-        """Take a request; what it supersedes ends now."""
+        """Queue a request; those that it supersedes end now."""
         with self._wake:
             job.ready = job.model in self._runtimes
             for old in self._queue.add(job):
@@ -105,7 +105,7 @@ class Worker:
             self._wake.notify()
 
     def stop(self, job: Job, last: Frame) -> None:
-        """End a request: `last` is the message it ends with. The decoding that runs for it returns at once."""
+        """End a request with the message `last`. Its running decoding is aborted."""
         with self._wake:
             if job.last is not None:
                 return
@@ -116,36 +116,36 @@ class Worker:
             self._wake.notify()
 
     def cancel(self, client: object, ask_id: int) -> None:
-        """The client has lost interest in one request."""
+        """The client cancelled a request."""
         with self._wake:
             job = self._queue.find(client, ask_id)
         if job is not None:
             self.stop(job, _stopped(job, "cancelled"))
 
     def leave(self, client: object) -> None:
-        """The client is gone: so is its work."""
+        """The client disconnected: its requests end."""
         with self._wake:
             for job in self._queue.leave(client):
                 self._end(job, _stopped(job, "the client disconnected"))
             self._wake.notify()
 
     def jobs(self, model: str | None = None) -> list[Job]:
-        """All that has not ended, of one model or of all."""
+        """All requests that have not ended, of one model or of all."""
         with self._wake:
             return [job for job in self._queue.jobs if model in (None, job.model)]
 
     def background(self) -> str:
-        """What is done while nobody waits, in a word; empty: nothing."""
+        """The current background task; empty if there is none."""
         with self._wake:
             if self._idle is not None:
                 return "refreshing"
-            job = self._current or self._queue.take()  # between two steps: whose is the next one
+            job = self._current or self._queue.take()  # between two steps: the next request
             if job is None or job.rank < BACKGROUND:
                 return ""
             return {YIELDED: "going on after the first line", AHEAD: "drafting ahead"}.get(job.rank, "warming")
 
     def wishes_changed(self) -> None:
-        """Ask anew whether slots are to be refreshed: what is no longer wished ends at once."""
+        """Check again whether slots are to be refreshed; a refresh that is now off ends at once."""
         with self._wake:
             if self._idle is not None and not self._refresh():
                 self._idle[0].abort()
@@ -161,34 +161,34 @@ class Worker:
             self._wake.notify()
 
     def retire(self, model: str) -> None:
-        """No request of this model begins any more, and what nobody waits for ends; the others go on."""
+        """Let no further request of this model begin, and end those without a waiting user; the others continue."""
         with self._wake:
             self._withdraw(model, lambda job: not job.waited_for)
 
     def detach(self, model: str) -> None:
-        """No request of this model begins any more, and those that have begun end."""
+        """Let no further request of this model begin, and end those that have begun."""
         with self._wake:
             self._withdraw(model, lambda job: True)
 
     def stop_all(self, model: str) -> None:
-        """End what waits for a model that is not to come back."""
+        """End the requests that wait for a model that will not be loaded again."""
         for job in self.jobs(model):
             self.stop(job, _stopped(job, "its model was unloaded"))
 
     def working_for(self, runtime: Loaded) -> bool:
-        """Whether requests that have begun with it go on."""
+        """Whether requests that began with this runtime are still running."""
         with self._wake:
             return any(job.runtime is runtime for job in self._queue.jobs) or (self._current is not None and self._current.runtime is runtime)
 
     def retarget(self, job: Job, model: str) -> None:
-        """Put a request that has not begun to another model."""
+        """Move a request that has not begun to another model."""
         with self._wake:
             job.model = model
             job.ready = model in self._runtimes
             self._wake.notify()
 
     def call(self, function: Callable[[], Value]) -> asyncio.Future[Value]:
-        """Run something of a runtime's between two steps."""
+        """Run a function that uses a runtime, between two steps."""
         future: asyncio.Future[Value] = self._loop.create_future()
 
         def run() -> None:
@@ -205,7 +205,7 @@ class Worker:
         return future
 
     def finish(self, timeout: float) -> bool:
-        """End the thread after the step that runs now; False if it does not come back. Blocks: for the very end only."""
+        """End the thread after its current step; False if it does not end in time. Blocks: only for the engine's exit."""
         with self._wake:
             self._leaving = True
             for job in list(self._queue.jobs):
@@ -214,10 +214,10 @@ class Worker:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    # ---- under the lock, from either thread
+    # ---- called with the lock held, from either thread
 
     def _end(self, job: Job, last: Frame) -> None:
-        """Let a request end with `last`: now, or when its step returns."""
+        """End a request with `last`: now, or when its running step returns."""
         self._queue.remove(job)
         job.last = last
         if job is self._current:
@@ -238,7 +238,7 @@ class Worker:
             self._calls.append(self._end_refresh(self._idle[1]))
 
     def _hurry(self, job: Job) -> None:
-        """A request waits: background work, and a next edit that ranks below it, make way at once, to go on later."""
+        """A request arrived: abort background work and a next edit of lower rank at once; they continue later."""
         if self._idle is not None:
             self._idle[0].abort()
         current = self._current
@@ -254,7 +254,7 @@ class Worker:
             self._loop.call_soon_threadsafe(function, *values)
 
     def _insist(self, job: Job, until: float) -> None:
-        """Repeat an abort until it was heard; past `until` the thread is lost and the process with it."""
+        """Repeat an abort until it takes effect. After `until` the thread counts as hung, and the process exits."""
         with self._wake:
             if self._current is not job:
                 return
@@ -272,7 +272,7 @@ class Worker:
             while (work := self._next()) is not None:
                 work()
         except BaseException:
-            # without this thread no request would ever end: the process goes with it, and every client is told
+            # without this thread no request would ever end: the process exits, and every client is notified
             log.critical("The inference thread failed.", exc_info=True)
             self._post(self._on_hung)
             raise
@@ -319,7 +319,7 @@ class Worker:
             if waited_for and not job.waited_for:
                 self._rest_after_a_first_line()
         if job.last is not None and job.steps is not None:
-            # here and now: left to the garbage collector, a generator would put its cache in order in whatever thread drops it
+            # closed in this thread: the garbage collector could close it, and so change its cache, in any other thread
             _closing(job.steps)()
 
     def _begun(self, job: Job) -> Steps:
@@ -338,13 +338,13 @@ class Worker:
         return job.steps
 
     def _complete(self, job: Job, done: Done) -> Done:
-        """A runtime's `Done` knows nothing of the queue and of what else the answer took."""
+        """Add to a runtime's `Done` what the runtime does not know: the request's timings, model and limits."""
         total = (time.monotonic() - job.arrived) * 1000
         timings = replace(done.timings, total_ms=total, waited_ms=(job.began - job.arrived) * 1000)
         return replace(done, id=job.ask.id, model=job.model, timings=timings, limits=job.runtime.limits())
 
     def _passed(self, job: Job, piece: Text | Done | Failed | None) -> None:
-        """Hand on what a step gave; under the lock."""
+        """Deliver the result of a step; with the lock held."""
         if isinstance(piece, Done | Failed):
             self._queue.remove(job)
             job.last = piece
@@ -355,17 +355,17 @@ class Worker:
             self._send(job, texts)
 
     def _rest_after_a_first_line(self) -> None:
-        """Under the lock, which others can have meanwhile; whoever comes ends the rest."""
+        """Wait for a moment and release the lock meanwhile; a new request ends the wait."""
         if not self._calls and not any(job.waited_for for job in self._queue.jobs):
             self._wake.wait(HANDOVER)
 
     def _send(self, job: Job, frames: Sequence[Frame]) -> None:
         self._post(lambda: [job.deliver(frame) for frame in frames])
 
-    # ---- when nobody asks
+    # ---- idle
 
     def _until_quiet(self) -> float | None:
-        """How long to sleep: until the next request, or until it has been quiet long enough for a refresh."""
+        """How long to sleep: until the next request, or until a refresh is due."""
         if not self._refresh() or all(model in self._rested for model in self._runtimes):
             return None
         return max(0.05, self._last + QUIET - time.monotonic())
@@ -410,12 +410,12 @@ class Worker:
 
 
 def _stopped(job: Job, why: str) -> Done:
-    """The end of a request that was not to be finished."""
+    """The end of a request that is stopped early."""
     return Done(id=job.ask.id, model=job.model, finishes=(Finish(why="stopped"),), notes=(why,))
 
 
 def _closing(steps: Iterator[Any]) -> Callable[[], None]:
-    """Close a generator in the thread that runs it, so that its bookkeeping is right."""
+    """Close a generator in the thread that runs it, so that its bookkeeping stays consistent."""
 
     def close() -> None:
         try:
@@ -427,11 +427,11 @@ def _closing(steps: Iterator[Any]) -> Callable[[], None]:
 
 
 def settle(future: asyncio.Future[Any], value: Any, exc: BaseException | None) -> None:
-    """Set the result of a thread on a future, unless that was cancelled."""
+    """Set the result of a thread on a future, unless it was cancelled."""
     if future.done():
         return
     if exc is None:
         future.set_result(value)
     else:
-        # asyncio refuses a StopIteration as a result, and the future would stay pending
+        # asyncio refuses StopIteration as an exception, and the future would stay pending
         future.set_exception(RuntimeError("StopIteration") if isinstance(exc, StopIteration) else exc)
