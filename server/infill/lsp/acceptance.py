@@ -1,4 +1,4 @@
-"""What became of a suggestion: shown, taken in part, taken whole. Counted on this machine alone, and told to the completer."""
+"""Counts which suggestions were shown, partly accepted and accepted. The counts stay on this machine; acceptances are reported to the completer."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from infill.lsp.next_edit import NextEdits
 from infill.stats import NEXT_EDITS, Event, Kind, Statistics
 
 WRITE_AFTER = 200
-"""Answers counted in memory before they are written; anything accepted is written at once."""
+"""Events kept in memory before they are written. Acceptances are written at once."""
 
 
 class ResetArgument(msgspec.Struct, frozen=True):
-    """What `infill.stats` takes."""
+    """The argument of `infill.stats`."""
 
     reset: bool = False
 
 
 class Acceptance:
-    """Listens to what editors tell, by command or by notification."""
+    """Handles the editor's reports of shown and accepted suggestions, sent as commands or notifications."""
 
     def __init__(self, answers: Answers, completer: Completer, next_edits: NextEdits, statistics: Statistics, background: Background) -> None:
         self._answers = answers
@@ -45,14 +45,14 @@ class Acceptance:
     async def on_did_partially_accept(self, params: Any) -> None:
         length = params.get("acceptedLength") if isinstance(params, dict) else None
         if (given := self._of_item(params)) and isinstance(length, int) and not isinstance(length, bool) and length > 0:
-            # UTF-16 units, as LSP counts
+            # LSP counts UTF-16 code units
             units = given.text.encode("utf-16-le", "surrogatepass")[: 2 * length]
             text = units.decode("utf-16-le", "ignore")
             self._count("partly", given, len(text))
             self._completer.accepted(given.uri, text)
 
     async def did_accept(self, suggestion: str) -> None:
-        """The command that every suggestion carries. One that is no longer known was accepted too long ago to matter."""
+        """Record an acceptance: the command of every suggestion. Suggestions that are no longer remembered are ignored."""
         if self._next_edits.accepted(suggestion):
             return
         if given := self._answers.given(suggestion):
@@ -60,15 +60,15 @@ class Acceptance:
             self._completer.accepted(given.uri, given.text)
 
     def answered(self, outcome: Outcome, language: str) -> None:
-        """A request got suggestions, or one that was held back."""
+        """Count an outcome that has suggestions or a held-back one."""
         ms = outcome.timings.total_ms
         kind: Kind = "answered" if outcome.suggestions else "held"
         self._later(Event(kind=kind, provider=outcome.provider, model=outcome.model, language=language, source=outcome.source, ms=ms))
 
     def generated(self, report: Report) -> None:
-        """An answer has ended: only now it is known how fast it came, whether anybody saw it or not."""
+        """Count the speed of a finished answer, whether or not it was shown."""
         timings = report.timings
-        # of a remote model it is known only when its text began and when it was whole
+        # a remote provider reports no generation time: measure from the first token to the end
         spent = timings.generate_ms or timings.total_ms - timings.first_token_ms
         if timings.tokens_generated and spent > 0:
             self._later(Event(kind="generated", provider=report.provider, model=report.model, tokens=timings.tokens_generated, generate_ms=spent))
@@ -95,7 +95,7 @@ class Acceptance:
         self._background.start(asyncio.to_thread(self._statistics.flush), "writing the statistics")
 
     def _of_item(self, params: Any) -> Given | None:
-        """The suggestion that an item came from, by the id in its command."""
+        """The suggestion of an item, found by the id in the item's command."""
         command = (params.get("item") or {}).get("command") if isinstance(params, dict) and isinstance(params.get("item"), dict) else None
         arguments = command.get("arguments") if isinstance(command, dict) else None
         return self._answers.given(arguments[0]) if isinstance(arguments, list) and arguments else None

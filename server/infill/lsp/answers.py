@@ -1,6 +1,6 @@
-"""One question, one answer: what `inline_completion` and `popup` have in common. Converts in, asks the completer, says where the answer belongs.
+"""From an LSP position to suggestions and their range: the common part of `inline_completion` and `popup`.
 
-Trouble becomes status, and a message where the user can do something about it; the editor gets an empty answer. Being cancelled passes through.
+On an error the editor gets an empty answer. The error changes the status, and is shown where the user can fix it. Cancellation is passed on.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from infill.lsp.snapshot import Snapshots
 from infill.lsp.status import Status
 
 REMEMBERED = 256
-"""Suggestions whose acceptance can still be told."""
+"""Number of suggestions whose acceptance can still be recorded."""
 
 logger = logging.getLogger(__name__)
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """A suggestion that was handed to the editor."""
+    """A suggestion that was sent to the editor."""
 
     id: str
     uri: str
@@ -43,33 +43,33 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     model: str
     text: str
-    """What is inserted at the cursor."""
+    """The text inserted at the cursor."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """Suggestions, and where in the document they belong."""
+    """Suggestions and their position in the document."""
 
     document: Document
     line: int
     index: int
     """The cursor."""
     until: tuple[int, int]
-    """From where on the document is right of the suggestion: the cursor, or the end of what the popup replaces."""
+    """Where the text after the suggestion starts: at the cursor, or at the end of the range that the popup replaces."""
     request: CompletionRequest
     outcome: Outcome
 
     def end(self, suggestion: Suggestion) -> tuple[int, int]:
-        """Line and index where the replaced text ends."""
+        """Line and index of the end of the replaced text."""
         return convert.advance(*self.until, self.request.suffix[: suggestion.replaces])
 
     def span(self, start: tuple[int, int], suggestion: Suggestion) -> types.Range:
-        """The range from `start` to there, as the editor counts."""
+        """The range from `start` to `end(suggestion)`, in the editor's units."""
         text = self.document.text
         return types.Range(start=types.Position(*text.units(*start)), end=types.Position(*text.units(*self.end(suggestion))))
 
 
 class Answers:
-    """Asks, and remembers what was given."""
+    """Requests completions, and remembers the suggestions that were sent."""
 
     def __init__(
         self,
@@ -92,13 +92,13 @@ class Answers:
         self._status = status
         self._messages = messages
         self.on_answered: Callable[[Outcome, str], None] = lambda outcome, language: None
-        """Told of every answer that has suggestions, or holds one back, and its language."""
+        """Called with each outcome that has suggestions or a held-back one, and the document's language."""
         self._given: OrderedDict[str, Given] = OrderedDict()
         self._numbers = itertools.count(1)
         self._running: set[asyncio.Task[Any]] = set()
 
     async def ask(self, uri: str, position: types.Position, *, automatic: bool, popup: types.SelectedCompletionInfo | None = None) -> Answer | None:
-        """What belongs at `position`; None where the document changed meanwhile. Raises RequestError for a document that is not there."""
+        """Suggestions for `position`; None if the document changed meanwhile. Raises RequestError if the document does not exist."""
         await self._configuration.known.wait()
         document = await self._documents.find(uri)
         revision = document.revision
@@ -128,7 +128,7 @@ class Answers:
             return Outcome(reason=exc.message)
 
     async def settled(self, seconds: float) -> None:
-        """Wait, so long at most, until all that is being asked now has been answered."""
+        """Wait until all running requests have been answered, at most `seconds`."""
         if running := tuple(self._running):
             await asyncio.wait(running, timeout=seconds)
 
@@ -145,7 +145,7 @@ class Answers:
             self._running.discard(task)
 
     def give(self, answer: Answer, suggestion: Suggestion) -> types.Command:
-        """Remember a suggestion; the command with which the editor says that it was accepted."""
+        """Remember a suggestion; returns the command with which the editor reports its acceptance."""
         given = Given(
             id=str(next(self._numbers)),
             uri=answer.request.uri,
@@ -164,7 +164,7 @@ class Answers:
 
 
 def _place(document: Document, position: types.Position, popup: types.SelectedCompletionInfo | None) -> tuple[tuple[int, int], tuple[int, int], str]:
-    """Where the suggestion starts, where the text right of it starts, and what the popup has selected beyond what is typed."""
+    """Start of the suggestion, start of the text after it, and the part of the popup's selected item that is not yet typed."""
     cursor = document.text.locate(position.line, position.character)
     if popup is None:
         return cursor, cursor, ""

@@ -1,4 +1,4 @@
-"""Tasks that nobody awaits: held until they end, their errors logged, all of them cancelled when the server leaves."""
+"""Tasks that no request awaits. Keeps them until they end, logs their errors, and cancels them when the server exits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 class Background:
-    """The server's own tasks: whatever asks the editor something, reads files or loads a model, but is not an answer to a request."""
+    """The server's own tasks, such as requests to the editor, file reads and model loading."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
@@ -30,7 +30,7 @@ class Background:
 
 
 async def logged(work: Coroutine[Any, Any, Any], name: str) -> None:
-    """Await `work`; a failure goes to the log alone."""
+    """Await `work`; an exception is logged, not raised."""
     try:
         await work
     except Exception:

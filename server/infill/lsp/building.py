@@ -1,4 +1,4 @@
-"""The command that builds llama.cpp for this machine. What is built and how it is proved is `engine.build`'s business; it runs in a thread."""
+"""The command that builds llama.cpp for this machine. `engine.build` does the work, in a thread."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from infill.lsp.work import Cancelled, LongWork, Report
 
 
 class BuildArgument(msgspec.Struct, frozen=True, rename="camel"):
-    """What `infill.build` takes."""
+    """The argument of `infill.build`."""
 
     backend: Literal["auto", "cpu", "cuda", "metal", "vulkan", "hip"] = "auto"
     dry_run: bool = False
-    """Only say what would be built, and what is missing."""
+    """Only report what would be built and which tools are missing."""
     prebuilt: bool = False
-    """Take a prebuilt wheel that runs on this machine; compile only where there is none."""
+    """Install a prebuilt wheel that runs on this machine; compile only if there is none."""
 
 
 class Building:
@@ -29,7 +29,7 @@ class Building:
         self._work = work
 
     async def build(self, argument: BuildArgument) -> dict[str, Any]:
-        """Build, check and switch to it; the engine uses it from its next start on."""
+        """Build and check llama.cpp, and switch to it from the engine's next start."""
         from infill.engine import build
         from infill.models import hardware
 

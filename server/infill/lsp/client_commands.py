@@ -1,6 +1,6 @@
-"""Commands that the editor runs itself, named in its capabilities as `experimental.commands.commands` (a list of strings).
+"""Commands that the editor runs, listed in its capabilities as `experimental.commands.commands` (a list of strings).
 
-The server offers such a command only to an editor that named it.
+The server offers such a command only to an editor that lists it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from lsprotocol import types
 CHOOSE_MODEL = "infill.chooseModel"
 CHOOSE_DOWNLOAD = "infill.chooseDownload"
 SHOW_TROUBLE = "infill.showTrouble"
-"""Takes `{error, message, severity}`: a class of `errors.py`, its message without the next step, `error` or `warning`."""
+"""Argument: `{error, message, severity}`: a class of `errors.py`, its message without the next step, and `error` or `warning`."""
 REWRITE = "infill.rewriteSelection"
 
 

@@ -1,7 +1,7 @@
-"""`textDocument/codeAction`: writing code from what stands at the cursor, in every editor. Nothing is written until one is chosen.
+"""`textDocument/codeAction`: generates code from the text at the cursor, in every editor, once an action is chosen.
 
-Offered only where it makes sense. What cannot be done is replaced by the editor's own command that helps (choose another model, ask for an
-instruction) where the editor has one, else disabled with the reason: VS Code does not list disabled actions.
+Actions are offered only where they apply. One that is not possible is replaced by an editor command that helps, such as choosing another model.
+Without such a command it is disabled with the reason. VS Code does not list disabled actions.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _HELP = {
     NO_INSTRUCTIONS: ("Choose a model that writes code...", client_commands.CHOOSE_MODEL),
     NO_WORDS: ("Rewrite selection...", client_commands.REWRITE),
 }
-"""By reason: the title and the editor's command of the action that is offered instead."""
+"""For each reason: title and editor command of the action offered instead."""
 _DOCUMENTED = re.compile(r"\s*\n\s*[rRuU]?(\"\"\"|''')")
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """One action: its title, what `infill.generate` is given, and why it cannot be done (empty: it can)."""
+    """One action: its title, the argument of `infill.generate`, and why it is not possible (empty: it is)."""
 
     title: str
     argument: GenerateArgument
@@ -48,7 +48,7 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class CodeActions:
-    """Offers what `Generate` can do."""
+    """Offers code generation as code actions."""
 
     def __init__(self, generate: Generate, documents: Documents) -> None:
         self._generate = generate
@@ -57,7 +57,7 @@ class CodeActions:
         self._capabilities = types.ClientCapabilities()
 
     def announce(self, capabilities: types.ClientCapabilities) -> types.CodeActionOptions:
-        """What the server says of itself; remembers whether the editor asks for the edit only when an action is chosen."""
+        """The server's code action options. Remembers whether the editor resolves the edit when an action is chosen."""
         properties = get_capability(capabilities, "text_document.code_action.resolve_support.properties", ())
         self._resolves = "edit" in properties
         self._capabilities = capabilities
@@ -72,7 +72,7 @@ class CodeActions:
         return list({action.title: action for action in actions}.values())
 
     async def on_resolve(self, action: types.CodeAction) -> types.CodeAction:
-        """The action was chosen: write, and give it its edit. Raises as `Generate.run`."""
+        """Generate the edit of a chosen action. Raises as `Generate.run`."""
         _, action.edit = await self._generate.written(_argument(action.data), action.title)
         return action
 
@@ -99,7 +99,7 @@ class CodeActions:
     def _possible(self, document: Document, span: types.Range) -> list[Offer]:
         start, end = (document.text.locate(at.line, at.character) for at in (span.start, span.end))
         rewriting = [self._rewriting(document, span)] if start != end else []
-        # eglot gives the word or statement at the cursor where nothing is selected: within a line both may be meant
+        # without a selection eglot sends the range of the word or statement at the cursor: a range within one line may be either
         return [*rewriting, *self._at(document, end, span.end)] if start[0] == end[0] else rewriting
 
     def _at(self, document: Document, at: tuple[int, int], position: types.Position) -> list[Offer]:
@@ -133,7 +133,7 @@ def _from_place(document: Document, before: str, after: str, here: GenerateArgum
 
 
 def _block(before: str, after: str, here: GenerateArgument) -> Offer | None:
-    """On a blank line inside something that has begun."""
+    """The action for a blank line after other code."""
     line = before.rpartition("\n")[2] + after.partition("\n")[0]
     if line.strip() or not line or not before.strip():
         return None

@@ -1,6 +1,6 @@
-"""`workspace/executeCommand`: a table of verbs, each with the shape of its one argument. Others add theirs with `add`, not by being imported.
+"""`workspace/executeCommand`: a table of commands, each with the type of its one argument. Other modules register theirs with `add`.
 
-An unknown command, and arguments of the wrong shape, get a proper LSP error with a sentence. What a verb does is its owner's business.
+An unknown command or an argument of the wrong type is answered with an LSP error that states the cause.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ Argument = TypeVar("Argument")
 
 
 class Nothing(msgspec.Struct, frozen=True):
-    """The argument of a command that takes none."""
+    """The argument type of a command without an argument."""
 
 
 class Verb(msgspec.Struct, frozen=True):
     """A command."""
 
     argument: Any
-    """Type of its argument."""
+    """Type of the argument."""
     run: Callable[[Any], Awaitable[Any]]
 
 
 class Commands:
-    """The table."""
+    """The table of commands."""
 
     def __init__(self) -> None:
         self._verbs: dict[str, Verb] = {}
@@ -39,7 +39,7 @@ class Commands:
         return sorted(self._verbs)
 
     def add(self, name: str, argument: type[Argument], run: Callable[[Argument], Awaitable[Any]]) -> None:
-        """Offer a command. Must be called before the editor connects, which is told all names at once."""
+        """Add a command. Call before the editor connects: all names are sent once, at `initialize`."""
         self._verbs[name] = Verb(argument, run)
 
     async def on_execute(self, params: types.ExecuteCommandParams) -> Any:
@@ -61,9 +61,9 @@ def _argument(command: str, kind: Any, arguments: Sequence[Any]) -> Any:
 
 
 def converted(given: Any, kind: Any) -> Any:
-    """What the editor sent, as `kind`. Raises ValueError for what is no such thing, and for text that is not valid Unicode."""
+    """`given` converted to `kind`. Raises ValueError if it does not match, or has text that is not valid Unicode."""
     try:
-        msgspec.json.encode(given)  # half a character, as JSON can hold, would raise wherever it is written or sent on
+        msgspec.json.encode(given)  # JSON can contain lone surrogates, which raise wherever the text is encoded later
         return msgspec.convert(given, kind)
     except UnicodeEncodeError as exc:
         raise ValueError("its text is not valid Unicode") from exc

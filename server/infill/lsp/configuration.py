@@ -1,8 +1,8 @@
-"""From what the editor, the user's file and the workspace say to one `Settings`; anew whenever one of them changes.
+"""Merges the settings of the editor, the user's file and the workspace into one `Settings`, again at each change.
 
     defaults < settings.toml < initializationOptions < section `infill` < .infill.toml (harmless settings only) < toggled in this session
 
-A wrong value is named, with all others, in one message, and its default is used. Nothing here ever keeps the server from starting.
+All invalid values are listed in one message, and their defaults are used. Invalid settings never keep the server from starting.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 
 SECTION = "infill"
 OF_THE_EDITOR = frozenset({"server", "trace"})
-"""Settings of editor extensions in our section, which are none of ours."""
+"""Names in section `infill` that belong to the editor extension, not to the server."""
 FIRST_ANSWER_SECONDS = 2.0
-"""How long the first completions wait for the editor to say what is set, before what is known counts."""
+"""Longest wait of the first completions for the editor's settings, in seconds; then the known ones are used."""
 
 logger = logging.getLogger(__name__)
 
 
 class Configuration:
-    """Holds the settings in force."""
+    """Holds the current settings."""
 
     def __init__(self, server: LanguageServer, messages: Messages, background: Background, settings: Settings, trusted: bool | None) -> None:
         self.settings = settings
         self.known = asyncio.Event()
-        """Set once the editor has said what is set, or has let too much time pass."""
+        """Set once the editor has sent its settings or FIRST_ANSWER_SECONDS have passed."""
         self._server = server
         self._messages = messages
         self._background = background
@@ -56,22 +56,22 @@ class Configuration:
         self._followers: list[Callable[[Settings], None]] = []
 
     def follow(self, follower: Callable[[Settings], None]) -> None:
-        """Be told of new settings, each time that they differ."""
+        """Call `follower` with the new settings each time they change."""
         self._followers.append(follower)
 
     def start(self, options: Any, folders: list[Path]) -> None:
-        """Take `initializationOptions`, and the folders in which `.infill.toml` may lie."""
+        """Use `initializationOptions`, and the folders that may contain `.infill.toml`."""
         self._options = options
         self._folders = folders
         self._resolve(tell=False)
 
     def moved(self, folders: list[Path]) -> None:
-        """The workspace's folders are others now."""
+        """Handle a change of the workspace folders."""
         self._folders = folders
         self._resolve()
 
     async def on_initialized(self, params: types.InitializedParams) -> None:
-        # first: whatever resolving meets, completions must not wait for an answer that nothing asks for
+        # before resolving: if that raises, completions would wait for settings that were never requested
         self._background.start(self._subscribe(), "asking for the settings")
         self._resolve()
 
@@ -83,7 +83,7 @@ class Configuration:
             self._resolve()
 
     def toggle(self, *, enabled: bool | None = None, language: str = "") -> bool:
-        """Switch on or off, everywhere or for a language, until the server ends; returns what holds now."""
+        """Switch completions on or off, globally or for a language, until the server exits; returns the new state."""
         if language:
             wanted = enabled if enabled is not None else not self.settings.languages.get(language, True)
             self._languages[language] = wanted
@@ -152,7 +152,7 @@ class Configuration:
 
 
 def _ours(said: Any) -> tuple[dict[str, Any], list[str]]:
-    """What an editor sent, as a table; `{"infill": {...}}` is unpacked, as some editors nest it."""
+    """An editor's settings as a table, and the problems in them. Some editors nest it as `{"infill": {...}}`, which is unpacked."""
     options = said[SECTION] if isinstance(said, dict) and SECTION in said else said
     if not isinstance(options, dict):
         return {}, resolve(options)[1]

@@ -1,7 +1,7 @@
-"""The open documents, as the editor has them: opened, changed, closed, and the cells of notebooks in their order. Also files that nobody opened.
+"""The open documents as the editor has them, with the cells of notebooks in their order. Reads files that are not open.
 
-Only this room's handlers change a document, at once and in the order in which the editor says so; everybody else gets snapshots of it. No file is
-written, and no file is read but by `read`, in a thread.
+Only the synchronization handlers change a document, at once and in the editor's order; other code gets snapshots. No file is written; only `read`,
+in a thread, reads files.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from infill.lsp.text import Text, without_ends
 from infill.privacy import workspace_files
 
 LARGEST_FILE = 64 * 1024 * 1024
-"""Bytes of a file read from disk because nobody opened it."""
+"""Largest size in bytes of a file that is read from disk because it is not open."""
 _OF_FILES = frozenset({"file", "vscode-notebook-cell"})
-"""Schemes whose paths may name a drive."""
+"""URI schemes whose paths may start with a drive."""
 _DRIVE = re.compile(r"(?://(?:localhost)?)?/([A-Za-z])[:|](?=/|$)")
 _revisions = itertools.count(1)
 TYPED_CHARACTERS = 64
-"""A longer insertion was pasted, or written by a program."""
+"""A longer insertion is not typing: it was pasted, or written by a program."""
 
 
 class Document:
@@ -40,44 +40,44 @@ class Document:
 
     def __init__(self, uri: str, language: str, version: int | None, text: Text, notebook: str = "") -> None:
         self.uri = uri
-        """As the editor spells it."""
+        """In the editor's spelling."""
         self.language = language
         self.version = version
-        """As the editor counts; None: it does not say."""
+        """The editor's version number; None: not sent."""
         self.revision = next(_revisions)
-        """A number that no other state of any document has."""
+        """A number that is unique to this state of this document."""
         self.indentation = Indentation()
-        """What the editor says of it."""
+        """Indentation that the editor reports."""
         self.opened = False
-        """The editor has opened it; it may have been closed since."""
+        """Whether the editor has opened it; it may have been closed since."""
         self.text = text
         self.notebook = notebook
-        """URI of the notebook that this is a cell of; empty: none."""
+        """URI of the notebook that this cell belongs to; empty: not a cell."""
         self.cursor = (0, 0)
-        """Line and index where the editor last said the cursor was, or where the last edit ended."""
+        """Line and index of the last reported cursor, or of the end of the last edit."""
         self.edited = 0.0
-        """When that was (monotonic clock); 0: never."""
+        """Time of the last edit (monotonic clock); 0: never."""
         self.seen = 0.0
-        """When it was last opened, edited or asked about."""
+        """Time when it was last opened, edited or requested."""
 
         self.splices: list[Splice] = []
-        """The changes of the last event, in their order."""
+        """The changes of the last event, in order."""
         self.identity = same(notebook or uri)
-        """What the rest of the program calls it: a notebook's cells share their notebook's."""
+        """Its key in the rest of the program; the cells of a notebook share one."""
 
     @property
     def path(self) -> Path | None:
-        """The file on disk that this is, or is part of; None where there is none."""
+        """The file of the document, or of the cell's notebook; None if there is none."""
         return path_of(self.notebook or self.uri)
 
 
 class Documents:
-    """All of them, by URI."""
+    """All open documents, by URI."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.encoding: Encoding = "utf-16"
         self.folders: list[Path] = []
-        """The workspace's folders."""
+        """The workspace folders."""
         self._clock = clock
         self._open: dict[str, Document] = {}
         self._cells: dict[str, list[str]] = {}
@@ -86,14 +86,14 @@ class Documents:
         return iter(tuple(self._open.values()))
 
     def now(self) -> float:
-        """The clock of `edited` and `seen`."""
+        """The time now, on the clock of `edited` and `seen`."""
         return self._clock()
 
     def get(self, uri: str) -> Document | None:
         return self._open.get(same(uri))
 
     def open(self, item: types.TextDocumentItem, notebook: str = "") -> Document:
-        """Take a document in; one that is open already is replaced."""
+        """Add a document; replaces one that is already open."""
         document = Document(item.uri, item.language_id, _version(item.version), Text(item.text, self.encoding), notebook)
         document.opened = True
         document.seen = self._clock()
@@ -101,7 +101,7 @@ class Documents:
         return document
 
     def change(self, uri: str, version: int, changes: Sequence[types.TextDocumentContentChangeEvent]) -> tuple[Document, bool] | None:
-        """Apply edits in their order; returns the document, and whether this looks like typing. None: no such document is open."""
+        """Apply edits in order; returns the document and whether this looks like typing. None: the document is not open."""
         document = self.get(uri)
         if document is None:
             return None
@@ -124,7 +124,7 @@ class Documents:
         return self._open.pop(same(uri), None)
 
     async def find(self, uri: str) -> Document:
-        """The open document, or the file on disk. Raises RequestError where there is neither."""
+        """The open document, or the file on disk. Raises RequestError if there is neither."""
         if document := self.get(uri):
             document.seen = self._clock()
             return document
@@ -134,11 +134,11 @@ class Documents:
         return Document(uri, "", None, Text(await asyncio.to_thread(read, path), self.encoding))
 
     def folder(self, path: Path) -> Path | None:
-        """The innermost workspace folder that a file lies in."""
+        """The innermost workspace folder that contains the file."""
         return max((folder for folder in self.folders if folder in path.parents), key=lambda one: len(one.parts), default=None)
 
     def relative(self, path: Path | None) -> str:
-        """A path as the model reads it: relative to the innermost workspace folder; its name alone outside of all; empty without a file."""
+        """The path for prompts: relative to the innermost workspace folder, else the file's name; empty without a file."""
         if path is None:
             return ""
         folder = self.folder(path)
@@ -152,12 +152,12 @@ class Documents:
             self.open(item, notebook=uri)
 
     def change_cells(self, uri: str, start: int, deleted: int, cells: Iterable[types.NotebookCell]) -> None:
-        """Replace some of a notebook's cells by others."""
+        """Replace `deleted` cells of a notebook, from `start` on, by `cells`."""
         order = self._cells.setdefault(same(uri), [])
         order[start : start + deleted] = [same(cell.document) for cell in cells]
 
     def close_notebook(self, uri: str) -> list[Document]:
-        """Close a notebook and all its cells, which are returned."""
+        """Close a notebook and all its cells; returns the cells."""
         self._cells.pop(same(uri), None)
         cells = [document for document in self if document.notebook and document.identity == same(uri)]
         for document in cells:
@@ -165,12 +165,12 @@ class Documents:
         return cells
 
     def above(self, document: Document) -> Iterator[Document]:
-        """The cells above a cell that are in its language, nearest first."""
+        """The cells above a cell in the same language, nearest first."""
         order, place = self._order(document)
         return self._alike(document, reversed(order[:place]))
 
     def below(self, document: Document) -> Iterator[Document]:
-        """The cells below it, likewise."""
+        """The cells below a cell in the same language, nearest first."""
         order, place = self._order(document)
         return self._alike(document, order[place + 1 :])
 
@@ -183,7 +183,7 @@ class Documents:
 
 
 def same(uri: str) -> str:
-    """A URI in the one spelling that all spellings of it share: editors quote, and name a drive, in different ways."""
+    """A URI in normalized spelling: editors differ in quoting and in how they write drives."""
     plain = unquote(uri)
     scheme, colon, rest = plain.partition(":")
     if colon and scheme.lower() in _OF_FILES:
@@ -194,7 +194,7 @@ def same(uri: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def path_of(uri: str) -> Path | None:
-    """The file that a URI names, or None: `untitled:` documents and the like have none, and what is no URI, such as `file://[::1/x`."""
+    """The file that a URI names; None for other schemes (`untitled:`) and for invalid URIs such as `file://[::1/x`."""
     try:
         path = to_fs_path(uri) if uri.startswith(("file:", "vscode-notebook-cell:")) else None
     except ValueError:
@@ -203,7 +203,7 @@ def path_of(uri: str) -> Path | None:
 
 
 def read(path: Path) -> str:
-    """The text of a file, whatever its bytes. Raises RequestError."""
+    """The text of a file; invalid UTF-8 is replaced. Raises RequestError if the file is missing or cannot be read."""
     try:
         content = workspace_files.read(path, None, LARGEST_FILE)
     except workspace_files.NotRead as exc:

@@ -1,4 +1,4 @@
-"""The engine's account of itself as JSON for editors, a part of `infill.status` and `infill.explain`. Asks the engine that is there, starts none."""
+"""The engine's status as JSON, for `infill.status` and `infill.explain`. Queries a running engine; starts none."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from infill.errors import InfillError
 from infill.providers.local import LocalProvider
 
 PATIENCE = 0.5
-"""Seconds in which a healthy engine has long said what it does in the background."""
+"""Timeout in seconds of the query for the background task; a working engine answers much sooner."""
 
 
 async def account(local: LocalProvider) -> dict[str, Any] | None:
-    """Every field, also those that are empty; None while there is no engine."""
+    """All fields of the status, including empty ones; None if no engine runs."""
     try:
         engine = await local.status()
     except InfillError:
@@ -36,7 +36,7 @@ async def account(local: LocalProvider) -> dict[str, Any] | None:
 
 
 async def background(local: LocalProvider) -> str:
-    """What the engine does while nobody waits, in the words of `infill engine status`; empty: nothing, or there is no engine that says so."""
+    """The engine's background task, in the words of `infill engine status`; empty: none, no engine, or no reply."""
     try:
         engine = await asyncio.wait_for(local.status(models=False), PATIENCE)
     except (InfillError, asyncio.TimeoutError):

@@ -1,6 +1,6 @@
-"""The one question that a new user is asked, once: whether to get the best model that this machine can run.
+"""Asks a new user once whether to download the best model that this machine can run.
 
-Asked after the first answer of the bundled model, in an editor that can ask, if nothing else was chosen or is installed; never offline, never again.
+It asks after the first answer of the bundled model, if the editor has message actions and no other model is chosen or installed. Never asks offline.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from infill.models.recommend import Recommendation
 
 QUIET_SECONDS = 10.0
-"""After the first answer: first let people see that it works."""
+"""Pause after the first answer, so that the user first sees completions work."""
 DOWNLOAD, CHOOSE, NOT_NOW = "Download", "Choose", "Not now"
 
 logger = logging.getLogger(__name__)
 
 
 class FirstRun:
-    """Asks once."""
+    """Asks the question once."""
 
     def __init__(
         self, server: LanguageServer, configuration: Configuration, messages: Messages, models: ModelCommands, background: Background
@@ -47,7 +47,7 @@ class FirstRun:
         self._begun = False
 
     def answered(self, model: str) -> None:
-        """A completion was answered by `model`."""
+        """Start the question if `model`, which answered a completion, is the bundled one."""
         if not self._begun and model == state.BUNDLED and self._can_ask():
             self._begun = True
             self._background.start(self._ask_later(), "asking for a better model")
@@ -68,7 +68,7 @@ class FirstRun:
             logger.info("no model was recommended: %s", exc)
 
     def _recommended(self) -> Recommendation | None:
-        """The recommendation, unless somebody was asked meanwhile, or there is nothing better than what is here."""
+        """The recommended model; None if another window has asked meanwhile, or the model is already installed."""
         from infill.models import recommend
 
         found = recommend.recommend(self._configuration.settings.engine)
@@ -97,7 +97,7 @@ class FirstRun:
 
 
 def _is_settled() -> bool:
-    """Whether there is nothing to ask: somebody was asked, has chosen, or has installed something."""
+    """Whether the question is unnecessary: it was asked, or a model was chosen or installed."""
     from infill.models import store
 
     known = state.load()

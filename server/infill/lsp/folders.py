@@ -1,6 +1,6 @@
-"""Watches the folders of `models.folders` as long as an editor is connected: what comes and goes there is offered or no longer, without a restart.
+"""Watches the folders of `models.folders` while an editor is connected, so that added and removed models are listed without a restart.
 
-The folders are looked at, not listened to: network drives and containers tell nobody of their changes. A look costs a list of names.
+It polls, because network drives and containers send no change events. One poll lists the names in the folders.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 2.0
 SHARE = 0.01
-"""Of the time, that looking may take at the most: a huge folder is looked at less often."""
+"""Largest share of the time that polling may use: a huge folder is polled less often."""
 
 logger = logging.getLogger(__name__)
 
 
 class Folders:
-    """The watch over them."""
+    """Polls the folders and announces changes."""
 
     def __init__(self, notify: Callable[[str, Any], None], background: Background) -> None:
         self._notify = notify
@@ -36,12 +36,12 @@ class Folders:
         self._open = False
 
     def open(self) -> None:
-        """The editor listens from now on."""
+        """Start notifications: the editor is initialized."""
         self._open = True
         self._start()
 
     def configure(self, folders: Sequence[str]) -> None:
-        """Watch these from now on."""
+        """Watch these folders instead of the former ones."""
         if list(folders) != self._watched:
             self._watched = list(folders)
             self._start()
@@ -59,7 +59,7 @@ class Folders:
         seen, arriving = None, False
         while True:
             began = time.monotonic()
-            # a store that cannot be written now is told to whoever uses it, a folder that cannot be read in the listing; the next look tries again
+            # model commands report a store that cannot be written, the listing a folder that cannot be read; the next poll tries again
             with contextlib.suppress(InfillError, OSError):
                 now = await asyncio.to_thread(importing.look_at, folders)
                 if now != seen or arriving:

@@ -1,8 +1,8 @@
-"""Which connection to a listening socket becomes the one editor that is served. Everything before that is untrusted.
+"""Selects the connection to a listening socket that is served as the editor. Until then every connection is untrusted.
 
-A web page can send a POST to a port of this machine, another user can connect to it, a port scan opens it and hangs up. So a connection counts only
-if its first message is LSP's `initialize`, which over TCP has to hold a one-time secret in `initializationOptions.secret`. Every other connection is
-closed with a reason, and listening goes on. Each is looked at in a thread of its own for a bounded time, so that one that is slow keeps out no other.
+A web page can send a POST to a local port, another user can connect to it, and a port scan opens and closes it. So the first message must be LSP's
+`initialize`; over TCP it must contain a one-time secret in `initializationOptions.secret`. Other connections are closed with a reason, and listening
+continues. Each connection is checked in its own thread with a timeout, so that a slow one does not block others.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ from infill.engine import transport
 from infill.lsp import stream
 
 FIRST_SECONDS = 10.0
-"""How long a connection may take for its first message."""
+"""Timeout for a connection's first message."""
 LARGEST_FIRST = 4 * 1024 * 1024
-"""Bytes of `initialize`."""
+"""Largest size of `initialize` in bytes."""
 MOST_AT_ONCE = 32
-"""Connections that are looked at at the same time."""
+"""Connections that are checked at the same time."""
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""Errors that end when other connections do."""
+"""Errors for lack of resources, which closing other connections frees."""
 EXHAUSTED_SECONDS = 0.1
 LSP = b"content-"
-"""How LSP's first header begins, without regard to case: `Content-Length` or `Content-Type`."""
+"""Start of LSP's first header, in lower case: `Content-Length` or `Content-Type`."""
 INVALID_REQUEST = -32600
 
 logger = logging.getLogger(__name__)
 
 
 class Refused(Exception):
-    """Why a connection is none of an editor, as a sentence."""
+    """Why a connection was refused, as a sentence."""
 
 
 class Gate:
-    """Accepts connections until one of them is an editor's."""
+    """Accepts connections until one of them is from an editor."""
 
     def __init__(self, listener: socket.socket, secret: str = "") -> None:
-        """`secret` is what `initialize` has to hold; empty: nothing, where the system says whose process connects."""
+        """`secret` must be in `initialize`; empty: none is needed, because the system reports the user that connects."""
         self._listener = listener
         self._secret = secret
         self._free = threading.Semaphore(MOST_AT_ONCE)
         self._one = threading.Lock()
-        """Held for good by the thread whose connection is the editor's."""
+        """Acquired once and never released, by the thread that accepted the editor's connection."""
         self._found: queue.SimpleQueue[tuple[socket.socket, BinaryIO] | OSError] = queue.SimpleQueue()
 
     def editor(self) -> tuple[socket.socket, BinaryIO]:
-        """The connection of the first editor, and its stream to read from, the first message included. Raises OSError when the listener fails."""
+        """The first editor's connection, and its input stream including the first message. Raises OSError if the listener fails."""
         threading.Thread(target=self._accept, name="lsp-accept", daemon=True).start()
         found = self._found.get()
         if isinstance(found, OSError):
@@ -69,7 +69,7 @@ class Gate:
         while True:
             try:
                 connection, _ = self._listener.accept()
-            except ConnectionError:  # it was gone before it was accepted: some systems tell that here
+            except ConnectionError:  # it was closed before it was accepted; some systems raise this
                 continue
             except OSError as exc:
                 if exc.errno in EXHAUSTED:
@@ -102,11 +102,11 @@ class Gate:
             self._free.release()
 
     def _first(self, connection: socket.socket) -> tuple[bytes, BinaryIO]:
-        """The first message, without the secret, and the stream behind it. Raises Refused, OSError, ValueError, RecursionError."""
+        """The first message without the secret, and the rest of the stream. Raises Refused, OSError, ValueError, RecursionError."""
         if transport.is_another_user(peer_user(connection)):
             raise Refused("The connection belongs to another user.")
         reading: BinaryIO = connection.makefile("rb")
-        for expected in LSP:  # one by one: what is no LSP is refused at its first wrong byte
+        for expected in LSP:  # byte by byte: refuses other protocols at the first wrong byte
             if reading.read(1).lower() != bytes([expected]):
                 raise Refused("The connection does not speak LSP.")
         whole = _after(LSP, reading)
@@ -125,7 +125,7 @@ class Gate:
 
 
 def peer_user(connection: socket.socket) -> int | None:
-    """The user id at the other end: of a Unix socket, and on Linux of a TCP connection of this machine; None where the system does not tell."""
+    """The peer's user id for Unix sockets and, on Linux, for local TCP connections; None if the system does not report it."""
     if (user := transport.peer_user(connection)) is not None:
         return user
     if not sys.platform.startswith("linux") or connection.family not in {socket.AF_INET, socket.AF_INET6}:
@@ -135,14 +135,14 @@ def peer_user(connection: socket.socket) -> int | None:
         for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
             for line in table.read_text().splitlines()[1:]:
                 fields = line.split()
-                # local address, remote address, ..., user: the row of the other end's socket has our port as its remote one
+                # columns: local address, remote address, ..., user; in the peer's row our port is the remote one
                 if int(fields[1].rpartition(":")[2], 16) == theirs and int(fields[2].rpartition(":")[2], 16) == ours:
                     return int(fields[7])
     return None
 
 
 def hang_up(connection: socket.socket) -> None:
-    """End a connection in both directions, also for a thread that reads from it."""
+    """Shut a connection down in both directions; a thread that reads from it returns."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 
@@ -159,7 +159,7 @@ def _framed(message: Any) -> bytes:
 
 
 class _After(io.RawIOBase):
-    """Bytes that were read already, then a stream."""
+    """A stream: `first`, then the rest of another stream."""
 
     def __init__(self, first: bytes, rest: Any) -> None:
         self._first = first

@@ -1,6 +1,6 @@
-"""`infill.generate`: from a place in a document to an edit, streamed as `infill/generation`. Converts in, lets the writer write, converts back.
+"""`infill.generate`: from a position in a document to an edit, streamed as `infill/generation`. Converts from and to LSP; `Writer` does the work.
 
-The document that it was asked for is a snapshot; the edit is made against the document as it is at the end, or refused in words.
+Code is generated from a snapshot. The edit is rebased to the document at the end, or refused with an error.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ from infill.lsp.status import Status
 from infill.lsp.text import PREFIX_CHARACTERS, SUFFIX_CHARACTERS
 
 NOTIFY_EVERY = 0.03
-"""Seconds between two notifications: faster than the eye, slower than the wire. The first is sent at once."""
+"""Least seconds between two notifications: more often would not be visible. The first is sent at once."""
 Answering = Callable[[str], tuple[Answerer, str, bool]]
-"""Who answers with that model (empty: with the chosen one), its id, and whether it follows instructions."""
+"""From a model id (empty: the chosen model) to its provider, its full id, and whether it follows instructions."""
 
 
 class Point(msgspec.Struct, frozen=True):
-    """A position as the editor counts."""
+    """A position in the editor's units."""
 
     line: int
     character: int
 
 
 class Span(msgspec.Struct, frozen=True):
-    """From one position to another."""
+    """A range of positions."""
 
     start: Point
     end: Point
 
 
 class GenerateArgument(msgspec.Struct, frozen=True, kw_only=True):
-    """What `infill.generate` takes: a position or a range."""
+    """The argument of `infill.generate`: a position or a range."""
 
     uri: str = ""
     position: Point | None = None
@@ -66,7 +66,7 @@ class GenerateArgument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Generate:
-    """Writes code into documents."""
+    """Generates code for documents."""
 
     def __init__(
         self,
@@ -92,15 +92,15 @@ class Generate:
         self._numbers = itertools.count(1)
 
     def is_built_in(self) -> bool:
-        """Whether the built-in model would write."""
+        """Whether the built-in model would generate the code."""
         return self._answering("")[1] == state.BUNDLED
 
     def follows_instructions(self) -> bool:
-        """Whether the model that would write does more than go on."""
+        """Whether the model that would generate the code is an instruct model."""
         return self._answering("")[2]
 
     async def run(self, argument: GenerateArgument) -> dict[str, Any]:
-        """Write, stream, and hand the edit back, or apply it. Raises RequestError, ProviderError, ModelError."""
+        """Generate and stream code; return the edit, or apply it. Raises RequestError, ProviderError, ModelError."""
         number = str(next(self._numbers))
         last, edit = await self.written(argument, number)
         if argument.apply == "edit" and last.text:
@@ -109,7 +109,7 @@ class Generate:
         return {**told, "notes": list(last.notes), "details": list(last.details), "timings": _timings(last.timings)}
 
     async def written(self, argument: GenerateArgument, number: str) -> tuple[Progress, types.WorkspaceEdit]:
-        """Write and stream under this number: what was written, and its edit. Raises as `run`."""
+        """Generate and stream code under this number; returns the result and its edit. Raises as `run`."""
         document = await self._find(argument)
         old = readable(str(document.text))
         last = await self._written(number, document, argument, old)
@@ -172,7 +172,7 @@ class Generate:
         )
 
     def _edit(self, document: Document, old: str, last: Progress) -> types.WorkspaceEdit:
-        """The edit against the document as it is now. Raises RequestError where the place is gone."""
+        """The edit for the current document. Raises RequestError if the range was edited or the document closed."""
         current = self._documents.get(document.uri)
         if current is None and document.opened:
             raise RequestError("The document was closed while the code was being written.", "Open it again and ask once more.")
@@ -187,7 +187,7 @@ class Generate:
         return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(text_document=versioned, edits=edits)])
 
     async def _apply(self, edit: types.WorkspaceEdit) -> None:
-        # shielded: a late reply to a cancelled request of ours would be an error in the protocol layer
+        # shielded: a late reply to a request that we cancelled is an error in pygls
         params = types.ApplyWorkspaceEditParams(edit=edit, label="infill: generated code")
         result = await asyncio.shield(asyncio.ensure_future(self._apply_edit(params)))
         if not result.applied:
@@ -195,7 +195,7 @@ class Generate:
 
 
 def _timings(timings: Timings) -> dict[str, float]:
-    """As `infill.explain` tells them."""
+    """Timings as in `infill.explain`."""
     return {
         "firstTokenMs": round(timings.first_token_ms, 1),
         "evaluateMs": round(timings.evaluate_ms, 1),
@@ -214,7 +214,7 @@ def _newline(document: Document) -> str:
 
 
 def _offset(document: Document, point: Point) -> int:
-    """Offset in the text whose line ends are all single newlines."""
+    """Offset in the text with every line end as a single newline."""
     line, index = document.text.locate(point.line, point.character)
     return sum(len(document.text.line(number)) + 1 for number in range(line)) + index
 

@@ -1,6 +1,6 @@
-"""Keeps the index of the open workspace folders up to date where `context.index` is on: tells the builder of folders and of changed files.
+"""Keeps the index of the open workspace folders up to date while `context.index` is on: queues folders for the builder when files change.
 
-Nothing of the index is loaded while it is off. Work on disk is done in a thread; a builder is started once changes have paused.
+While the setting is off, no index module is imported. Disk access runs in a thread. A builder starts after PAUSE_SECONDS without a change.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
 PAUSE_SECONDS = 3.0
-"""Without a change, before a builder is started."""
+"""Seconds without a change before a builder is started."""
 LOOK_SECONDS = 30.0
-"""Between two looks at what a builder said."""
+"""Interval for reading the builder's status."""
 
 logger = logging.getLogger(__name__)
 
 
 class Indexing:
-    """Asks for the index of each workspace folder."""
+    """Requests the index of each workspace folder."""
 
     def __init__(self, server: LanguageServer, documents: Documents, messages: Messages, background: Background) -> None:
         self._server = server
@@ -46,12 +46,12 @@ class Indexing:
         self._watching = False
 
     def open(self) -> None:
-        """The editor listens from now on."""
+        """Start: the editor is initialized."""
         self._open = True
         self._configured()
 
     def configure(self, settings: Settings) -> None:
-        """Take new settings, or new folders."""
+        """Use new settings or workspace folders."""
         self._settings = settings
         self._configured()
 
@@ -73,15 +73,15 @@ class Indexing:
         self._request()
 
     def saved(self) -> None:
-        """A document was written: for editors that watch no files."""
+        """Request an index after a save, for editors that do not watch files."""
         self._request()
 
     async def status(self) -> list[dict[str, Any]]:
-        """What is known of the index of each workspace folder; empty where the index is off."""
+        """Status of the index of each workspace folder; empty if the index is off."""
         return await asyncio.to_thread(_read, list(self._documents.folders)) if self._on else []
 
     def _request(self) -> None:
-        """Index all folders after a pause; each further change begins the pause again."""
+        """Index all folders after a pause; each further change restarts the pause."""
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
@@ -107,7 +107,7 @@ class Indexing:
             logger.info("the editor watches no files")
 
     async def _tell(self) -> None:
-        """Say once what keeps an index from being complete, or why it was built anew."""
+        """Show once why an index is incomplete or was rebuilt."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for said in await self.status():

@@ -1,4 +1,4 @@
-"""`textDocument/inlineCompletion`: ghost text. Converts the answer; everything else is done elsewhere."""
+"""`textDocument/inlineCompletion`: converts an answer to ghost text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class InlineCompletion:
         line, index = answer.line, answer.index
         start, typed = index, ""
         if popup is not None and (popup_start := answer.document.text.locate(popup.range.start.line, popup.range.start.character)) <= (line, index):
-            # beside the popup, an editor shows only what replaces all that the popup would replace
+            # while the popup is open, an editor shows only items that replace the popup's whole range
             start = popup_start[1]
             typed = answer.document.text.line(line)[start:index]
         text = typed + suggestion.text

@@ -1,6 +1,6 @@
-"""The sole outlet of words to the user: `window/showMessage` and `window/showMessageRequest`.
+"""Shows all messages to the user: `window/showMessage` and `window/showMessageRequest`.
 
-Each trouble is told once per session, calmly, with the next step. No code is ever quoted.
+Each error is shown once until the server exits, with the next step. Messages never contain the user's code.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
 LONGEST = 1_000
-"""Characters of one message."""
+"""Maximum length of a message in characters."""
 
 
 class Messages:
-    """Says things to the user, and remembers what was said."""
+    """Shows messages, and remembers which were shown."""
 
     def __init__(self, server: LanguageServer) -> None:
         self._server = server
         self._told: set[str] = set()
 
     def say(self, text: str, kind: types.MessageType = types.MessageType.Info) -> None:
-        """Show a sentence, unless it was shown before."""
+        """Show a message, unless it was shown before."""
         if text in self._told:
             return
         self._told.add(text)
         self._server.window_show_message(types.ShowMessageParams(type=kind, message=_shown(text)))
 
     def trouble(self, error: InfillError) -> None:
-        """Show what went wrong, once; a provider that cannot be reached yet is the status bar's business."""
+        """Show an error once; an unavailable provider is shown in the status only."""
         if not isinstance(error, ProviderUnavailable):
             self.warn(error)
 
     def warn(self, error: InfillError) -> None:
-        """Show an error as a warning, once: with buttons where the editor has them, else with the next step in words."""
+        """Show an error once as a warning: with buttons if the editor supports SHOW_TROUBLE, else with the next step as text."""
         if not client_commands.runs(self._server.client_capabilities, client_commands.SHOW_TROUBLE):
             self.say(str(error), types.MessageType.Warning)
         elif str(error) not in self._told:
@@ -50,7 +50,7 @@ class Messages:
             self._server.protocol.notify("infill/runCommand", {"command": client_commands.SHOW_TROUBLE, "arguments": [told]})
 
     async def ask(self, question: str, answers: list[str]) -> str:
-        """Ask something; the answer, or empty when the question was put away. Never to be awaited by a handler that can be cancelled."""
+        """Ask a question; returns the answer, or an empty text if it was dismissed. Never await this in a handler that can be cancelled."""
         actions = [types.MessageActionItem(title=answer) for answer in answers]
         params = types.ShowMessageRequestParams(type=types.MessageType.Info, message=_shown(question), actions=actions)
         try:
@@ -61,7 +61,7 @@ class Messages:
 
 
 def _shown(text: str) -> str:
-    """A message without what would act: its words may come from a repository or from a server, and editors make `[words](command:...)` a link."""
+    """A message without links: its text may come from a repository or a server, and editors turn `[text](command:...)` into a link."""
     return f"infill: {_safe(text)}"
 
 

@@ -1,7 +1,7 @@
-"""The commands about models: everything to choose from, choose, get, check, remove, recommend, measure. What they do is the room `models`' business.
+"""The commands about models: list, choose, download, check, remove, recommend, tune. The package `models` does the work.
 
-Whatever reads files or asks drivers runs in a thread; whatever takes long has a progress bar and can be cancelled. A choice is remembered once the
-new model has answered, so that until then, and when it fails, the old one goes on.
+File and driver access runs in a thread; long work has a progress bar and can be cancelled. A choice is saved once the new model is loaded: until
+then, or if loading fails, the old model stays in use.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from infill.models.store import Manifest
 
 LEAVE_OLD_SECONDS = 15.0
-"""How long requests under way may keep a model that is no longer chosen."""
+"""Longest wait for running requests before a model that is no longer chosen is unloaded."""
 
 
 class Argument(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=False):
@@ -36,31 +36,31 @@ class Argument(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
 
     model: str
     force: bool = False
-    """Of `removeModel`: also the chosen one."""
+    """For `removeModel`: remove it even if it is chosen."""
     agreed: bool = False
-    """Of `downloadModel`: the licence was agreed to already."""
+    """For `downloadModel`: the licence was already accepted."""
 
 
 class SwitchArgument(msgspec.Struct, frozen=True):
-    """What `infill.switchModel` takes."""
+    """The argument of `infill.switchModel`."""
 
     model: str
     provider: str = ""
-    """Where the id names none."""
+    """The provider, if the id names none."""
     role: state.Role = "complete"
     scope: Literal["global", "workspace"] = "global"
 
 
 class OptionalArgument(msgspec.Struct, frozen=True):
-    """A model; empty: the one in use."""
+    """A model; empty: the current one."""
 
     model: str = ""
     reset: bool = False
-    """Of `tune`: forget what was measured."""
+    """For `tune`: delete the measured plan."""
 
 
 class ModelCommands:
-    """What can be done about models."""
+    """The commands about models."""
 
     def __init__(
         self,
@@ -83,13 +83,13 @@ class ModelCommands:
         self._folder = folder
         self._settled = settled
         self._chosen = chosen
-        """Called when another model was chosen."""
+        """Called after another model was chosen."""
         self._notify = notify
         self._downloading: dict[str, float] = {}
         self._choosing = asyncio.Lock()
-        """Whoever leaves a model must not meet somebody who is just coming back to it."""
+        """Held while a model is chosen or unloaded, so that a model chosen again is not unloaded."""
         self._one_at_a_time = asyncio.Lock()
-        """A download that is asked for again waits until the cancelled one has let go of its files."""
+        """A download that is requested again waits until the cancelled one has closed its files."""
 
     @property
     def _workspace(self) -> str | None:
@@ -97,12 +97,12 @@ class ModelCommands:
         return str(folder) if folder else None
 
     async def models(self, argument: Any) -> dict[str, Any]:
-        """Everything to choose from, of every provider that is set up."""
+        """All models of all configured providers."""
         offer = await choices(self._configuration.settings, self._workspace, await self._loaded(), self._downloading)
         return msgspec.structs.asdict(offer)
 
     async def switch(self, argument: SwitchArgument) -> dict[str, str]:
-        """Choose a model. A local one is loaded at once where one is in memory already; until it has answered the old one does."""
+        """Choose a model. If a local model is in memory, the new one is loaded first; the old one answers until then."""
         model = argument.model if ":" in argument.model else f"{argument.provider or LOCAL}:{argument.model}"
         workspace = self._workspace_for(argument.scope)
         if not model.startswith(f"{LOCAL}:"):
@@ -122,7 +122,7 @@ class ModelCommands:
         return {"model": model, "message": " ".join(filter(None, words))}
 
     async def download(self, argument: Argument) -> dict[str, str]:
-        """Get a model. Raises RequestError when it was cancelled: what has arrived is kept."""
+        """Download a model. Raises RequestError if it was cancelled; the downloaded part is kept."""
         from infill.models import catalog
 
         entry = await asyncio.to_thread(catalog.find, argument.model)
@@ -157,7 +157,7 @@ class ModelCommands:
         return {"model": manifest.full_id, "ok": True, "message": f"{manifest.full_id} is whole. {manifest.unproven}".rstrip()}
 
     async def check(self, argument: Argument) -> dict[str, Any]:
-        """Use a model in small ways, and say whether it works as it should."""
+        """Test a model with small tasks; returns whether it works as expected."""
         found = await self._check(argument.model, background=False)
         if found is None:
             raise RequestError(f"The check of {argument.model} was cancelled.")
@@ -175,7 +175,7 @@ class ModelCommands:
         return await self._work.run(f"infill: checking {model.partition(':')[2] or model}", work)
 
     def _begin_check(self, model: str) -> None:
-        """Check a model that has just arrived, once."""
+        """Check a newly downloaded model once, in the background."""
         from infill.models import checking
 
         if checking.is_due(model):
@@ -191,7 +191,7 @@ class ModelCommands:
         return {"model": argument.model, "message": "The memory was given back."}
 
     async def recommend(self, argument: Any) -> dict[str, Any]:
-        """The best model for this machine, which is measured for some seconds if it was not lately."""
+        """The best model for this machine. Measures the machine for some seconds, unless that was done recently."""
         from infill.models import recommend
 
         engine = self._configuration.settings.engine
@@ -209,7 +209,7 @@ class ModelCommands:
         return facts | {"memory": memory, "summary": hardware.summary(machine)}
 
     async def tune(self, argument: OptionalArgument) -> dict[str, Any]:
-        """Measure how a model is best loaded here, and keep that; with `reset`, forget it."""
+        """Measure and save a model's best plan for this machine; with `reset`, delete it."""
         from infill.models import planning, tune
 
         model = argument.model or self._provision.local_model()
@@ -241,14 +241,14 @@ class ModelCommands:
         return [model.model for model in engine.models] if engine is not None else []
 
     async def _get_ready(self, model: str) -> None:
-        """Where a model is in memory, the new one is put there before it is chosen; else choosing loads nothing. Raises ModelError."""
+        """Load the new model before it is chosen, if a model is in memory or `engine.preload` is on. Raises ModelError."""
         if not model.startswith(f"{LOCAL}:"):
             return
         if await self._loaded() or self._configuration.settings.engine.preload:
             await self._provision.local.load(model)
 
     def _remember(self, model: str, role: state.Role, workspace: str | None) -> tuple[str, str]:
-        """The full id, and what a person should know of it."""
+        """Save the choice; returns the full id and a remark for the user."""
         from infill.models import listing
         from infill.providers import named
 
@@ -256,11 +256,11 @@ class ModelCommands:
         return chosen, listing.remark(chosen, role)
 
     async def _leave(self, model: str) -> None:
-        """Give a model's memory back once what it was asked is answered, unless another window may be using it."""
+        """Unload a model once its requests are answered, unless another window may use it."""
         await self._settled(LEAVE_OLD_SECONDS)
         async with self._choosing:
             engine = await self._provision.local.status()
-            # with other windows, the engine itself gives back what nobody has used for a while
+            # with other windows open, the engine unloads idle models itself
             if engine is not None and len(engine.clients) == 1 and model != self._provision.model():
                 await self._provision.local.unload(model)
 
@@ -295,7 +295,7 @@ class ModelCommands:
         return manifest
 
     def _list_changed(self, added: Sequence[str] = (), removed: Sequence[str] = ()) -> None:
-        """Tell the editor to read the list of models again: every change is announced, whichever window or command caused it."""
+        """Tell the editor to read the list of models again."""
         self._notify("infill/modelsChanged", {"added": list(added), "removed": list(removed)})
 
     def _workspace_for(self, scope: str) -> str | None:
@@ -315,7 +315,7 @@ class ModelCommands:
 
 
 def _problems_of(model: str) -> str:
-    """What the last check of a local model found wrong."""
+    """Problems that the last check of a local model found."""
     from infill.models import checking
 
     return checking.warning(model) if model.startswith(f"{LOCAL}:") else ""

@@ -1,6 +1,6 @@
-"""`textDocument/copilotInlineEdit` and `infill/nextEdit`: the next edit after the one that was made. One handler with two names.
+"""`textDocument/copilotInlineEdit` and `infill/nextEdit`: suggest the next edit after the last one.
 
-An answer holds one logical edit, for exactly the version that was asked about: where the document changed meanwhile, it is empty.
+An answer has one logical edit, for exactly the requested version. It is empty if the document changed meanwhile.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from infill.lsp.rules import Rules
 from infill.lsp.text import Text
 
 SETTLED_SECONDS = 0.4
-"""An edit on the cursor's line has settled when nothing was typed for so long."""
+"""An edit on the cursor's line is complete after so many seconds without typing."""
 REMEMBERED = 64
-"""Suggestions whose acceptance or rejection can still be told."""
+"""Number of suggestions whose acceptance or rejection can still be recorded."""
 MOST_PROBLEMS = 500
 ERROR = 1
-"""LSP's severity of an error; also where none is given."""
+"""LSP's severity of an error; also used for diagnostics without a severity."""
 
 Told = Literal["shown", "accepted", "rejected", "ignored"]
 
@@ -46,7 +46,7 @@ class Range(msgspec.Struct, frozen=True):
 
 
 class Diagnostic(msgspec.Struct, frozen=True):
-    """What a client says of a diagnostic of another server."""
+    """A diagnostic of another server, as the client sends it."""
 
     range: Range
     message: str = ""
@@ -63,7 +63,7 @@ class Identifier(msgspec.Struct, frozen=True):
 
 
 class Params(msgspec.Struct, frozen=True, rename="camel"):
-    """Of both requests."""
+    """The parameters of both requests."""
 
     text_document: Identifier
     position: Position
@@ -71,7 +71,7 @@ class Params(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Given(msgspec.Struct, frozen=True):
-    """A suggestion that was handed to the editor."""
+    """A suggestion that was sent to the editor."""
 
     id: str
     document: str
@@ -80,7 +80,7 @@ class Given(msgspec.Struct, frozen=True):
 
 
 class NextEdits:
-    """Records what is changed, and answers what comes next."""
+    """Records changes, and suggests next edits."""
 
     def __init__(self, configuration: Configuration, documents: Documents, rules: Rules, model: ModelEdits | None = None) -> None:
         self._configuration = configuration
@@ -91,20 +91,20 @@ class NextEdits:
         self._given: OrderedDict[str, Given] = OrderedDict()
         self._numbers = itertools.count(1)
         self._problems: dict[str, tuple[int, frozenset[str], frozenset[str]]] = {}
-        """Of each document: the revision last asked about, the problems before it, and those at it."""
+        """For each document: the last requested revision, the problems before that revision, and those at it."""
         self._reason = "nothing was asked"
         self.model = model
-        """Asked where no rule applies; None: rules alone."""
+        """Used if no rule applies; None: rules only."""
         self.on_told: Callable[[Told, Given], None] = lambda told, given: None
-        """Told of every suggestion that was shown, accepted, rejected or ignored."""
+        """Called for each suggestion that was shown, accepted, rejected or ignored."""
         self._offers.on_ignored = self._ignored
         self._counts: dict[str, Counter[Told]] = {}
-        """By source, since the server started."""
+        """Counts by source since the server started."""
 
-    # ---- what the editor says of its documents
+    # ---- document changes
 
     def changed(self, document: Document) -> None:
-        """Record the last event."""
+        """Record the last change event."""
         splices, document.splices = document.splices, []
         self.history.changed(same(document.uri), splices)
 
@@ -120,11 +120,11 @@ class NextEdits:
     # ---- requests
 
     async def on_next_edit(self, params: Any) -> dict[str, Any]:
-        """`infill/nextEdit`: edits and jumps, with all that is known of them."""
+        """`infill/nextEdit`: edits and jumps, with all details."""
         return {"edits": await self._answer(params, jumps=True)}
 
     async def on_inline_edit(self, params: Any) -> dict[str, Any]:
-        """`textDocument/copilotInlineEdit`: edits only, since its clients apply whatever they get."""
+        """`textDocument/copilotInlineEdit`: edits only, because its clients apply every answer."""
         return {"edits": await self._answer(params, jumps=False)}
 
     async def on_did_show(self, params: Any) -> None:
@@ -133,7 +133,7 @@ class NextEdits:
             self._tell("shown", given)
 
     async def on_rejected(self, params: Any) -> None:
-        """`infill/nextEditRejected`: not to be offered again, unless it was only replaced by another one."""
+        """`infill/nextEditRejected`: do not offer the edit again, unless it was only replaced by another one."""
         id_ = params.get("id") if isinstance(params, dict) else None
         given = self._given.get(id_) if isinstance(id_, str) else None
         if given is not None and params.get("reason", "rejected") == "rejected":
@@ -141,7 +141,7 @@ class NextEdits:
             self._tell("rejected", given)
 
     def accepted(self, id_: str) -> bool:
-        """The editor has applied a suggestion; False where this is none of ours."""
+        """Record that the editor applied a suggestion; False if the id is not a next edit."""
         given = self._given.get(id_)
         if given is None:
             return False
@@ -162,7 +162,7 @@ class NextEdits:
         self.on_told(told, given)
 
     def explain(self) -> dict[str, object]:
-        """How the last request went; no code."""
+        """The result of the last request, without code."""
         counts = {source: dict(counter) for source, counter in self._counts.items()}
         told: dict[str, object] = {"reason": self._reason, "edits": len(self.history.recent()), "counts": counts}
         return told | ({"model": self.model.last} if self.model and self.model.last else {})
@@ -195,7 +195,7 @@ class NextEdits:
         return [self._item(document, found)]
 
     async def _from_model(self, document: Document, situation: Situation) -> Suggestion | None:
-        """After a typed edit only, as for the rules."""
+        """A suggestion of the model, only after a typed edit, as for the rules."""
         last = self.history.last
         if self.model is None or last is None or last.document != situation.document or last.kind != "typed":
             return None
@@ -213,7 +213,7 @@ class NextEdits:
         return self._rules.disabled(document, await self._rules.judge(document))
 
     async def _settle(self, document: Document, situation: Situation) -> None:
-        """Wait until a word that may still be typed is complete."""
+        """If the newest edit is on the cursor's line, wait until typing has paused."""
         newest, line = situation.newest(1), situation.cursor[0]
         if newest and newest[0].first <= line < max(newest[0].end, newest[0].first + 1):
             await asyncio.sleep(max(0.0, document.edited + SETTLED_SECONDS - self._documents.now()))
@@ -231,7 +231,7 @@ class NextEdits:
         )
 
     def _judged(self, document: Document, diagnostics: list[Diagnostic]) -> list[Problem]:
-        """The editor's diagnostics, those marked that were not there before the document was last changed."""
+        """The editor's errors; those that did not exist before the last change are marked as new."""
         name, text = same(document.uri), document.text
         errors = [one for one in diagnostics[:MOST_PROBLEMS] if (one.severity or ERROR) == ERROR]
         now = frozenset(one.message for one in errors)
@@ -283,7 +283,7 @@ def _params(params: Any) -> Params | None:
 
 
 def _edit(text: Text, change: Change) -> dict[str, Any]:
-    """A change as a text edit: of a changed line the words that differ, else whole lines."""
+    """A change as a text edit: for one changed line the words that differ, else whole lines."""
     old = [line.rstrip("\r\n") for line in text.lines[change.first : change.end]]
     if len(old) == len(change.new) == 1:
         start, before, after = _differing(old[0], change.new[0])
@@ -300,7 +300,7 @@ def _edit(text: Text, change: Change) -> dict[str, Any]:
 
 
 def _differing(old: str, new: str) -> tuple[int, str, str]:
-    """Where two lines begin to differ, and what differs: whole words, so that a change of one character can be seen."""
+    """Index of the first difference of two lines, and the differing parts: whole words, so that a change of one character is visible."""
     start, most = 0, min(len(old), len(new))
     while start < most and old[start] == new[start]:
         start += 1
@@ -315,7 +315,7 @@ def _differing(old: str, new: str) -> tuple[int, str, str]:
 
 
 def _cursor(text: Text, found: Suggestion) -> tuple[int, int]:
-    """Where the cursor stands after the edit, in the units of the editor."""
+    """The cursor after the edit, in the editor's units."""
     line = found.change.new[0] if found.change and found.change.new else ""
     return found.line, Text(line, text.encoding).units(0, min(found.index, len(line)))[1]
 

@@ -1,7 +1,6 @@
-"""The next edit by a model, where one was chosen and no rule has an answer: asked in a pause, of lower rank than completions, and judged.
+"""Next edits from a model, used if one is chosen and no rule applies. Requested in a typing pause, with lower priority than completions.
 
-An answer is read while it grows, and stopped as soon as it has rejoined the old text. Nothing is ever shown for another version of the document than
-the one that was asked about.
+An answer is stopped as soon as it has rejoined the old text. No edit is returned if the document changed after the request.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ from infill.lsp.provision import LOCAL, Provision
 from infill.providers import outgoing
 
 PAUSE_SECONDS = 0.4
-"""Without a key before a model is asked."""
+"""Seconds without typing before a model is asked."""
 FILE_LINES = 160
-"""Lines of the document in a prompt: the first prompt in a document has to be evaluated in a few seconds without a GPU."""
+"""Lines of the document in a prompt. The limit keeps prompt processing of the first one to a few seconds without a GPU."""
 DEADLINE_MS = 8_000
 CHARACTERS_PER_TOKEN = 3.0
-"""Of code, to tell a mean from the log-probability of an answer that was stopped."""
+"""Average of code, to estimate the number of tokens of a stopped answer, and so its mean log-probability."""
 
 
 class Answer(msgspec.Struct):
-    """What came back."""
+    """An answer of the model, as far as it was read."""
 
     growing: Growing
     cut: bool = False
@@ -45,21 +44,21 @@ class Answer(msgspec.Struct):
 
 
 class ModelEdits:
-    """Asks the next-edit model."""
+    """Requests edits from the next-edit model."""
 
     def __init__(self, configuration: Configuration, provision: Provision, documents: Documents) -> None:
         self._configuration = configuration
         self._provision = provision
         self._documents = documents
         self.reason = ""
-        """How the last request went, as the rest of a sentence."""
+        """Result of the last request, as a sentence part."""
         self.last: dict[str, object] = {}
-        """The last request in figures, for `infill.explain`."""
+        """Figures of the last request, for `infill.explain`."""
 
     async def suggest(
         self, document: Document, situation: Situation, undone: Collection[Undone], rejected: Collection[str], *, remote_allowed: bool = False
     ) -> Suggestion | None:
-        """The next edit, or None with its `reason`. Never raises what a provider raises."""
+        """The next edit, or None with its `reason`. Provider errors become a reason."""
         self.reason, self.last, revision = "no rule applies", {}, document.revision
         try:
             chosen = await asyncio.to_thread(self._chosen)
@@ -80,7 +79,7 @@ class ModelEdits:
         return model.suggestion(situation, verdict, chosen[2])
 
     def _chosen(self) -> tuple[str, str, str] | None:
-        """The model's id, its prompt format and its name; None where none was chosen. Reads files. Raises ModelError."""
+        """The model's id, prompt format and name; None if none is chosen. Reads files. Raises ModelError."""
         from infill.models import next_edit, store
 
         chosen = self._provision.edit_model()
@@ -95,7 +94,7 @@ class ModelEdits:
         return document.revision == revision
 
     async def _masks(self, chosen: str, question: Question) -> bool:
-        """Whether a secret would be masked on the way to a remote model: its answer would put the mask into the document."""
+        """Whether a secret in the prompt would be masked for a remote model: the answer would put the mask into the document."""
         return not chosen.startswith(f"{LOCAL}:") and (await asyncio.to_thread(outgoing.masked, question.messages))[1] > 0
 
     async def _judge(
@@ -133,7 +132,7 @@ class ModelEdits:
         return cast("AsyncIterator[Event]", cast("Any", self._provision.writer(chosen)).generate(asked, chosen))
 
     async def _read(self, document: Document, question: Question, events: AsyncIterator[Event]) -> Answer | None:
-        """The answer, as far as it is needed; None where the document changed meanwhile."""
+        """The answer, as far as it is needed; None if the document changed meanwhile."""
         answer, revision = Answer(Growing(question)), document.revision
         async with aclosing(cast("Any", events)) as stream:
             async for event in stream:

@@ -1,6 +1,6 @@
-"""What `infill.models` answers: every model of every provider that is set up, in the shape that docs/develop/protocol.md promises.
+"""The result of `infill.models`: all models of all configured providers, in the format of docs/develop/protocol.md.
 
-Nothing is chosen, loaded or fetched here.
+It does not choose, load or download models.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from infill.models.listing import Choice
 
 REMOTE_SECONDS = 3.0
-"""How long servers may take to say what they have; who is later is left out."""
+"""Timeout for a server's list of models; a server that does not reply in time becomes a problem in the list."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -36,9 +36,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     context: int = 0
     roles: tuple[Role, ...] = ()
     recommended: tuple[Role, ...] = ()
-    """The roles for which it is the best of the catalogue on this machine; empty while this machine was not measured."""
+    """The roles for which it is the best model of the catalogue on this machine; empty until the machine is measured."""
     continues_only: bool = False
-    """It has no fill-in-the-middle tokens: it does not see the code after the cursor."""
+    """Whether it lacks fill-in-the-middle tokens, and so gets no code after the cursor."""
     languages: tuple[str, ...] = ()
     installed: bool = False
     active: bool = False
@@ -49,11 +49,11 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     progress: float = 0.0
     notes: str = ""
     checked: str = ""
-    """What `infill models check` found, and what it found wrong; empty: not checked."""
+    """Result of `infill models check`, with the problems found; empty: not checked."""
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """All of them."""
+    """The list of models, and its context."""
 
     models: list[Model]
     active: dict[Role, str]
@@ -63,7 +63,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def choices(settings: Settings, workspace: str | None, loaded: Sequence[str], downloading: Mapping[str, float]) -> Offer:
-    """Everything to choose from now."""
+    """All models that can be chosen now."""
     from infill.models import listing
 
     known, (remote, silent) = await asyncio.gather(asyncio.to_thread(listing.listing, settings, workspace), _remote(settings))
@@ -104,7 +104,7 @@ def _local(choice: Choice, loaded: Sequence[str], downloading: Mapping[str, floa
 
 
 async def _remote(settings: Settings) -> tuple[list[Model], list[str]]:
-    """What each remote provider offers, and a sentence for each that does not say."""
+    """The models of each remote provider, and a sentence for each that did not reply."""
     names = [f"{endpoint.kind}:{name}" for name, endpoint in settings.providers.remote.items()]
     if not names:
         return [], []

@@ -1,4 +1,4 @@
-"""When suggestions come only by request: `completion.automatic` is off, or `pauseOnBattery` is on and this machine runs on battery."""
+"""Pauses automatic suggestions: `completion.automatic` is off, or `pauseOnBattery` is on and this machine runs on battery."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Callable
 from infill.settings import Completion
 
 LOOK_SECONDS = 30.0
-"""How long an answer about the battery is used before the system is asked again."""
+"""How long the battery state is cached."""
 MANUAL = "infill.completion.automatic is off: suggestions come only by request"
 BATTERY = "this machine runs on battery: suggestions come only by request (infill.completion.pauseOnBattery)"
 
 
 def on_battery() -> bool:
-    """Whether this machine runs on battery now; not where it has none, or where the system does not say."""
+    """Whether this machine runs on battery; False if it has none or the system does not report it."""
     import psutil
 
     look = getattr(psutil, "sensors_battery", None)  # the name is missing on some systems
     try:
         found = look() if look is not None else None
-    except Exception:  # drivers fail in many ways, and no suggestion is worth an error for that
+    except Exception:  # drivers fail in many ways, which must not fail a completion
         return False
     return found is not None and found.power_plugged is False
 
 
 class Pause:
-    """Knows whether automatic suggestions are paused, and why."""
+    """Whether automatic suggestions are paused, and why."""
 
     def __init__(self, look: Callable[[], bool] = on_battery, clock: Callable[[], float] = time.monotonic) -> None:
         self._look = look
@@ -35,7 +35,7 @@ class Pause:
         self._until = float("-inf")
 
     def reason(self, settings: Completion) -> str:
-        """Why nothing is suggested while typing, as a sentence part; empty: it is."""
+        """Why automatic suggestions are paused, as a sentence part; empty: they are not."""
         if not settings.automatic:
             return MANUAL
         return BATTERY if settings.pause_on_battery and self._on_battery() else ""

@@ -1,6 +1,6 @@
-"""`textDocument/completion`: the same answer as one item of the ordinary completion list, for editors without ghost text.
+"""`textDocument/completion`: the suggestion as one item of the completion list, for editors without ghost text.
 
-Offered when the editor has no inline completion, or the setting `completion.popup` says so; editors that can hear it are told when that changes.
+It is offered if the editor has no inline completion or the setting `completion.popup` says so. Changes use dynamic registration, where supported.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
 LONGEST_LABEL = 80
-"""Characters of the label: lists are narrow."""
+"""Maximum length of the label in characters, because lists are narrow."""
 REGISTRATION = "infill-popup"
 _WORD = re.compile(r"\w*\Z")
 
 
 class Popup:
-    """One item in the list."""
+    """Offers one item in the completion list."""
 
     def __init__(self, server: LanguageServer, answers: Answers, configuration: Configuration, background: Background) -> None:
         self._server = server
@@ -38,18 +38,18 @@ class Popup:
         self._registered = False
 
     def wanted(self) -> bool:
-        """Whether this editor is to be offered the item at all."""
+        """Whether this editor gets the item."""
         setting = self._configuration.settings.completion.popup
         has_ghost_text = get_capability(self._server.client_capabilities, "text_document.inline_completion", None) is not None
         return setting == "always" or (setting == "auto" and not has_ghost_text)
 
     def announce(self) -> types.CompletionOptions | None:
-        """What `initialize` says of it."""
+        """The completion options for `initialize`; None: not offered at start."""
         self._static = self.wanted()
         return types.CompletionOptions() if self._static else None
 
     def configured(self, settings: Settings) -> None:
-        """Register or take back, where the editor allows that while it runs; elsewhere the list is simply empty."""
+        """Register or unregister the item, if the editor supports dynamic registration; else `on_completion` returns an empty list."""
         if self._static or not get_capability(self._server.client_capabilities, "text_document.completion.dynamic_registration", False):
             return
         if self.wanted() != self._registered:
@@ -59,14 +59,14 @@ class Popup:
     async def on_completion(self, params: types.CompletionParams) -> types.CompletionList:
         if not self.wanted():
             return types.CompletionList(is_incomplete=False, items=[])
-        # a list that the user opened by a key has no other trigger kind than one that opened while typing
+        # the trigger kind does not show whether the user opened the list by a key or it opened while typing
         answer = await self._answers.ask(params.text_document.uri, params.position, automatic=True)
         suggestions = answer.outcome.suggestions[:1] if answer is not None else ()
         return types.CompletionList(is_incomplete=True, items=[self._item(answer, one) for one in suggestions if answer is not None])
 
     def _item(self, answer: Answer, suggestion: Suggestion) -> types.CompletionItem:
         before = answer.document.text.line(answer.line)[: answer.index]
-        # editors look for what is typed of the word in the item's filter text, so the item begins where the word does
+        # editors match the typed part of the word with the filter text, so the item starts where the word does
         word = (_WORD.search(before) or [""])[0]
         text = word + suggestion.text
         return types.CompletionItem(
@@ -75,7 +75,7 @@ class Popup:
             detail=f"infill {answer.outcome.model}".strip(),
             documentation=self._documentation(text, answer.request.language),
             filter_text=text.partition("\n")[0] or word,
-            sort_text=" ",  # before every name; not NUL, which Emacs refuses to read in JSON
+            sort_text=" ",  # sorts before every name; not NUL, which Emacs does not accept in JSON
             insert_text_format=types.InsertTextFormat.PlainText,
             insert_text_mode=types.InsertTextMode.AsIs,
             text_edit=types.TextEdit(range=answer.span((answer.line, answer.index - len(word)), suggestion), new_text=text),
@@ -98,13 +98,13 @@ class Popup:
 
 
 def _label(text: str) -> str:
-    """The first line with something in it, shortened."""
+    """The first line that is not blank, shortened."""
     first = next((line for line in text.split("\n") if line.strip()), text).strip()
     return first if len(first) <= LONGEST_LABEL else first[: LONGEST_LABEL - 1] + "…"
 
 
 def _fenced(text: str, language: str) -> str:
-    """The whole suggestion as code, in a fence longer than any inside it."""
+    """The suggestion as a Markdown code block, with a fence longer than any in the text."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"

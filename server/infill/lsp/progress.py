@@ -1,4 +1,4 @@
-"""`window/workDoneProgress`: one bar in the editor for each thing that takes time. Where the editor shows none, all of this does nothing."""
+"""`window/workDoneProgress`: one progress bar in the editor for each long task. Does nothing if the editor does not support progress."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Opens bars."""
+    """Opens progress bars."""
 
     def __init__(self, server: LanguageServer, background: Background) -> None:
         self._server = server
         self._background = background
 
     def begin(self, title: str, cancel: Callable[[], None] | None = None) -> Bar:
-        """Start a bar; `cancel` is called when the user asks for it."""
+        """Start a bar; `cancel` is called when the user cancels it."""
         bar = Bar(self._server, title, cancel)
         if get_capability(self._server.client_capabilities, "window.work_done_progress", False):
-            # in a task of its own: the editor's consent is a request, which nobody who can be cancelled may wait for
+            # in its own task: creating a bar is a request to the editor, which code that can be cancelled must not await
             self._background.start(bar.open(), "opening a progress bar")
         return bar
 
 
 class Bar:
-    """One thing under way."""
+    """The progress bar of one task."""
 
     def __init__(self, server: LanguageServer, title: str, cancel: Callable[[], None] | None) -> None:
         self._progress = server.work_done_progress
@@ -60,7 +60,7 @@ class Bar:
             self.end(self._last_words)
 
     def report(self, share: float, message: str = "") -> None:
-        """How far it is (0 to 1), and in words."""
+        """Show the progress (0 to 1) and a message."""
         percentage = max(0, min(100, int(share * 100)))
         report = types.WorkDoneProgressReport(message=message or None, percentage=percentage)
         if report != self._latest:

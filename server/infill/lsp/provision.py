@@ -1,6 +1,6 @@
-"""Who answers in this editor: the local model alone, or the user's chain of providers around it; built anew when the settings or the choice change.
+"""Selects the provider of this editor: the local model alone, or a chain of providers. Rebuilt when the settings or the chosen model change.
 
-With nothing but `local` in the order, no chain is built and none of its modules is imported. Nothing is connected to or started here.
+If `local` is the only provider, no chain is built and its modules are not imported. It opens no connection and starts no process.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from infill.providers.chain import Chain
 
 FRESH_SECONDS = 1.0
-"""How long a choice that was read from the state counts as known: the command line and other windows may change it."""
+"""How long a choice read from the state is cached: the command line and other windows may change it."""
 LOCAL = "local"
 
 
 class Provision:
-    """Holds the provider, and knows which model was chosen."""
+    """Holds the provider and the chosen model."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Provision:
         self._read_at = -FRESH_SECONDS
 
     def model(self) -> str:
-        """The model that completes: the setting, else what was last chosen for this workspace, else for this user."""
+        """The completion model: from the setting, else last chosen for this workspace, else for this user."""
         if setting := self._settings.models.complete:
             return setting
         if not self._chosen or self._clock() - self._read_at >= FRESH_SECONDS:
@@ -61,29 +61,29 @@ class Provision:
         return self._chosen
 
     def local_model(self) -> str:
-        """What the engine loads, while a remote model is chosen as well."""
+        """The model that the engine loads; the bundled one if a remote model is chosen."""
         model = self.model()
         return model if model.startswith(f"{LOCAL}:") else state.BUNDLED
 
     def edit_model(self) -> str:
-        """The model for next edits; empty: none was chosen. Reads a file."""
+        """The model for next edits; empty: none is chosen. Reads a file."""
         from infill.models import next_edit
 
         return next_edit.chosen(self._settings, self._workspace)
 
     def chosen(self) -> None:
-        """Somebody has chosen another model: look again."""
+        """Read the chosen model again, because it may have changed."""
         self._chosen = ""
 
     def configure(self, settings: Settings, folder: Path | None) -> Provider:
-        """Take new settings, or another workspace; returns who answers from now on."""
+        """Use new settings or another workspace; returns the provider."""
         self._settings, self._workspace = settings, str(folder) if folder else None
         self.chosen()
         self.local.configure(settings)
         return self.current()
 
     def current(self) -> Provider:
-        """Who answers: the same object as before unless what it is made of has changed."""
+        """The provider: the same object as before, unless its settings or model have changed."""
         settings, model = self._settings, self.model()
         remote_model = "" if model.startswith(f"{LOCAL}:") else model
         made_of = (settings.providers, settings.privacy.offline, remote_model)
@@ -96,7 +96,7 @@ class Provision:
         return self.provider
 
     def writer(self, model: str) -> Provider:
-        """Who writes code with that model: whoever completes, unless nobody among them has it."""
+        """The provider that generates code with `model`: the one that completes, unless it does not have that model."""
         answering = self.current()
         if not model or (self._chain is None and model.startswith(f"{LOCAL}:")):
             return answering
@@ -128,7 +128,7 @@ class Provision:
 
 
 async def _leave(chain: Chain, local: LocalProvider) -> None:
-    """Close what a chain was made of, but for the local provider, which goes on."""
+    """Close the providers of a chain, except the local one, which stays in use."""
     for member in chain.members:
         if member.provider is not local:
             await member.provider.aclose()

@@ -1,4 +1,4 @@
-"""The commands about who answers: `infill.testProvider` and `infill.showLastRequest`. What they find out is `providers.check`'s business."""
+"""The commands about providers: `infill.testProvider` and `infill.showLastRequest`. `providers.check` does the work."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from infill.lsp.provision import Provision
 
 
 class ProviderArgument(msgspec.Struct, frozen=True):
-    """A provider as in `providers.order`; empty: all of them."""
+    """A provider as in `providers.order`; empty: all."""
 
     provider: str = ""
 
 
 class ProviderCommands:
-    """What can be asked about providers."""
+    """The commands about providers."""
 
     def __init__(self, provision: Provision, configuration: Configuration) -> None:
         self._provision = provision
         self._configuration = configuration
 
     async def test(self, argument: ProviderArgument) -> dict[str, Any]:
-        """Ask each one real completion of a line that is nobody's."""
+        """Request one real completion of a fixed sample line from each provider."""
         from infill.providers import check
 
         names = [argument.provider] if argument.provider else []
@@ -32,7 +32,7 @@ class ProviderCommands:
         return {"results": [msgspec.structs.asdict(one) for one in checks]}
 
     async def last_request(self, argument: Any) -> dict[str, Any]:
-        """What left this machine last, as it left, keys left out."""
+        """The last request to a remote provider, exactly as it was sent, without keys."""
         from infill.providers import check
 
         return check.last_request(self._provision.provider)

@@ -1,6 +1,6 @@
-"""Where something may be suggested, and what of it may leave this machine: settings, exclude patterns, read-only places, the privacy rules.
+"""Whether suggestions are allowed in a document, and whether its text may be sent: settings, exclude patterns, read-only files, privacy rules.
 
-The file system is only asked in a thread, and remembered for a while; where nothing is known yet, nothing is sent and nothing is read as context.
+File system access runs in a thread, and its results are cached. Until a file is checked, its text is neither sent nor used as context.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ from infill.privacy.ignore_rules import IgnoreRules, NotJudged
 from infill.settings import Settings
 
 REMEMBERED_SECONDS = 15.0
-"""How long a verdict about a file stands: ignore files and rights change seldom."""
+"""How long a file's verdict is valid: ignore files and permissions seldom change."""
 RENEWAL_SECONDS = 10.0
-"""Age of a verdict at which a request has it renewed in the background, so that requests in quick succession never wait for one."""
+"""Age at which a request renews a verdict in the background, so that frequent requests never wait for one."""
 WAIT_SECONDS = 0.8
-"""How long a request waits for a verdict; a file system that does not answer, or rules that take too long, refuse the file."""
+"""How long a request waits for a verdict. After that the file is refused: the file system or the rules are too slow."""
 CONTEXT_SECONDS = 0.1
-"""The same for all files that serve as context, together."""
+"""Total wait for the verdicts of all files that serve as context."""
 EXCLUDE_SECONDS = 0.05
-"""CPU seconds for the setting `exclude`, which a workspace may set, about one file; they pass in the event loop."""
+"""Limit of CPU seconds to match one file with the setting `exclude`. A workspace may set it, and matching blocks the event loop."""
 MOST_VERDICTS = 2_000
-"""Files whose verdict is kept; the oldest go."""
+"""Number of files whose verdict is kept; the oldest are dropped."""
 READ_ONLY_SCHEMES = frozenset({"git", "gitlens", "output", "debug", "vscode-scm", "vscode-settings", "chat-editing-text-model", "jdt", "zipfile"})
-"""What editors show and nobody can edit."""
+"""Schemes of documents that editors show read-only."""
 
 
 Looking: TypeAlias = "asyncio.Future[tuple[str, bool, Indentation]]"
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What is known about one file."""
+    """The result of the check of one file."""
 
     refused: str = "it has not been looked at yet"
-    """Why its text must not be sent to a remote provider nor serve as context; empty: it may."""
+    """Why its text must not be sent to a remote provider or used as context; empty: it may."""
     read_only: bool = False
     indentation: Indentation = Indentation()
-    """As `.editorconfig` says."""
+    """From `.editorconfig`."""
     at: float = -REMEMBERED_SECONDS
 
 
@@ -59,24 +59,24 @@ LATE = Verdict(refused="its rules could not be evaluated in time")
 
 
 class Rules:
-    """Asked for every document that something is wanted from."""
+    """Judges each document before it is used."""
 
     def __init__(self, documents: Documents, clock: Callable[[], float] = time.monotonic) -> None:
         self._documents = documents
         self._clock = clock
         self._verdicts: dict[str, Verdict] = {}
         self._looking: dict[str, Looking] = {}
-        # threads of its own: those that a file system keeps waiting must not be missing elsewhere
+        # its own threads: a file system that hangs must not block the default executor
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="rules")
         self._settings = Settings()
         self._guard = Guard([], self._settings.privacy)
         self._pause = Pause()
         self._exclude, self._broken = IgnoreRules(), ""
         self._excluded: dict[str, str] = {}
-        """Why the setting `exclude` switches a document off, or an empty text."""
+        """For each document, why the setting `exclude` disables it; empty: it does not."""
 
     def configure(self, settings: Settings) -> None:
-        """Take new settings, or new folders."""
+        """Use new settings or workspace folders."""
         self._settings = settings
         self._guard = Guard(self._documents.folders, settings.privacy)
         self._exclude, self._broken = IgnoreRules(), ""
@@ -89,14 +89,14 @@ class Rules:
         self._looking.clear()
 
     def known(self, document: Document) -> Verdict:
-        """What is known without looking at the file system."""
-        if document.path is None:  # a version of a file, or one of another machine: its name may say enough
+        """The verdict that is known without file system access."""
+        if document.path is None:  # an old version of a file, or a remote one: only its name can be checked
             secret = names_a_secret(PurePosixPath(unquote(document.uri.partition(":")[2]).partition("?")[0]))
             return Verdict(refused="its name says that it holds secrets" if secret else "")
         return self._verdicts.get(document.identity, Verdict())
 
     async def judge(self, document: Document) -> Verdict:
-        """What is true now, within REMEMBERED_SECONDS; refused where that cannot be found out within WAIT_SECONDS."""
+        """A verdict at most REMEMBERED_SECONDS old; a refusal if there is none within WAIT_SECONDS."""
         verdict = self.known(document)
         if document.path is None or verdict.at + REMEMBERED_SECONDS > self._clock():
             return verdict
@@ -108,10 +108,10 @@ class Rules:
         return LATE
 
     async def renew(self, documents: Iterable[Document]) -> None:
-        """Look again at files that serve as context: an ignore file may name them now.
+        """Check files that serve as context again: an ignore file may name them now.
 
-        Afterwards each verdict about them is younger than REMEMBERED_SECONDS or a refusal. Waits CONTEXT_SECONDS at most, and not at all for files
-        that are being looked at already.
+        Afterwards each of their verdicts is younger than REMEMBERED_SECONDS or a refusal. Waits at most CONTEXT_SECONDS, and not for files
+        whose check is already running.
         """
         waited: list[Looking] = []
         expired: list[str] = []
@@ -141,7 +141,7 @@ class Rules:
         return looking
 
     def _looked(self, identity: str, looking: Looking) -> None:
-        if self._looking.get(identity) is looking:  # else it was closed, or judged by settings that have changed
+        if self._looking.get(identity) is looking:  # else it was closed, or the settings have changed since
             del self._looking[identity]
             self._verdicts.pop(identity, None)
             self._verdicts[identity] = _verdict(looking, self._clock())
@@ -149,11 +149,11 @@ class Rules:
                 del self._verdicts[next(iter(self._verdicts))]
 
     def paused(self) -> str:
-        """Why nothing is suggested while typing; empty: it is."""
+        """Why automatic suggestions are paused; empty: they are not."""
         return self._pause.reason(self._settings.completion)
 
     def disabled(self, document: Document, verdict: Verdict) -> str:
-        """Why nothing may be suggested in this document, as a sentence part; empty: it may."""
+        """Why suggestions are disabled in this document, as a sentence part; empty: they are not."""
         settings, scheme = self._settings, document.uri.partition(":")[0]
         if not settings.enabled:
             return "infill is switched off"
@@ -191,7 +191,7 @@ def _verdict(looking: Looking, now: float) -> Verdict:
 def _look(guard: Guard, path: Path, size: int, folder: Path | None) -> tuple[str, bool, Indentation]:
     try:
         read_only = path.exists() and not os.access(path, os.W_OK)
-    except (OSError, ValueError):  # a path that no file can have
+    except (OSError, ValueError):  # an invalid path
         return "its path cannot be read", False, Indentation()
     return guard.refusal(path, size), read_only, _declared(path, folder) if folder else Indentation()
 

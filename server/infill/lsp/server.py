@@ -1,6 +1,6 @@
-"""The composition root of `infill lsp`: builds every part in one visible list, says which message goes to whom, and runs until the editor leaves.
+"""The composition root of `infill lsp`: builds every part, maps messages to handlers, and runs until the editor disconnects.
 
-Importing this loads no model, no llama.cpp and no numpy; nothing is started until a completion is asked for, unless `engine.preload` is set.
+Importing it loads no model, no llama.cpp and no numpy. No engine is started before the first completion request, unless `engine.preload` is set.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ from infill.settings import Settings
 from infill.stats import Statistics
 
 FAREWELL_SECONDS = 2.0
-"""How long the parts may take to end once the editor has gone."""
+"""Timeout for closing all parts after the editor has disconnected."""
 EXIT_SECONDS = 5.0
-"""When the process ends, at the latest, counted from the editor's `exit`: a thread that hangs does not keep it."""
+"""Longest time from the editor's `exit` to the end of the process, even if a thread hangs."""
 DID_SHOW = "textDocument/didShowCompletion"
 CURSOR = "infill/cursor"
 NEXT_EDIT, INLINE_EDIT = "infill/nextEdit", "textDocument/copilotInlineEdit"
@@ -76,14 +76,14 @@ logger = logging.getLogger(__name__)
 
 
 class ToggleArgument(msgspec.Struct, frozen=True):
-    """What `infill.toggle` takes; without `enabled` it is turned round."""
+    """The argument of `infill.toggle`; without `enabled` the state is inverted."""
 
     enabled: bool | None = None
     language: str = ""
 
 
 class Server(LanguageServer):
-    """One editor's server. Every part that it is made of is built here, by hand."""
+    """The server of one editor. Its constructor builds all parts explicitly."""
 
     protocol: Wire
 
@@ -154,10 +154,10 @@ class Server(LanguageServer):
         self.configuration.follow(self._configured)
 
     def _writing(self, model: str = "") -> tuple[Answerer, str, bool]:
-        """Who writes code, with which model (by default the chosen one), and whether that follows instructions."""
+        """The provider that generates code, the model (by default the chosen one), and whether it follows instructions."""
         folder = str(self.documents.folders[0]) if self.documents.folders else None
         if model:
-            from infill.providers import named  # loads every kind of provider
+            from infill.providers import named  # imports every kind of provider
 
             model = named.full_id(model, self.configuration.settings)
         model, follows = (model, follows_instructions(model)) if model else chosen(self.configuration.settings, folder)
@@ -186,7 +186,7 @@ class Server(LanguageServer):
         add("infill.tune", OptionalArgument, models.tune)
         add("infill.unloadModel", OptionalArgument, models.unload)
         add("infill.verifyModel", Argument, models.verify)
-        # pygls tells the editor the names that stand here
+        # pygls sends these names to the editor
         self.protocol.fm.commands.update(dict.fromkeys(self.commands.names, self.commands.on_execute))
 
     def _take_messages(self) -> None:
@@ -220,7 +220,7 @@ class Server(LanguageServer):
         self.protocol.fm.features.update(handlers)
         self.protocol.notifications.update({CURSOR, DID_SHOW, DID_PARTIALLY_ACCEPT, DID_SHOW_EDIT, EDIT_REJECTED})
 
-    # ---- life
+    # ---- life cycle
 
     async def _on_initialize(self, params: types.InitializeParams) -> None:
         self.documents.encoding = _encoding(params.capabilities)
@@ -249,7 +249,7 @@ class Server(LanguageServer):
 
     async def _on_code_action(self, params: types.CodeActionParams) -> list[types.CodeAction]:
         rests = params.context.trigger_kind == types.CodeActionTriggerKind.Automatic and params.range.start == params.range.end
-        if rests:  # many editors ask by themselves wherever the cursor comes to rest, and tell it in no other way
+        if rests:  # many editors request code actions when the cursor rests, and report its position in no other way
             self.sync.cursor_rests(params.text_document.uri, params.range.start)
         return await self.code_actions.on_code_action(params)
 
@@ -276,7 +276,7 @@ class Server(LanguageServer):
         return self.documents.folders[0] if self.documents.folders else None
 
     def _chosen(self) -> None:
-        """Another model was chosen."""
+        """Use the newly chosen model."""
         self.provision.chosen()
         self.status.forgive()
         self.completer.provider, self.completer.model = self.provision.current(), self.provision.model()
@@ -299,7 +299,7 @@ class Server(LanguageServer):
             except InfillError as exc:
                 self.status.failed(exc)
 
-    # ---- commands that concern the whole
+    # ---- commands about the whole server
 
     async def _status(self, argument: Nothing) -> dict[str, Any]:
         return {**msgspec.to_builtins(self.status.line), "engine": await account(self.provision.local), "index": await self.indexing.status()}
@@ -316,7 +316,7 @@ class Server(LanguageServer):
         }
 
     def _refused(self, request: Any) -> str:
-        """Why the text of the document of the last request is kept back."""
+        """Why the text of the last request's document is not sent to remote providers; empty: it is."""
         document = self.documents.get(request["uri"]) if request else None
         return self.rules.known(document).refused if document is not None else ""
 
@@ -347,33 +347,33 @@ class Server(LanguageServer):
         return code
 
     async def _end(self) -> None:
-        """Nothing more is asked or answered."""
+        """Close all parts, within FAREWELL_SECONDS."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._end_parts(), FAREWELL_SECONDS)
 
     async def _end_parts(self) -> None:
         self.work.stop_all()
         for end in (self.completer.aclose, self.background.aclose, self.provision.aclose, self._write_statistics):
-            await logged(end(), "ending a part of the server")  # one that fails keeps none of the others
+            await logged(end(), "ending a part of the server")  # a failure does not keep the other parts open
 
     async def _write_statistics(self) -> None:
         await asyncio.to_thread(self.statistics.flush)
 
 
 def _exit_within(seconds: float, code: int) -> None:
-    """Have the process end with this code even if a thread hangs that Python would wait for."""
+    """End the process with this code after `seconds`, even if a thread hangs that Python would wait for."""
     timer = threading.Timer(seconds, os._exit, (code,))
     timer.daemon = True
     timer.start()
 
 
 def build(settings: Settings | None = None, *, problems: Sequence[str] = (), trusted: bool | None = None) -> Server:
-    """A server that nobody has spoken to yet. `trusted` is what `--trust-workspace` and the editor say of the workspace; None: nothing."""
+    """A server that is not yet connected. `trusted` is the workspace trust from `--trust-workspace` or the editor; None: unknown."""
     return Server(settings or Settings(), trusted=trusted)
 
 
 def _encoding(capabilities: types.ClientCapabilities) -> Encoding:
-    """The first of the editor's encodings that is one of ours; UTF-16 where it names none."""
+    """The first of the editor's position encodings that is supported; UTF-16 if it names none."""
     return types.PositionEncodingKind(ServerCapabilitiesBuilder.choose_position_encoding(capabilities)).value
 
 

@@ -1,6 +1,6 @@
-"""From a cursor in a document to a `CompletionRequest`: everything that is asked, copied out, bounded. Nothing here waits or remembers but excerpts.
+"""From a cursor in a document to a `CompletionRequest`: an immutable copy of all its inputs, bounded in size.
 
-What is handed on never changes while it is answered.
+It does no I/O, and keeps no state except excerpts.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from infill.lsp.rules import Rules, Verdict
 from infill.lsp.text import PREFIX_CHARACTERS, SUFFIX_CHARACTERS
 
 NEIGHBOURS = 12
-"""Other documents that are shown with a request, the most recently used first."""
+"""Number of other documents in a request, the most recently used first."""
 NEIGHBOUR_CHARACTERS = 8_000
-"""Longest excerpt of one, around its last edit."""
+"""Longest excerpt of another document, around its last edit."""
 CLOSED_NEIGHBOURS = 4
-"""Edited documents whose excerpt is kept after they were closed."""
+"""Number of edited documents whose excerpt is kept after they were closed."""
 
 
 class Snapshots:
-    """Makes requests out of documents."""
+    """Makes completion requests from documents."""
 
     def __init__(self, documents: Documents, rules: Rules) -> None:
         self._documents = documents
@@ -39,7 +39,7 @@ class Snapshots:
         automatic: bool = True,
         selected: str = "",
     ) -> CompletionRequest:
-        """What is asked at line and index `at`; what lies between that and `until` is going to be replaced."""
+        """The request at line and index `at`. The text from there to `until` will be replaced."""
         line, index = at
         return CompletionRequest(
             uri=document.identity,
@@ -57,16 +57,16 @@ class Snapshots:
         )
 
     def context(self) -> list[Document]:
-        """Documents whose text may serve as context: the open ones, the most recently used first, and those whose excerpt was kept."""
+        """Documents that may serve as context: the open ones, most recently used first, then closed ones with a kept excerpt."""
         return self._newest() + [document for document, _ in self._closed]
 
     def opened(self, document: Document) -> None:
-        """Drop what was kept of it when it was closed."""
+        """Drop the excerpt that was kept when it was closed."""
         for old in [old for old in self._closed if old[0].identity == document.identity]:
             self._closed.remove(old)
 
     def closed(self, document: Document) -> bool:
-        """Keep an excerpt of what was edited; returns whether one is kept, which needs verdicts about the file from now on."""
+        """Keep an excerpt of an edited document; returns whether one is kept, because then the file's verdict is still needed."""
         kept = bool(document.edited) and not self._rules.known(document).refused
         if kept:
             self._closed.append((document, self._excerpt(document)))
@@ -74,7 +74,7 @@ class Snapshots:
         return kept
 
     def forget(self, document: Document) -> None:
-        """Drop the excerpt of a document that is open no longer."""
+        """Drop the excerpt of a closed document."""
         self._excerpts.pop(document.uri, None)
 
     def _prefix(self, document: Document, line: int, index: int) -> str:
@@ -116,7 +116,7 @@ class Snapshots:
 
 
 def declared(document: Document, verdict: Verdict) -> Indentation:
-    """What the editor says of a document's indentation; what it leaves out, `.editorconfig` says."""
+    """A document's indentation as the editor reports it, completed from `.editorconfig`."""
     by_editor, by_file = document.indentation, verdict.indentation
     return Indentation(
         tabs=by_file.tabs if by_editor.tabs is None else by_editor.tabs,

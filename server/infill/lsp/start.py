@@ -1,6 +1,6 @@
-"""From a started process to a server that listens: what `infill lsp` does once it knows its streams. Imports little, and late.
+"""Starts the server of `infill lsp` on given streams. Imports little, and late.
 
-stdout belongs to LSP: the real one is handed to the server alone, and whoever else writes to file descriptor 1 writes to stderr.
+stdout is for LSP only: the server gets a duplicate of it, and file descriptor 1 is redirected to stderr.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Streams = tuple[BinaryIO, BinaryIO]
 
 def serve(streams: Streams, *, offline: bool = False, trust_workspace: bool = False) -> NoReturn:
     """Serve one editor over these streams; ends the process with LSP's exit code."""
-    # what is imported now stays for good: looking through it for garbage would only cost time, now and in the middle of a request
+    # imported objects live until the process ends: garbage collection of them would only cost time, now and during requests
     gc.disable()
     from infill import log, settings_file
     from infill.lsp.server import build
@@ -33,7 +33,7 @@ def serve(streams: Streams, *, offline: bool = False, trust_workspace: bool = Fa
 
 
 def stdio() -> Streams:
-    """The process's own stdin and stdout, moved away: what a library prints, or a child process reads, must not come between the editor and us."""
+    """Duplicates of stdin and stdout, which are redirected: output of libraries and reads by child processes must not disturb LSP."""
     stdin, stdout = os.dup(0), os.dup(1)
     empty = os.open(os.devnull, os.O_RDONLY)
     os.dup2(empty, 0)

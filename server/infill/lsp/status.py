@@ -1,13 +1,13 @@
-"""`infill/status`: one line about everything, sent whenever it changes, and the progress bar of a model that is being loaded.
+"""`infill/status`: the server's state, sent whenever it changes, and the progress bar while a model is loading.
 
-    off        switched off
-    error      somebody has to do something (a broken model, a refused key)
-    warning    not now (no engine, no network, too slow); goes away by itself
-    loading    a model is on its way into memory
+    off        disabled
+    error      the user has to act (broken model, rejected key)
+    warning    temporary (no engine, no network, too slow); ends by itself
+    loading    a model is being loaded
     generating a request is being answered
     ready      otherwise
 
-No state is busy without a deadline: who forgets to say that it ended is overruled.
+Every busy state has a deadline, after which it ends by itself.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from infill.settings import Settings
 Kind = Literal["ready", "loading", "generating", "warning", "error", "off"]
 
 BUSY_AFTER = 0.05
-"""Seconds until a running request is worth showing: an answer out of the cache must not make the status bar flicker."""
+"""Seconds until a running request is shown, so that the status does not flicker at answers from the cache."""
 GRACE = 5.0
-"""Seconds beyond a request's own deadline until it no longer counts as running."""
+"""Seconds after a request's deadline until it no longer counts as running."""
 LOADING_SECONDS = 120.0
-"""Longest silence of a model that is being loaded."""
+"""Longest time without a progress report while a model is loading."""
 BAR_AFTER = 0.4
 """Seconds of loading before a progress bar opens."""
 LATE = "no answer in time"
-"""The completer's reason when a deadline passed."""
+"""The completer's reason when the deadline has passed."""
 
 
 class Line(msgspec.Struct, frozen=True):
-    """What `infill/status` says."""
+    """The content of `infill/status`."""
 
     kind: Kind
     message: str
@@ -49,15 +49,15 @@ class Line(msgspec.Struct, frozen=True):
     model: str
     busy: bool
     offline: bool
-    """The network is not used: see `privacy.offline`."""
+    """Whether the network is disabled: see `privacy.offline`."""
     languages_off: tuple[str, ...] = msgspec.field(name="languagesOff")
-    """Identifiers of the languages without completions."""
+    """Identifiers of the languages whose completions are disabled."""
     generates: str = ""
     """The model that generates code; empty: the first of `providers.order`."""
 
 
 class Status:
-    """Knows what goes on, and says so."""
+    """Tracks the state, and sends it to the editor."""
 
     def __init__(self, send: Callable[[dict[str, Any]], None], progress: Progress) -> None:
         self._send = send
@@ -82,19 +82,19 @@ class Status:
         return Line(kind, message, self._provider, self._model, busy, self._offline, self._languages_off, self._generates)
 
     def open(self) -> None:
-        """The editor listens from now on; before that, LSP allows no notification."""
+        """Start sending: the editor is initialized. LSP allows no notification before that."""
         self._open = True
         self.publish()
 
     def publish(self) -> None:
-        """Tell the editor, if there is anything new."""
+        """Send the state if it has changed."""
         line = self.line
         if self._open and line != self._sent:
             self._sent = line
             self._send(msgspec.to_builtins(line))
 
     def configured(self, settings: Settings, *, provider: str, model: str, generates: str = "") -> None:
-        """What is switched on, which model of which provider completes, and which model generates."""
+        """Set what is enabled, the provider and model for completions, and the model for code generation."""
         self._enabled, self._provider, self._model = settings.enabled, provider, model
         self._offline = network.is_offline(settings.privacy.offline)
         self._languages_off = tuple(sorted(name for name, on in settings.languages.items() if not on))
@@ -102,12 +102,12 @@ class Status:
         self.publish()
 
     def forgive(self) -> None:
-        """Whatever was wrong may be right now: somebody has changed something."""
+        """Clear the last error, because settings or the model have changed."""
         self._trouble = None
 
     @contextlib.contextmanager
     def working(self, deadline_ms: float) -> Iterator[None]:
-        """Around a request that is being answered."""
+        """Count a request as running inside this context."""
         loop = asyncio.get_running_loop()
         state = {"counted": False}
 
@@ -127,7 +127,7 @@ class Status:
             count(-1)
 
     def answered(self, outcome: Outcome) -> None:
-        """Somebody answered: whatever was wrong is over."""
+        """Record an outcome: an answer clears the last error, a passed deadline is a warning."""
         if outcome.reason == LATE:
             self._trouble = ("warning", f"{outcome.model or outcome.provider} did not answer in time")
             self.publish()
@@ -141,7 +141,7 @@ class Status:
         self.publish()
 
     def engine_changed(self, changed: Changed) -> None:
-        """What the engine said unasked."""
+        """Handle a state change that the engine reported."""
         if changed.state == "loading":
             self._load(changed)
         else:

@@ -1,7 +1,7 @@
-"""Bytes in, messages out: LSP's frames over any pair of byte streams (stdio, a Unix socket, TCP). Knows nothing of what the messages say.
+"""LSP's message frames over a pair of byte streams (stdio, Unix socket, TCP). Independent of the messages' content.
 
-One thread reads and one writes, so that the event loop never waits for an editor. Both hold a bounded number of bytes: an editor that sends faster
-than its messages are handled is read more slowly, and one that does not read what it is sent is given up.
+One thread reads and one writes, so that the event loop never waits for the editor. Both queues are bounded. Reading pauses while too many messages
+wait; the connection ends if the editor does not read.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 LARGEST_MESSAGE = 512 * 1024 * 1024
-"""Bytes: beyond this a length is taken for a mistake."""
+"""Largest body in bytes; a greater length is treated as invalid."""
 LONGEST_HEADER = 64 * 1024
 MOST_HEADERS = 64
-"""Header lines of one message."""
+"""Maximum number of header lines of a message."""
 MOST_UNHANDLED = 64
-"""Messages that were read and not handled yet, after which reading waits: what handling them needs exists all at once, 10 MB for 1,000 documents."""
+"""Number of unhandled messages at which reading pauses. It bounds the memory for handling them: 10 MB for 1,000 documents."""
 MOST_UNREAD = 64 * 1024 * 1024
-"""Bytes that may wait for an editor that does not read."""
+"""Largest number of bytes that wait for the editor to read them."""
 CLOSING_SECONDS = 1.0
-"""How long closing waits for what is still to be written."""
+"""How long closing waits for queued messages to be written."""
 
 logger = logging.getLogger(__name__)
 
 
 def frames(stream: BinaryIO, largest: int = LARGEST_MESSAGE) -> Iterator[bytes]:
-    """The bodies of the messages in `stream`, until it ends; b"" stands for a header that makes no sense, or more than `largest` bytes."""
+    """The bodies of the messages in `stream`, until it ends; b"" for an invalid header or a body of more than `largest` bytes."""
     while (header := _header(stream)) is not None:
         length = _length(header, largest)
         body = stream.read(length)
@@ -54,18 +54,18 @@ def _header(stream: BinaryIO) -> dict[str, str] | None:
 
 
 def _length(header: dict[str, str], largest: int) -> int:
-    """Bytes of the body; 0 for a length that makes no sense."""
+    """Length of the body in bytes; 0 for an invalid length."""
     text = header.get("content-length", "")
-    # int() refuses thousands of digits with an exception of its own
+    # int() raises ValueError for thousands of digits
     length = int(text) if text.isdecimal() and len(text) < 20 else 0
     return length if length <= largest else 0
 
 
 def read_in_thread(stream: BinaryIO, deliver: Callable[[bytes], object], ended: Callable[[], object]) -> None:
-    """Hand every message of `stream` to `deliver`, then call `ended`; both are called in the reading thread."""
+    """Call `deliver` with each message of `stream`, then `ended`; both in the reading thread."""
 
     def read() -> None:
-        # a closed pipe, a reset connection, a loop that is gone: all of them the end of the conversation
+        # a closed pipe, a reset connection or a closed event loop: each ends the connection
         with contextlib.suppress(OSError, ValueError, RuntimeError):
             for body in frames(stream):
                 deliver(body)
@@ -76,7 +76,7 @@ def read_in_thread(stream: BinaryIO, deliver: Callable[[bytes], object], ended: 
 
 
 class Inbox:
-    """Hands messages from the thread that reads to the event loop, and holds that thread while too many wait."""
+    """Passes messages from the reading thread to the event loop, and blocks that thread while too many wait."""
 
     def __init__(self, call: Callable[[Callable[[bytes], None], bytes], object], handle: Callable[[bytes], None]) -> None:
         self._call = call
@@ -84,7 +84,7 @@ class Inbox:
         self._free = threading.Semaphore(MOST_UNHANDLED)
 
     def put(self, body: bytes) -> None:
-        """Called in the thread that reads."""
+        """Queue a message; called in the reading thread."""
         self._free.acquire()
         self._call(self._take, body)
 
@@ -94,7 +94,7 @@ class Inbox:
 
 
 class Writer:
-    """What pygls writes to; a thread does the writing. Never waits and never raises: an editor that is gone, or does not read, is noticed once."""
+    """The writer for pygls; a thread writes to the stream. Never blocks or raises. `gone` is called if the editor disconnects or does not read."""
 
     def __init__(self, stream: BinaryIO, gone: Callable[[], object]) -> None:
         """`gone` is called in any thread."""
@@ -118,7 +118,7 @@ class Writer:
             self._queue.put(data)
 
     def close(self) -> None:
-        """Write what waits, within CLOSING_SECONDS. Blocks: only for the end of the process."""
+        """Write queued messages, within CLOSING_SECONDS. Blocks, so call it only at the end of the process."""
         self._open = False
         self._queue.put(b"")
         self._thread.join(CLOSING_SECONDS)

@@ -1,7 +1,7 @@
-"""`textDocument/did*` and `notebookDocument/did*`: what the editor says of its documents, taken in at once, then told to the completer.
+"""`textDocument/did*` and `notebookDocument/did*`: updates the documents, then informs the completer.
 
-A document is changed before its handler first gives way, so that a request that comes after a change always sees it. Where the cursor rests is told
-too, by editors that do (`infill/cursor`, or a question for code actions there): what is written next is evaluated before the first key falls.
+A handler changes the document before its first `await`, so that a later request always sees the change. Some editors also report where the cursor
+rests, by `infill/cursor` or a code action request. The prompt at that position is then processed before the first key.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from infill.lsp.rules import Rules
 from infill.lsp.snapshot import Snapshots
 
 WIDEST = 16
-"""Columns of a tab that an editor may tell."""
+"""Largest tab width in columns that is accepted from an editor."""
 
 logger = logging.getLogger(__name__)
 
 
 class Sync:
-    """Keeps the documents, and those who follow them."""
+    """Updates the documents and everything that depends on them."""
 
     def __init__(
         self, documents: Documents, rules: Rules, snapshots: Snapshots, completer: Completer, next_edits: NextEdits, background: Background
@@ -39,7 +39,7 @@ class Sync:
         self._next_edits = next_edits
         self._background = background
         self.on_saved: Callable[[], None] = lambda: None
-        """Told whenever a document was written."""
+        """Called whenever a document was saved."""
 
     async def on_did_open(self, params: types.DidOpenTextDocumentParams) -> None:
         self._opened(self._documents.open(params.text_document))
@@ -81,7 +81,7 @@ class Sync:
         self._closed(self._documents.close_notebook(params.notebook_document.uri))
 
     async def on_cursor(self, params: Any) -> None:
-        """`infill/cursor`: our own message, so plain JSON. Its `options` are LSP's `FormattingOptions`."""
+        """`infill/cursor`, as plain JSON. Its `options` are LSP's `FormattingOptions`."""
         try:
             uri, at = params["textDocument"]["uri"], params["position"]
             if document := self._documents.get(uri):
@@ -91,7 +91,7 @@ class Sync:
             logger.warning("ignored a place of the cursor that is none")
 
     def cursor_rests(self, uri: object, position: types.Position) -> None:
-        """The editor's cursor is there; a document that is not open, or a place that is known, is no news."""
+        """Record the cursor's position. Ignored if the document is not open or the position has not changed."""
         document = self._documents.get(uri) if isinstance(uri, str) else None
         if document is None:
             return
@@ -101,13 +101,13 @@ class Sync:
             self._completer.moved(self._snapshots.take(document, at, self._rules.known(document)))
 
     def rules_changed(self) -> None:
-        """The settings or the folders are others now: look at every document again."""
+        """Judge every document again after a change of settings or folders."""
         for document in self._documents:
             self._background.start(self._rules.judge(document), "judging a file")
 
     def _opened(self, document: Document) -> None:
         self._snapshots.opened(document)
-        # now, not once the file has been judged: by then a request may be under way, and this would look like a change of the document
+        # not after the file is judged: a request may be running by then, and this would look like a change of the document
         self._completer.changed(self._snapshots.take(document, document.cursor, self._rules.known(document)), typed=False)
         self._background.start(self._rules.judge(document), "judging a file")
 
@@ -129,7 +129,7 @@ class Sync:
 
 
 def _indentation(options: Any) -> Indentation | None:
-    """`FormattingOptions` of an editor; None where they say nothing."""
+    """The indentation in an editor's `FormattingOptions`; None if they are not an object."""
     if not isinstance(options, dict):
         return None
     size, spaces = options.get("tabSize"), options.get("insertSpaces")

@@ -1,6 +1,6 @@
 """The text of one document as its editor sees it: lines with their ends (LF, CR LF or CR, nothing else), edited in place.
 
-An edit costs what its lines are long, not what the document is long; what is read from it is bounded. No LSP type, no URI, no clock appears here.
+The cost of an edit depends on the length of its lines, not of the document; reads are bounded. Uses no LSP type, URI or clock.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from infill.lsp import convert
 from infill.lsp.convert import Encoding
 
 PREFIX_CHARACTERS = 65_536
-"""Longest text handed on left of the cursor: more than any window of code that a model here is given."""
+"""Longest text before the cursor in a request; no model's prompt uses more."""
 SUFFIX_CHARACTERS = 32_768
-"""The same, right of it."""
+"""Longest text after the cursor in a request."""
 LINE_STEP = 256
-"""Where the text is cut far from the cursor, it is cut at a multiple of so many lines, so that the cut stands still while somebody types."""
+"""Long text is cut at a multiple of so many lines, so that the cut does not move while the user types."""
 CHARACTER_STEP = 16_384
-"""The same inside one gigantic line."""
+"""The same within one very long line, in characters."""
 
 
 class Text:
-    """A document's lines, and the encoding in which its editor counts."""
+    """A document's lines, and its editor's position encoding."""
 
     def __init__(self, source: str, encoding: Encoding = "utf-16") -> None:
         self.encoding = encoding
         self.lines = split(convert.joined(source))
         self.splice = Splice(0, (), ())
-        """What the last `replace` did."""
+        """The change by the last `replace`."""
 
     def __str__(self) -> str:
         return "".join(self.lines)
@@ -39,7 +39,7 @@ class Text:
         return self.lines[number].rstrip("\r\n")
 
     def locate(self, line: int, units: int) -> tuple[int, int]:
-        """An editor's position as line and character index, clamped into the document."""
+        """An editor's position as line and index, clamped to the document."""
         if line < 0:
             return 0, 0
         if line >= len(self.lines):
@@ -48,17 +48,17 @@ class Text:
         return line, convert.to_index(self.line(line), units, self.encoding)
 
     def units(self, line: int, index: int) -> tuple[int, int]:
-        """The editor's position of a character, clamped."""
+        """The editor's position of a line and index, clamped."""
         number = max(0, min(line, len(self.lines) - 1))
         return number, convert.to_units(self.line(number), index, self.encoding)
 
     def replace(self, start: tuple[int, int], end: tuple[int, int], new: str) -> tuple[int, int]:
         """Put `new` between two positions (line, code units) and return where it ends (line, index)."""
         first, left = self._cut(*start, keep_right=False)
-        last, right = self._cut(*max(start, end), keep_right=True)  # a range that ends before it starts covers nothing
+        last, right = self._cut(*max(start, end), keep_right=True)  # a range that ends before it starts is empty
         middle = convert.joined(left + new + right)
         if middle.startswith("\n") and first and self.lines[first - 1].endswith("\r"):
-            first -= 1  # a lone CR and this LF are one line end from now on
+            first -= 1  # a lone CR and this LF now form one line end
             middle = self.lines[first] + middle
         lines = split(middle)
         lines = lines if last + 1 == len(self.lines) else lines[:-1]
@@ -67,7 +67,7 @@ class Text:
         return self._end_of(first, middle, right)
 
     def before(self, line: int, index: int) -> str:
-        """The text left of a position, at most PREFIX_CHARACTERS, cut where the cut stands still."""
+        """The text before a position, at most PREFIX_CHARACTERS; typing does not move the cut."""
         head = self.line(line)[:index]
         if len(head) > PREFIX_CHARACTERS:
             return convert.readable(head[_round_up(len(head) - PREFIX_CHARACTERS, CHARACTER_STEP) :])
@@ -80,7 +80,7 @@ class Text:
         return convert.readable("".join(self.lines[first:line]) + head)
 
     def after(self, line: int, index: int) -> str:
-        """The text right of a position, at most SUFFIX_CHARACTERS."""
+        """The text after a position, at most SUFFIX_CHARACTERS."""
         tail = self.lines[line][index:]
         if len(tail) > SUFFIX_CHARACTERS:
             return convert.readable(tail[:SUFFIX_CHARACTERS])
@@ -94,7 +94,7 @@ class Text:
         return convert.readable(tail + "".join(self.lines[line + 1 : last]))
 
     def around(self, line: int, characters: int) -> str:
-        """Whole lines around `line`, at most so many characters."""
+        """Whole lines around `line`, at most `characters` long."""
         first, last = self._clamp(line), self._clamp(line) + 1
         room = characters - len(self.lines[first])
         while room > 0 and (first or last < len(self.lines)):
@@ -114,7 +114,7 @@ class Text:
         whole = self.lines[number]
         body = self.line(number)
         if line >= len(self.lines):
-            units = len(body) * 2 + 1  # beyond the last line: its end, whatever the encoding
+            units = len(body) * 2 + 1  # after the last line: its end, in every encoding
             units = max(units, len(body.encode("utf-8", "surrogatepass")))
         left, right = convert.cut(body, 0 if line < 0 else units, self.encoding)
         return number, right + whole[len(body) :] if keep_right else left

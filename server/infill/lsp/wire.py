@@ -1,7 +1,7 @@
-"""pygls's protocol, with the answers that it leaves out: one reply to each request, whatever it was, and never an exception in the loop.
+"""pygls's protocol, made robust: every request gets exactly one response, and no exception reaches the event loop.
 
-Malformed JSON, requests before `initialize` or after `shutdown`, parameters of the wrong shape, late replies to cancelled requests: each has its
-answer here, so that no handler need think of them. Nothing of a message's content is ever logged.
+It handles malformed JSON, requests before `initialize` or after `shutdown`, invalid parameters, and late replies to cancelled requests. Handlers need
+not check for these. Message contents are never logged.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cattrs import Converter
 
 REQUEST_FAILED = -32803
-"""LSP's code for a request that was right, and could not be served all the same."""
+"""LSP's error code for a valid request that failed."""
 OURS = (
     types.TEXT_DOCUMENT_DID_OPEN,
     types.TEXT_DOCUMENT_DID_CHANGE,
@@ -43,18 +43,18 @@ OURS = (
     types.NOTEBOOK_DOCUMENT_DID_CLOSE,
     types.WORKSPACE_EXECUTE_COMMAND,
 )
-"""What pygls would do by itself and we do: its documents copy everything at every key, and end lines where editors do not."""
+"""Methods whose built-in handlers of pygls are removed: its documents copy the whole text at each key, and split lines where editors do not."""
 
 TOKENS = {types.CANCEL_REQUEST: "id", types.WINDOW_WORK_DONE_PROGRESS_CANCEL: "token"}
-"""Notifications that name something by a number or a string, and the member that does."""
+"""Notifications with an id or token (a number or a string), and the member that contains it."""
 
 logger = logging.getLogger(__name__)
-# pygls logs whole messages, which hold the user's code
+# pygls logs whole messages, which contain the user's code
 logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)
 
 
 def converter() -> Converter:
-    """The converter of lsprotocol; parameters of our own methods stay plain JSON."""
+    """The converter of lsprotocol, in which parameters of infill's own methods stay plain JSON."""
     made = converters.get_converter()
     for kind in (JsonRPCRequestMessage, JsonRPCResponseMessage, JsonRPCNotification):
         made.register_structure_hook(kind, lambda data, cls: cls(**{name: data.get(name) for name in cls.__annotations__}))
@@ -67,22 +67,22 @@ _VERSIONED = (types.VersionedTextDocumentIdentifier, types.TextDocumentItem, typ
 
 
 def _with_version(structure: Callable[[Any, Any], Any], data: Any, kind: Any) -> Any:
-    """A document's version is for the editor alone: where it is missing or `null`, the message counts all the same."""
+    """Accept a message whose document version is missing or `null`: the version is only returned to the editor."""
     version = data.get("version") if isinstance(data, dict) else 0
     usable = isinstance(version, int) and not isinstance(version, bool) and abs(version) < 2**31
     return structure(data if usable else {**data, "version": NO_VERSION}, kind)
 
 
 class Wire(LanguageServerProtocol):
-    """One conversation with one editor."""
+    """The connection to one editor."""
 
     def __init__(self, server: Any, converter: Converter) -> None:
         super().__init__(server, converter)
         self._initialized = False
         self.notifications = {method for method, (_, response, *_) in types.METHOD_TO_TYPES.items() if response is None}
-        """Methods that are never requests; those of our own are added by whoever handles them."""
+        """Methods that are notifications; infill's own are added by the server."""
         self.finished: asyncio.Future[int] | None = None
-        """Set by `exit`, or by the end of the stream: the process's exit code."""
+        """The process's exit code, set by `exit` or by the end of the stream."""
 
     def _register_builtin_features(self) -> None:
         super()._register_builtin_features()  # type: ignore[no-untyped-call]
@@ -90,11 +90,11 @@ class Wire(LanguageServerProtocol):
             del self.fm.builtin_features[method]
 
     def to_json(self, value: Any) -> Any:
-        """An LSP value as plain JSON, for results of our own commands that hold one."""
+        """An LSP value as plain JSON, for results of infill's own commands."""
         return self._converter.unstructure(value)
 
     def receive(self, body: bytes) -> None:
-        """Take one message from the editor."""
+        """Handle one message from the editor."""
         try:
             data = json.loads(body)
         except (ValueError, RecursionError):
@@ -110,12 +110,12 @@ class Wire(LanguageServerProtocol):
             self._take_response(data)
 
     def ended(self) -> None:
-        """The editor closed the stream."""
+        """Handle the end of the editor's stream."""
         self._finish(0 if self._shutdown else 1)
 
     @lsp_method(types.EXIT)
     def lsp_exit(self, *args: object) -> None:  # type: ignore[override]
-        """Leave: 0 after a proper shutdown, else 1."""
+        """Exit with code 0 after `shutdown`, else 1."""
         self._finish(0 if self._shutdown else 1)
 
     def _finish(self, code: int) -> None:
@@ -140,7 +140,7 @@ class Wire(LanguageServerProtocol):
             self._initialized = True
             try:
                 self.handle_message(message)
-            except Exception as exc:  # nothing that pygls raises may leave a request without its answer
+            except Exception as exc:  # a request must be answered whatever pygls raises
                 self._refuse(msg_id, _told(exc))
 
     def _take_notification(self, data: dict[str, Any]) -> None:
@@ -156,12 +156,12 @@ class Wire(LanguageServerProtocol):
     def _take_response(self, data: dict[str, Any]) -> None:
         future = self._request_futures.get(data["id"]) if isinstance(data["id"], (int, str)) else None
         if not isinstance(future, Future):
-            return  # the ids of requests *to* us stand in the same table, as asyncio's futures
+            return  # the same table has the ids of the editor's requests, with futures of asyncio
         if data.get("error") is None:
             data.pop("error", None)
             data.setdefault("result", None)
         else:
-            self._result_types.pop(data["id"], None)  # pygls takes it out for results only
+            self._result_types.pop(data["id"], None)  # pygls removes it for results only
         message = self._structured(data)
         if message is not None:
             self.handle_message(message)
@@ -171,17 +171,17 @@ class Wire(LanguageServerProtocol):
     def _structured(self, data: dict[str, Any]) -> Any:
         try:
             return self.structure_message(data)
-        except Exception:  # cattrs and its hooks raise whatever they meet
+        except Exception:  # cattrs and its hooks raise many types
             return None
 
     def _refuse(self, msg_id: Any, error: JsonRpcException) -> None:
         known = msg_id if isinstance(msg_id, (int, str)) and not isinstance(msg_id, bool) else None
         told = {"code": error.code, "message": error.message} | ({"data": error.data} if error.data else {})
-        # as plain JSON: lsprotocol would leave out an id that is null
+        # as plain JSON: lsprotocol would omit an id that is null
         self._send_data({"jsonrpc": self.VERSION, "id": known, "error": told})
 
     def _execute_handler(self, msg_id: Any, handler: Any, callback: Any, args: Any = None, kwargs: Any = None) -> None:
-        """As inherited, without a leak: pygls files the future of every notification under an id of its own, and never takes it out again."""
+        """As inherited, without a leak: pygls stores a future for every notification and never removes it."""
 
         def ended(future: Any) -> None:
             if self._request_futures.get(msg_id) is future:
@@ -192,7 +192,7 @@ class Wire(LanguageServerProtocol):
 
     def _handle_response(self, msg_id: Any, result: Any | None = None, error: types.ResponseError | None = None) -> None:
         future = self._request_futures.get(msg_id)
-        if future is not None and future.done():  # cancelled meanwhile: nobody waits any more
+        if future is not None and future.done():  # cancelled meanwhile: nothing waits for it
             del self._request_futures[msg_id]
             return
         super()._handle_response(msg_id, result, error)
@@ -212,7 +212,7 @@ class Wire(LanguageServerProtocol):
 
 
 def _only(data: dict[str, Any], *names: str) -> dict[str, Any]:
-    """A message without members that would have pygls take it for another kind, such as `error` in a request."""
+    """A message without the members that make pygls misread its kind, such as `error` in a request."""
     return {name: value for name, value in data.items() if name in {"jsonrpc", *names}}
 
 
@@ -222,7 +222,7 @@ def _has_proper_token(data: dict[str, Any]) -> bool:
 
 
 def _told(error: BaseException) -> JsonRpcException:
-    """An error as the editor reads it: a sentence and a code."""
+    """An exception as an LSP error: a message and a code."""
     if isinstance(error, JsonRpcException):
         return error
     if isinstance(error, RequestError):

@@ -1,4 +1,4 @@
-"""Long work in threads, each with a progress bar and two ways to stop it: the bar's own button, and cancelling the request that wants it."""
+"""Runs long tasks in threads, each with a progress bar. A task stops by the bar's cancel button or when its request is cancelled."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from infill.lsp.progress import Progress
 
 T = TypeVar("T")
 Report = Callable[[float, str], None]
-"""How far it is (0 to 1), and in words; callable from any thread."""
+"""Reports the progress (0 to 1) and a message; callable from any thread."""
 Cancelled = Callable[[], bool]
 ENDING_SECONDS = 5.0
-"""How long a cancelled thread may take to notice."""
+"""How long a cancelled thread may take to stop."""
 
 
 class LongWork:
-    """Runs what takes seconds or minutes beside the event loop."""
+    """Runs tasks of seconds or minutes outside the event loop."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._flags: set[threading.Event] = set()
 
     async def run(self, title: str, work: Callable[[Report, Cancelled], T]) -> T:
-        """Do `work` in a thread. It has to look at its second argument now and then, and end when that says so."""
+        """Run `work` in a thread. It must call its second argument regularly, and return when that is true."""
         loop, flag = asyncio.get_running_loop(), threading.Event()
         bar = self._bars.begin(title, cancel=flag.set)
         self._flags.add(flag)
@@ -38,7 +38,7 @@ class LongWork:
         try:
             return await asyncio.shield(thread)
         except asyncio.CancelledError:
-            # the thread still holds its files: whoever tries again at once must not find them taken
+            # wait for the thread to close its files, so that an immediate retry does not find them locked
             flag.set()
             await asyncio.wait({thread}, timeout=ENDING_SECONDS)
             raise
@@ -48,6 +48,6 @@ class LongWork:
             bar.end()
 
     def stop_all(self) -> None:
-        """The editor leaves: nobody waits for any of it."""
+        """Stop all work, because the editor has disconnected."""
         for flag in tuple(self._flags):
             flag.set()
