@@ -1,5 +1,5 @@
-"""An index of each workspace: symbols, signatures, docstrings, and chunks of code by the names in them, in one SQLite database per folder.
+"""The index of each workspace folder: symbols, signatures, docstrings, and code chunks by the names in them, in one SQLite database.
 
-`builder` writes it, in a low-priority process of its own, one for each user of a machine; `lookup` reads it. Text of files that the privacy rules
-exclude never enters it. Only the builder imports tree-sitter. *Invariant:* no LSP, no engine; a missing or damaged index is an empty one.
+`builder` writes it, in a separate low-priority process, one per user; `lookup` reads it. Text of files that the privacy rules exclude is never
+stored. Only the builder imports tree-sitter. *Invariant:* no LSP, no engine; a missing or damaged index counts as empty.
 """

@@ -1,7 +1,7 @@
-"""Brings the index of one folder up to date: new and changed files are read, what is gone or excluded is removed. Bounded in files, bytes and time.
+"""Updates the index of one folder: adds new and changed files, removes deleted and excluded ones. Limited in files, bytes and time.
 
-What is done is kept after each batch, so that a builder that is killed goes on where it was. A file during whose parsing a builder ended is left out
-until it changes.
+Each batch is committed, so that the next builder continues where a killed one stopped. A file that was being parsed when the builder was killed is
+skipped until it changes.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from infill.privacy.files import Guard
 from infill.privacy.secrets import mask
 
 BATCH_SECONDS, BATCH_FILES = 1.0, 200
-"""A batch is written after either."""
+"""A batch is written once one of these is reached."""
 MOST_SECONDS = 900.0
-"""CPU time of one run; the next one goes on."""
+"""CPU time of one run; the next run continues."""
 LEAST_FREE = 256 * 1024 * 1024
-"""Bytes that stay free on the disk."""
+"""Bytes that must stay free on the disk."""
 BINARY_BYTES = 8192
-"""A NUL in so many first bytes: the file is no text."""
+"""A file with a NUL in so many first bytes is binary."""
 FULL = "The index is incomplete: "
 _SUSPICIOUS = re.compile(r"[\"'`]|://|\d|[A-Za-z0-9+/=-]{20,}|(?i:key|token|secret|pass)")
-"""What no secret is without: other lines are not scanned for one, which takes a third of a millisecond."""
+"""Every secret matches this. Other lines are not scanned for secrets, which takes a third of a millisecond each."""
 
 logger = logging.getLogger(__name__)
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much one run may take."""
+    """Limits of one run."""
 
     files: int = 100_000
     bytes: int = database.MOST_BYTES
@@ -58,9 +58,9 @@ class Stopped(Exception):
 
 
 def build(job: Job, rest: Callable[[], None] = lambda: None, limits: Limits = Limits()) -> IndexStatus:  # noqa: B008 - frozen
-    """Index a folder; returns the status that is also written. `rest` is called after each file, and may take its time.
+    """Index a folder; returns the status that is also written. `rest` is called after each file, and may sleep.
 
-    Raises InfillError where the state folder cannot be written, and what `rest` raises.
+    Raises InfillError if the state folder cannot be written, and the exceptions of `rest`.
     """
     workspace = Path(job.folder)
     file = folders.database(workspace)
@@ -100,7 +100,7 @@ def _run(workspace: Path, job: Job, file: Path, rest: Callable[[], None], limits
 
 def _failed(job: Job, exc: sqlite3.DatabaseError) -> IndexStatus:
     said = IndexStatus(folder=job.folder, state="stopped", problem=f"{FULL}{_reason(exc)}.")
-    with contextlib.suppress(InfillError):  # on a full disk nothing can be said
+    with contextlib.suppress(InfillError):  # the disk may be full
         said = folders.write_status(said)
     return said
 
@@ -144,7 +144,7 @@ def _update(opened: Database, workspace: Path, job: Job, rest: Callable[[], None
 
 
 def _crashed(current: Path) -> str:
-    """The file during which a builder ended that did not say goodbye."""
+    """The file that was being parsed when a builder was killed; empty: none."""
     try:
         return current.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
@@ -163,7 +163,7 @@ def _batches(found: Iterable[Found]) -> Iterator[list[Found]]:
 
 
 def _one(opened: Database, found: Found, known: Known | None, workspace: Path, *, skip: bool) -> None:
-    """Put one file in, unless it is there as it is."""
+    """Index one file, unless it has not changed."""
     if known and (known.size, known.modified) == (found.size, found.modified):
         return
     content = _content(found, workspace)
@@ -176,7 +176,7 @@ def _one(opened: Database, found: Found, known: Known | None, workspace: Path, *
 
 
 def _content(found: Found, workspace: Path) -> bytes | None:
-    """None where it cannot be read, or is no text."""
+    """The file's content; None if it cannot be read or is binary."""
     try:
         content = workspace_files.read(found.file, workspace, max(found.size, 1))
     except workspace_files.NotRead:
@@ -194,5 +194,5 @@ def _outline(content: bytes, found: Found) -> Outline:
 
 
 def _masked(text: str, path: str) -> str:
-    """Without what looks like a secret."""
+    """The text with secrets masked."""
     return mask(text, path)[0] if text and any(_SUSPICIOUS.search(line) for line in text.split("\n")) else text

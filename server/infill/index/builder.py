@@ -1,6 +1,6 @@
-"""`python -m infill.index.builder`: indexes the folders that wait, then ends. At most one runs for a user; it yields to all others.
+"""`python -m infill.index.builder`: indexes the queued folders, then exits. At most one runs per user, at the lowest priority.
 
-It uses one core for BUSY_SECONDS at most, then rests. A file that takes longer than FILE_SECONDS ends the process; the next one leaves it out.
+It uses one core for at most BUSY_SECONDS, then pauses. If a file takes longer than FILE_SECONDS, the process exits, and the next one skips that file.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from infill.index.queue import Job
 
 BUSY_SECONDS, REST_SECONDS = 20.0, 10.0
 WAIT_SECONDS = 10.0
-"""How long a command waits for a running builder."""
+"""How long a command waits for a running builder to exit."""
 FILE_SECONDS = 60.0
-"""Without a sign of progress."""
+"""Longest time for one file."""
 
 logger = logging.getLogger(__name__)
 
 
 class Pace:
-    """Rests after each BUSY_SECONDS of CPU time, and ends the process where one file takes too long."""
+    """Pauses after each BUSY_SECONDS of CPU time, and exits the process if a file takes too long."""
 
     def __init__(self) -> None:
         self._worked = time.process_time()
@@ -38,7 +38,7 @@ class Pace:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def rest(self) -> None:
-        """Called after each file."""
+        """Pause if it is due; called after each file."""
         if time.process_time() - self._worked > BUSY_SECONDS:
             self._alive = time.monotonic() + REST_SECONDS
             time.sleep(REST_SECONDS)
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def work(pace: Pace) -> None:
-    """Until no folder waits. A folder that cannot be indexed does not keep the others."""
+    """Index folders until the queue is empty. A folder that cannot be indexed does not block the others."""
     while (job := queue.first()) is not None:
         if not os.path.isdir(job.folder):  # noqa: PTH112 - never raises
             queue.forget(Path(job.folder))
@@ -80,7 +80,7 @@ def work(pace: Pace) -> None:
 
 
 def build_now(job: Job) -> IndexStatus:
-    """Index a folder in this process. Raises InfillError where another builder does not end within WAIT_SECONDS."""
+    """Index a folder in this process. Raises InfillError if another builder does not exit within WAIT_SECONDS."""
     with _alone(WAIT_SECONDS) as alone:
         if not alone:
             raise InfillError("The index is being built by another process.", "Try again when it has ended: `infill index status`.")
@@ -89,7 +89,7 @@ def build_now(job: Job) -> IndexStatus:
 
 
 def delete(workspace: Path) -> bool:
-    """Delete the index of a folder; whether there was one. Raises InfillError as `build_now`, and OSError."""
+    """Delete the index of a folder; returns whether there was one. Raises InfillError as `build_now`, and OSError."""
     with _alone(WAIT_SECONDS) as alone:
         if not alone:
             raise InfillError("The index is being built by another process.", "Try again when it has ended: `infill index status`.")
@@ -99,7 +99,7 @@ def delete(workspace: Path) -> bool:
 
 @contextlib.contextmanager
 def _alone(seconds: float = 0) -> Iterator[bool]:
-    """Whether no other builder runs, or ends within so many seconds; none starts to work inside."""
+    """Hold the builder lock; False if another builder still holds it after `seconds`."""
     import filelock
 
     lock = filelock.FileLock(paths.private_directory(folders.root()) / "builder.lock", timeout=seconds)
@@ -115,7 +115,7 @@ def _alone(seconds: float = 0) -> Iterator[bool]:
 
 
 def _yield_to_others() -> None:
-    """Run only when nothing else wants to."""
+    """Set the lowest CPU and I/O priority."""
     import psutil
 
     with contextlib.suppress(psutil.Error, OSError, AttributeError):

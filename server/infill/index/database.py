@@ -1,7 +1,7 @@
-"""The database of one index: its tables, and every statement that changes it. Written by the builder alone, read by `lookup`.
+"""The database of one index: its tables, and all statements that change it. Only the builder writes it; `lookup` reads it.
 
-Write-ahead logging lets readers go on while a builder writes. A database that another version wrote, or that is damaged, is deleted: it can be built
-again. Deleted text is overwritten, so that a file which is excluded later leaves nothing behind.
+Write-ahead logging lets readers continue while a builder writes. A damaged database, or one of another version, is deleted and rebuilt. Deleted text
+is overwritten, so that no text of a file that is excluded later remains.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from infill import paths
 from infill.index.outline import Outline
 
 VERSION = 1
-"""Of the tables and of what is put into them: another one is built anew."""
+"""Version of the tables and their content; a database with another version is rebuilt."""
 PAGE = 4096
 MOST_BYTES = 1024 * 1024 * 1024
-"""Of one database; SQLite itself refuses more."""
+"""Largest size of a database, enforced by SQLite."""
 BUSY_SECONDS = 10.0
 TABLES = """
 CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, stem TEXT NOT NULL, language TEXT NOT NULL, size INTEGER NOT NULL,
@@ -40,7 +40,7 @@ CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN INSERT INTO search (se
 
 
 class Known(msgspec.Struct, frozen=True):
-    """A file as it was when it was last indexed."""
+    """An indexed file, as it was when it was indexed."""
 
     id: int
     size: int
@@ -50,7 +50,7 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class Database:
-    """An index that is being written. Raises sqlite3.Error where the database is damaged, full or cannot be written."""
+    """An index opened for writing. Raises sqlite3.Error if the database is damaged, full or not writable."""
 
     def __init__(self, file: Path, most_bytes: int = MOST_BYTES) -> None:
         paths.private_directory(file.parent)
@@ -78,7 +78,7 @@ class Database:
 
     @contextlib.contextmanager
     def batch(self) -> Iterator[None]:
-        """Changes inside are kept together, or not at all."""
+        """A transaction: all changes inside are committed, or none."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -89,7 +89,7 @@ class Database:
         self._connection.execute("COMMIT")
 
     def files(self) -> dict[str, Known]:
-        """What is indexed, by path."""
+        """The indexed files, by path."""
         rows = self._connection.execute("SELECT path, id, size, modified, hash FROM files")
         return {path: Known(*row) for path, *row in rows}
 
@@ -97,16 +97,16 @@ class Database:
         self._connection.execute("DELETE FROM files WHERE id = ?", (known.id,))
 
     def wipe(self) -> None:
-        """Overwrite what is left of removed files: the search table keeps words of deleted rows until it is merged, the log until it is copied."""
+        """Overwrite the rest of removed files. The search table keeps words of deleted rows until a merge, the log until a checkpoint."""
         self._connection.execute("INSERT INTO search (search) VALUES ('optimize')")
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def touch(self, known: Known, size: int, modified: int) -> None:
-        """Its content is as it was."""
+        """Update size and time of a file whose content has not changed."""
         self._connection.execute("UPDATE files SET size = ?, modified = ? WHERE id = ?", (size, modified, known.id))
 
     def add(self, path: str, language: str, size: int, modified: int, digest: bytes, outline: Outline) -> None:
-        """Put a file in, in place of what is known of it."""
+        """Add a file; replaces its former entry."""
         run = self._connection
         run.execute("DELETE FROM files WHERE path = ?", (path,))
         stem = stem_of(path)
@@ -123,23 +123,23 @@ class Database:
         )
 
     def counts(self) -> tuple[int, int, int]:
-        """Files, symbols and chunks."""
+        """Numbers of files, symbols and chunks."""
         files, symbols, chunks = (self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("files", "symbols", "chunks"))  # noqa: S608
         return files, symbols, chunks
 
     def size(self) -> int:
-        """Bytes."""
+        """Size of the database in bytes."""
         return int(self._connection.execute("PRAGMA page_count").fetchone()[0]) * PAGE
 
 
 def stem_of(path: str) -> str:
-    """What imports call a file: `a/b/convert.py` is `convert`, `a/b/__init__.py`, `mod.rs` and `index.ts` are `b`."""
+    """The name of a file in imports: `convert` for `a/b/convert.py`; `b` for `a/b/__init__.py`, `a/b/mod.rs` and `a/b/index.ts`."""
     *folders, name = path.split("/")
     stem = name.partition(".")[0]
     return folders[-1] if stem in {"__init__", "index", "mod", "init"} and folders else stem
 
 
 def delete(file: Path) -> None:
-    """Delete a database with its log. Raises OSError."""
+    """Delete a database and its log. Raises OSError."""
     for name in (file, file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")):
         name.unlink(missing_ok=True)

@@ -1,10 +1,10 @@
-"""Where the indexes lie in the state folder, and what is known of each. Every file is its user's own; nothing here opens a database.
+"""Paths of the indexes in the state folder, and their status files. All files are private to the user. Opens no database.
 
-index/builder.lock          held by the one builder that runs
-index/queue/NAME.json       a folder to be indexed (`queue.Job`)
+index/builder.lock          locked by the running builder
+index/queue/NAME.json       a queued folder (`queue.Job`)
 index/NAME/index.sqlite     the index of one folder; NAME is a hash of its path
 index/NAME/status.json      `IndexStatus`
-index/NAME/current          the file that is being parsed, while a builder runs
+index/NAME/current          path of the file that the running builder is parsing
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from infill import paths, state
 
 RETRY_SECONDS = 0.1
 DELETE_TRIES = 20
-"""Windows refuses to delete a file that another process has open for a moment."""
+"""Attempts to delete: Windows cannot delete a file while another process has it open."""
 
 
 class IndexStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What a builder last said of one folder's index."""
+    """The last status of one folder's index."""
 
     folder: str
     state: str = "ready"
-    """`building`, `ready`, or `stopped` where `problem` tells why."""
+    """`building`, `ready`, or `stopped` for the reason in `problem`."""
     files: int = 0
     symbols: int = 0
     chunks: int = 0
     bytes: int = 0
-    """Of the database."""
+    """Size of the database."""
     seconds: float = 0.0
     """CPU time of the last run."""
     updated: float = 0.0
-    """When this was written, in seconds since 1970."""
+    """Time of writing, in seconds since 1970."""
     problem: str = ""
-    """A sentence: what keeps the index from being complete; empty: nothing."""
+    """Why the index is incomplete, as a sentence; empty: it is complete."""
     rebuilt: str = ""
-    """A sentence: why the index was built anew; empty: it was not."""
+    """Why the index was rebuilt, as a sentence; empty: it was not."""
 
 
 def root() -> Path:
@@ -52,7 +52,7 @@ def root() -> Path:
 
 
 def of(workspace: Path) -> Path:
-    """The folder of one workspace folder's index."""
+    """The folder of the index of one workspace folder."""
     named = os.path.normcase(os.path.realpath(workspace))
     return root() / hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
@@ -62,12 +62,12 @@ def database(workspace: Path) -> Path:
 
 
 def read_status(workspace: Path) -> IndexStatus | None:
-    """None where there is no index."""
+    """The status of a folder's index; None if there is no index."""
     return state.read(of(workspace) / "status.json", IndexStatus)
 
 
 def write_status(status: IndexStatus) -> IndexStatus:
-    """Returns what was written. Raises InfillError where it cannot be written."""
+    """Write a status with the current time; returns it. Raises InfillError if it cannot be written."""
     written = msgspec.structs.replace(status, updated=time.time())
     state.keep(of(Path(status.folder)) / "status.json", msgspec.json.encode(written))
     return written
@@ -81,7 +81,7 @@ def everything() -> Iterator[IndexStatus]:
 
 
 def delete(workspace: Path) -> bool:
-    """Delete the index of a folder; whether there was one. Raises OSError."""
+    """Delete the index of a folder; returns whether there was one. Raises OSError."""
     folder = of(workspace)
     if not folder.is_dir():
         return False

@@ -1,6 +1,6 @@
-"""Which language a file is in, and what of its syntax tree matters. The one module that imports tree-sitter, when a parser is first needed.
+"""The language of a file, and which nodes of its syntax tree are indexed. Imports tree-sitter when a parser is first needed.
 
-The names of nodes are those of the grammars' own `node-types.json`.
+Node names are from the grammars' `node-types.json`.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ ENDINGS = {
     "lua": ".lua",
     "other": ".kt .kts .rb .php .cs .swift .scala .vue .svelte .css .scss .less .html .sh .bash .zig .dart .ex .exs .erl .hs .ml .jl .r .sql .m .mm",
 }
-"""Languages with a grammar, and others, which are divided at blank lines. Configuration is not indexed: it holds secrets more often than names."""
+"""Languages with a grammar; `other` is divided at blank lines. Configuration files are not indexed: they contain secrets more often than names."""
 LANGUAGE_OF = {ending: language for language, endings in ENDINGS.items() for ending in endings.split()}
 FAMILIES = ({"javascript", "typescript", "tsx"}, {"c", "cpp"})
-"""Languages that use each other's definitions."""
+"""Groups of languages that use each other's definitions."""
 
 
 class Grammar(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a syntax tree becomes a symbol."""
+    """Which nodes of a syntax tree become symbols."""
 
     module: str
     function: str = "language"
-    """In that module: gives the language."""
+    """Function of `module` that returns the language."""
     symbols: dict[str, str]
     """Node type -> kind of symbol."""
     containers: frozenset[str] = frozenset()
-    """Node types that are looked into, beside symbols of the kinds `class` and `module`."""
+    """Node types whose children are searched, in addition to symbols of the kinds `class` and `module`."""
     hidden: str
-    """Query for text that is no code: strings and comments."""
+    """Query for strings and comments."""
 
 
 _SCRIPT = {
@@ -167,13 +167,13 @@ GRAMMARS = {
 
 
 def family(language: str) -> set[str]:
-    """The languages whose definitions are of use in `language`, itself included."""
+    """The languages whose definitions are used in `language`, including itself."""
     return next((languages for languages in FAMILIES if language in languages), {language})
 
 
 @functools.cache
 def parser(language: str) -> Parser | None:
-    """The parser of a language; None where its grammar is not installed or does not fit the installed tree-sitter."""
+    """The parser of a language; None if its grammar is not installed or incompatible with the installed tree-sitter."""
     grammar = GRAMMARS.get(language)
     if grammar is None:
         return None
@@ -181,5 +181,5 @@ def parser(language: str) -> Parser | None:
         from tree_sitter import Language, Parser
 
         return Parser(Language(getattr(importlib.import_module(grammar.module), grammar.function)()))
-    except (ImportError, ValueError, AttributeError):  # ValueError: the grammar's version is not one of tree-sitter's
+    except (ImportError, ValueError, AttributeError):  # ValueError: tree-sitter does not support the grammar's version
         return None

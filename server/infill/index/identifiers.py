@@ -1,4 +1,4 @@
-"""Names in code, and the words that they are made of. Pure."""
+"""Names in code, and the words in them. Pure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from infill.completion.context import COMMON_WORDS
 
 SHORTEST, LONGEST = 3, 40
-"""Characters of a word that is worth finding; longer ones are keys and hashes."""
+"""Length of indexed words in characters; longer ones are keys and hashes."""
 MOST_WORDS = 400
-"""Of one chunk."""
+"""Words indexed per chunk."""
 
 NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
 def words(names: Iterable[str]) -> list[str]:
-    """The lower-case words of names, split at camelCase and underscores, and the whole names; sorted, each once.
+    """The words of names (split at camelCase and underscores) and the whole names, in lower case, sorted, without duplicates.
 
     `parseHTTPHeader` gives `header`, `http`, `parse` and `parsehttpheader`.
     """
@@ -32,5 +32,5 @@ def words(names: Iterable[str]) -> list[str]:
 
 
 def names(text: str) -> list[str]:
-    """The names in a text, in their order, repeats included."""
+    """The names in a text in order, with duplicates."""
     return [name for name in NAME.findall(text) if len(name) >= SHORTEST and name not in COMMON_WORDS]

@@ -1,7 +1,7 @@
-"""Reads an index: the definitions of names that are used at a place. Needs SQLite alone; a missing, damaged or locked index has no definitions.
+"""Reads the definitions of names from an index. Needs only SQLite; a missing, damaged or locked index has no definitions.
 
-Of several definitions of one name the one is taken whose path the imports name, else the nearest one in the same folders. A name with more than
-MOST_ALIKE definitions and nothing that tells them apart is left out: a wrong definition costs more than none.
+If a name has several definitions, the one whose path is in the imports is used, else the one in the nearest folder. A name with more than
+MOST_ALIKE equally likely definitions is omitted: a wrong definition is worse than none.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from infill.index.uses import Use
 MOST_ALIKE = 3
 MOST_ROWS = 400
 MEMBERS = 6
-"""Of a class that are shown with it."""
+"""Members of a class that are shown with it."""
 EXPLICIT = frozenset({"python", "javascript", "typescript", "tsx", "rust"})
-"""Languages in which a name of another file has to be imported by itself, or stand behind one that is."""
+"""Languages in which a name of another file must be imported, or be qualified by an imported name."""
 CACHE_KIBIBYTES = 512
-"""Of pages that SQLite keeps in memory."""
+"""Size of SQLite's page cache."""
 BUSY_SECONDS = 0.2
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a name is defined, and what other files need to know of it."""
+    """A definition of a name, with what other files need of it."""
 
     name: str
     parent: str
@@ -41,12 +41,12 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        """As it is shown: the signature, then the documentation."""
+        """The definition as shown to the model: the signature, then the documentation."""
         return f"{self.signature}\n    {self.doc}" if self.doc else self.signature
 
 
 def definitions(workspace: Path, used: Sequence[Use], path: str, language: str) -> list[Definition]:
-    """Of names that are used in the file `path` (relative, with slashes), in the order of `used`; none of those that it defines itself."""
+    """Definitions of names used in file `path` (relative, with slashes), in the order of `used`, except those that the file defines."""
     file = folders.database(workspace)
     if not used or not file.exists():
         return []
@@ -80,7 +80,7 @@ def _definitions(connection: sqlite3.Connection, used: Sequence[Use], path: str,
 def _named(connection: sqlite3.Connection, name: str, languages: Sequence[str]) -> list[Definition]:
     marks = ",".join("?" * len(languages))
     rows = connection.execute(
-        "SELECT name, parent, kind, path, line, signature, doc FROM symbols JOIN files ON files.id = symbols.file "  # noqa: S608 - marks only
+        "SELECT name, parent, kind, path, line, signature, doc FROM symbols JOIN files ON files.id = symbols.file "  # noqa: S608 - only question marks are inserted
         f"WHERE name = ? AND language IN ({marks}) LIMIT {MOST_ROWS}",
         (name, *languages),
     )
@@ -88,7 +88,7 @@ def _named(connection: sqlite3.Connection, name: str, languages: Sequence[str]) 
 
 
 def _best(found: Sequence[Definition], use: Use, path: str) -> Definition | None:
-    """The likeliest one; None where nothing tells them apart."""
+    """The likeliest definition; None if too many are equally likely."""
     ranked = sorted(((_likelihood(one, use, path), one) for one in found), key=lambda pair: (-pair[0], pair[1].path, pair[1].line))
     if not ranked or ranked[0][0] <= 0:
         return None
@@ -97,12 +97,12 @@ def _best(found: Sequence[Definition], use: Use, path: str) -> Definition | None
 
 
 def _likelihood(one: Definition, use: Use, path: str) -> float:
-    """Larger is likelier; 0 or less: not meant."""
+    """The likelihood score; a definition with 0 or less is not used."""
     *folder, name = one.path.split("/")
     stem = name.partition(".")[0]
     hinted = len(use.hints.intersection([*folder, stem]))
     qualified = use.qualifier and use.qualifier in {one.parent, stem, folder[-1] if folder else ""}
-    if one.parent and not qualified:  # a method belongs to a value whose type is not known
+    if one.parent and not qualified:  # a method: the type of the value before it is unknown
         return 0.5 * bool(hinted) if use.qualifier else 0.0
     shared = _shared(folder, path.split("/")[:-1])
     test = any(part.startswith("test") for part in [*folder, stem]) and "test" not in path
@@ -110,7 +110,7 @@ def _likelihood(one: Definition, use: Use, path: str) -> float:
 
 
 def _shared(one: Iterable[str], other: Iterable[str]) -> int:
-    """How many folders both paths begin with."""
+    """Number of leading folders that both paths share."""
     count = 0
     for left, right in zip(one, other, strict=False):
         if left != right:
@@ -120,5 +120,5 @@ def _shared(one: Iterable[str], other: Iterable[str]) -> int:
 
 
 def language_of(path: str) -> str:
-    """The language of a file as the index calls it; empty where it is not indexed."""
+    """The language name of a file in the index; empty if such files are not indexed."""
     return grammars.LANGUAGE_OF.get(Path(path).suffix.lower(), "")

@@ -1,7 +1,7 @@
-"""From a file's text to its symbols and chunks. Pure; runs in the builder alone.
+"""From a file's text to its symbols and chunks. Pure; only the builder runs it.
 
-Symbols are what other files can use: functions, classes, methods, types, constants. A signature ends where a body begins, but short types are kept
-whole: their fields are what is used. Chunks are pieces of code cut at definition boundaries, of which only the words of their names are kept.
+Symbols are definitions that other files can use: functions, classes, methods, types, constants. A signature ends before the body, but short types are
+kept whole, because their fields are used. Chunks are pieces of code, split at definitions; only the words of their names are kept.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 SIGNATURE, DOC = 400, 240
-"""Characters that are kept of a signature and of a docstring."""
+"""Maximum length in characters of a signature and of a docstring."""
 MOST_SYMBOLS, MOST_CHUNKS = 2_000, 500
-"""Of one file: generated files have more."""
+"""Limits per file, because generated files have more."""
 DEEPEST = 8
-"""Containers in one another that are looked into."""
+"""Maximum nesting depth of containers that are searched."""
 CHUNK_LINES, LONGEST_CHUNK = 24, 48
-"""Chunks are filled up to the first, and definitions longer than the second are cut."""
+"""Lines: short definitions are joined up to the first, and definitions longer than the second are split."""
 _DECORATED = frozenset({"decorated_definition", "export_statement", "template_declaration", "ambient_declaration", "lexical_declaration"})
 """Nodes around a definition that belong to its signature."""
 _BLANKS = re.compile(r"[ \t]+\n")
@@ -33,7 +33,7 @@ _COMMENT_MARKS = re.compile(r"^\s*(?:///?!?|/\*+!?|\*+/?|#+|--+\[*)[ \t]?|\s*\*+
 
 
 class Symbol(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that other files can use."""
+    """A definition that other files can use."""
 
     name: str
     kind: str
@@ -49,7 +49,7 @@ class Symbol(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """Lines `start` to `end` (exclusive), and the words of the names in them."""
+    """Lines `start` to `end` (exclusive), and the words of their names."""
 
     start: int
     end: int
@@ -57,14 +57,14 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 class Outline(msgspec.Struct, frozen=True):
-    """What the index holds of a file."""
+    """The content of the index for one file."""
 
     symbols: list[Symbol]
     chunks: list[Chunk]
 
 
 def outline(text: str, language: str) -> Outline:
-    """Of a file; without a grammar for its language it has chunks only."""
+    """The outline of a file; only chunks if its language has no grammar."""
     parser = grammars.parser(language)
     if parser is None:
         return Outline([], _chunks(text, _paragraphs(text)))
@@ -104,7 +104,7 @@ def _symbol(node: Node, source: bytes, kind: str, name: str, parent: str) -> Sym
 
 
 def _named(node: Node, kind: str, source: bytes) -> tuple[str, str]:
-    """The name that a node defines, and the type that it says to belong to; empty where it defines none."""
+    """The name that a node defines, and the type that it names as its owner; empty if none."""
     if node.type == "impl_item":
         return _last_name(node.child_by_field_name("type"), source), ""
     if node.type == "assignment_statement":
@@ -125,7 +125,7 @@ def _named(node: Node, kind: str, source: bytes) -> tuple[str, str]:
 
 
 def _declared(node: Node, kind: str) -> Node | None:
-    """The name at the end of C's declarators; of declarations only those of functions define something."""
+    """The innermost name of C's declarators; None for declarations other than of functions."""
     inner, called = node.child_by_field_name("declarator"), False
     while inner is not None and (below := inner.child_by_field_name("declarator")) is not None:
         called = called or inner.type == "function_declarator"
@@ -141,7 +141,7 @@ def _receiver(node: Node, source: bytes) -> str:
 
 
 def _lua_assigned(node: Node, source: bytes) -> tuple[str, str]:
-    """`M.name = function` or a constant; `local M = {}` is no definition for others."""
+    """Name and owner of a Lua assignment of a function (`M.name = function`); empty for others, such as `local M = {}`."""
     target = node.named_children[0] if node.named_children else None
     if target is None or not any(child.type == "function_definition" for value in node.named_children[1:] for child in value.named_children):
         return "", ""
@@ -158,7 +158,7 @@ def _last_name(node: Node | None, source: bytes) -> str:
 
 
 def _signature(node: Node, outer: Node, source: bytes, kind: str) -> str:
-    """Up to the body, decorators included; a type or a constant whole, where it is short."""
+    """The text up to the body, with decorators; short types and constants whole."""
     function = _function_value(node)
     body = function or node.child_by_field_name("body")
     whole = kind in {"type", "value"} and function is None
@@ -171,7 +171,7 @@ def _signature(node: Node, outer: Node, source: bytes, kind: str) -> str:
 
 
 def _function_value(node: Node) -> Node | None:
-    """The body of the function that a constant holds."""
+    """The body of the function that is the value of a constant."""
     value: Any = node.child_by_field_name("value")
     if value is None and node.type == "assignment_statement":
         value = next((child for part in node.named_children[1:] for child in part.named_children if child.type == "function_definition"), None)
@@ -179,7 +179,7 @@ def _function_value(node: Node) -> Node | None:
 
 
 def _indentation(source: bytes, at: int) -> int:
-    """Characters of white space at the start of the line that holds `at`."""
+    """Length of the white space at the start of the line that contains `at`."""
     line = source[source.rfind(b"\n", 0, at) + 1 : at]
     return len(line) - len(line.lstrip())
 
@@ -190,7 +190,7 @@ def _dedented(text: str, column: int) -> str:
 
 
 def _documentation(node: Node, outer: Node, source: bytes) -> str:
-    """A docstring, else the comment right above."""
+    """The first paragraph of the docstring, else of the comment directly above."""
     body = node.child_by_field_name("body")
     first = body.named_children[0] if body is not None and body.named_children else None
     if first is not None and first.type == "expression_statement" and first.named_children and first.named_children[0].type == "string":
@@ -216,7 +216,7 @@ def _text(node: Node, source: bytes) -> str:
 
 
 def _code(root: Node, source: bytes, language: str) -> str:
-    """The text with strings and comments blanked: what they say is no name, and may be a secret."""
+    """The text with strings and comments blanked: they contain no names, and may contain secrets."""
     from tree_sitter import Query, QueryCursor
 
     kept = bytearray(source)
@@ -238,13 +238,13 @@ def _query(kind: Any, language: str) -> Any:
 
 
 def _paragraphs(text: str) -> list[int]:
-    """The lines that follow a blank one."""
+    """Numbers of the lines that follow a blank line."""
     lines = text.split("\n")
     return [number for number in range(1, len(lines)) if lines[number].strip() and not lines[number - 1].strip()]
 
 
 def _chunks(code: str, boundaries: list[int]) -> list[Chunk]:
-    """Pieces that begin at boundaries, short neighbours together and long ones divided."""
+    """Chunks that start at `boundaries`; short ones are joined, long ones split."""
     lines = code.split("\n")
     starts = [0]
     for boundary in [*sorted(set(boundaries)), len(lines)]:

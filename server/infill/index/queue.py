@@ -1,4 +1,4 @@
-"""Folders that wait to be indexed, one file each: several editors, one builder and a restart agree on what is to be done. Starts the builder."""
+"""The queue of folders to index, one file each, shared by all editors and the builder and kept over restarts. Starts the builder."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ MODULE = "infill.index.builder"
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One folder to be indexed."""
+    """A folder to index."""
 
     folder: str
     """Absolute path."""
     privacy: Privacy = Privacy()
     rebuild: bool = False
-    """Begin with an empty index."""
+    """Start with an empty index."""
 
 
 def put(job: Job) -> None:
-    """Add a folder, or replace what is said of it. Raises InfillError where that cannot be written."""
+    """Add a folder or replace its job. Raises InfillError if it cannot be written."""
     waiting = state.read(_file(job.folder), Job)
     if waiting is not None and waiting.rebuild and not job.rebuild:
         job = msgspec.structs.replace(job, rebuild=True)
@@ -37,7 +37,7 @@ def put(job: Job) -> None:
 
 
 def first() -> Job | None:
-    """The folder that has waited longest; None where none waits. A file that is damaged is deleted."""
+    """The oldest job; None if the queue is empty. Deletes damaged files."""
     waiting = sorted(_folder().glob("*.json"), key=_age) if _folder().is_dir() else []
     for file in waiting:
         if job := state.read(file, Job):
@@ -47,19 +47,19 @@ def first() -> Job | None:
 
 
 def done(job: Job) -> None:
-    """Remove it, unless it has been put again with other words since."""
+    """Remove a job, unless it was replaced by a different one."""
     if state.read(_file(job.folder), Job) == job:
         _file(job.folder).unlink(missing_ok=True)
 
 
 def forget(folder: Path) -> None:
-    """Remove whatever waits for a folder."""
+    """Remove the job of a folder."""
     _file(str(folder)).unlink(missing_ok=True)
 
 
 def start_builder() -> None:
-    """Start a builder, which ends at once where another one runs. Raises OSError where no process can be started."""
-    from infill.models import child  # loads psutil
+    """Start a builder, which exits at once if another one runs. Raises OSError if no process can be started."""
+    from infill.models import child  # imports psutil
 
     process = subprocess.Popen(
         child.python("-m", MODULE),
@@ -69,9 +69,9 @@ def start_builder() -> None:
         cwd=Path(sys.executable).parent,
         env=child.environment(),
         creationflags=child.HIDDEN,
-        start_new_session=sys.platform != "win32",  # it goes on when the editor's terminal is closed
+        start_new_session=sys.platform != "win32",  # it continues after the editor's terminal is closed
     )
-    process.returncode = process.poll() or 0  # it outlives us: Python must not warn that it still runs
+    process.returncode = process.poll() or 0  # it outlives this process: Python must not warn that it still runs
 
 
 def _folder() -> Path:

@@ -1,4 +1,4 @@
-"""The files of a workspace that may be indexed: the privacy rules decide, folders that are excluded are not entered, links are not followed."""
+"""Lists the files of a workspace that the privacy rules allow to index. Excluded folders are not entered, links not followed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from infill.index.grammars import LANGUAGE_OF
 from infill.privacy.files import Guard
 
 MOST_FILES = 100_000
-"""Files of one workspace that are indexed."""
+"""Maximum number of indexed files per workspace."""
 MOST_ENTRIES = 1_000_000
-"""Names that are looked at."""
+"""Maximum number of directory entries that are examined."""
 SKIPPED = frozenset({"node_modules", "__pycache__", ".venv", "venv", ".tox", ".mypy_cache", "bower_components", "site-packages"})
-"""Folders of other people's code, indexed or not ignored by mistake; `index.packages` would be another index."""
+"""Folders of third-party code, skipped even if no ignore file names them."""
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A file that may be read."""
+    """A file that may be indexed."""
 
     path: str
     """Relative to the workspace, with slashes."""
@@ -33,7 +33,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 def scan(workspace: Path, guard: Guard, most: int = MOST_FILES) -> Iterator[Found]:
-    """At most `most` files, in a stable order."""
+    """Yield at most `most` files, in a stable order."""
     waiting, entries, count = [workspace], 0, 0
     while waiting:
         folder = waiting.pop()
@@ -79,6 +79,6 @@ def _found(workspace: Path, file: Path, guard: Guard) -> Found | None:
     path = file.relative_to(workspace).as_posix()
     try:
         path.encode()
-    except UnicodeEncodeError:  # a name that is not text cannot be shown to a model
+    except UnicodeEncodeError:  # a name that is not valid text cannot be in a prompt
         return None
     return Found(path, file, language, status.st_size, status.st_mtime_ns)

@@ -1,6 +1,6 @@
-"""The names that code around a cursor uses, the likeliest to be written next first. Pure.
+"""The names used in the code before a cursor, those likeliest to be written next first. Pure.
 
-A name counts more the nearer it is to the cursor, and where it is imported, called or written as a type.
+A name near the cursor has a greater weight, as has one that is imported, called or written as a type.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from infill.completion.context import COMMON_WORDS
 from infill.index import identifiers
 
 LINES = 40
-"""Above the cursor, beside imports, that are looked at."""
+"""Lines above the cursor that are searched, in addition to imports."""
 NEAR = 5
 MOST_USES = 24
 IMPORT = re.compile(r"^\s*(?:import|from|use|pub use|#\s*include|export .* from|.*\brequire\b|.*\bimport\()")
@@ -23,19 +23,19 @@ _STRINGS = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|//.*|(?<!\S)#
 
 
 class Use(msgspec.Struct, frozen=True):
-    """A name, what stands before its dot, and the words of the imports that concern it."""
+    """A name, its qualifier (before the dot), and words of the imports that name it."""
 
     name: str
     qualifier: str = ""
     hints: frozenset[str] = frozenset()
-    """Words of import statements that name it or its qualifier: parts of the path where it is defined."""
+    """Words of the imports that name it or its qualifier: parts of the path of its definition."""
 
     imported: bool = False
-    """An import names it, or its qualifier."""
+    """Whether an import names it or its qualifier."""
 
 
 def uses(text: str) -> list[Use]:
-    """Of the text before a cursor, at most MOST_USES."""
+    """The names used in the text before a cursor, at most MOST_USES."""
     lines = text.split("\n")
     imports = [line for line in lines if IMPORT.match(line)]
     hints = _hints(imports)
@@ -64,7 +64,7 @@ def _add(weights: dict[tuple[str, str], float], line: str, weight: float) -> Non
 
 
 def _hints(imports: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Name -> the words of the imports that mention it."""
+    """For each name, the words of the imports that mention it."""
     found: dict[str, frozenset[str]] = {}
     for line in imports:
         words = frozenset(identifiers.NAME.findall(line))
