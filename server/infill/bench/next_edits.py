@@ -1,6 +1,6 @@
-"""`infill bench edits`: plays scenarios of next edits, and says how many suggestions were right, wrong or missing.
+"""`infill bench edits`: plays scenarios of next edits, and counts right, wrong and missing suggestions.
 
-A scenario's chain of suggestions is accepted one by one. It is exact where it is what the scenario expects, and nothing more.
+The suggestions of a scenario are accepted one after the other. The result is exact if it is what the scenario expects, without further edits.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from infill.edits.types import Problem, Situation, Suggestion
 EAGERNESS: tuple[Eagerness, ...] = get_args(Eagerness)
 LONGEST_CHAIN = 60
 STEP_SECONDS = 2.0
-"""Between two edits of a player."""
+"""Seconds between two edits of a player."""
 
 
 class Player:
-    """A text that is edited, its history, and what is suggested."""
+    """A text with its edit history and the next-edit rules."""
 
     def __init__(self, lines: Sequence[str], language: str, eagerness: Eagerness = "medium") -> None:
         self.lines = list(lines)
@@ -41,7 +41,7 @@ class Player:
         self.milliseconds: list[float] = []
 
     def replace(self, first: int, end: int, new: Sequence[str], *, bulk: bool = False) -> None:
-        """Lines are replaced: in one event where `bulk`, else line by line."""
+        """Replace lines, in one event if `bulk`, else line by line."""
         splice = trimmed(Splice(first, self.lines[first:end], list(new)))
         self.lines[first:end] = new
         self.now += STEP_SECONDS
@@ -54,7 +54,7 @@ class Player:
         self.cursor = (last, len(self.lines[last]))
 
     def suggestion(self) -> Suggestion | None:
-        """What comes next, after a typed edit only."""
+        """The next suggestion. None after an edit that was not typed."""
         situation = Situation(
             document="", language=self.language, lines=self.lines, hunks=self.history.of(""), cursor=self.cursor, problems=self.problems
         )
@@ -71,29 +71,29 @@ class Player:
 
 
 class Played(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one scenario."""
+    """The result of one scenario."""
 
     name: str
     kind: str
     quiet: bool
-    """Nothing was to be suggested."""
+    """No suggestion was expected."""
     shown: int
-    """Suggestions in the chain."""
+    """Number of suggestions in the chain."""
     exact: bool
     nearer: bool
-    """The text after the chain is nearer to what was expected than before."""
+    """The chain brought the text nearer to the expected one."""
     harmful: bool
-    """It is farther away."""
+    """The chain moved the text away from the expected one."""
     keys: int
-    """Characters that the chain saved, less one key for each suggestion."""
+    """Characters saved by the chain, minus one key for each suggestion."""
     milliseconds: float
-    """The slowest suggestion."""
+    """Time of the slowest suggestion."""
     diff: tuple[str, ...]
-    """What was suggested, as lines of a diff."""
+    """The suggestions as lines of a diff."""
 
 
 def played(scenario: Scenario, eagerness: Eagerness = "medium") -> Played:
-    """Play one. Raises ScenarioError where an edit has no place."""
+    """The result of one scenario. Raises ScenarioError if an edit cannot be applied."""
     player = Player(scenario.before, scenario.language, eagerness)
     prepare(player, scenario)
     before = list(player.lines)
@@ -119,7 +119,7 @@ def played(scenario: Scenario, eagerness: Eagerness = "medium") -> Played:
 
 
 def prepare(player: Player, scenario: Scenario) -> None:
-    """Play what happened before the question. Raises ScenarioError where an edit has no place."""
+    """Apply the steps before the request. Raises ScenarioError if an edit cannot be applied."""
     undo: list[tuple[int, list[str], list[str]]] = []
     for step in scenario.steps:
         if step.kind in {"edit", "paste"}:
@@ -137,7 +137,7 @@ def prepare(player: Player, scenario: Scenario) -> None:
 
 
 def _tight(at: int, diff: Diff) -> tuple[int, list[str], list[str]]:
-    """The diff without the lines that stay at its ends."""
+    """The diff without unchanged lines at its ends."""
     old, new = list(diff.old), list(diff.new)
     while old and new and old[0] == new[0]:
         old, new, at = old[1:], new[1:], at + 1
@@ -147,7 +147,7 @@ def _tight(at: int, diff: Diff) -> tuple[int, list[str], list[str]]:
 
 
 def _chain(player: Player) -> list[tuple[Suggestion, list[str]]]:
-    """Suggestions, each accepted before the next one, with the lines before it."""
+    """Pairs of a suggestion and the lines before it; each is accepted before the next."""
     chain: list[tuple[Suggestion, list[str]]] = []
     while len(chain) < LONGEST_CHAIN and (found := player.suggestion()) is not None:
         chain.append((found, list(player.lines)))
@@ -172,7 +172,7 @@ def _results(before: Sequence[str], chain: Sequence[tuple[Suggestion, list[str]]
 
 
 def distance(one: Sequence[str], other: Sequence[str]) -> int:
-    """Characters that have to be typed or deleted to make one text of the other, line by line."""
+    """Characters to type or delete to turn one text into the other, line by line."""
     total = 0
     for tag, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
         if tag != "equal":
@@ -183,25 +183,25 @@ def distance(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
-    """Of a set of scenarios; shares from 0 to 1."""
+    """The scores of a set of scenarios; shares are from 0 to 1."""
 
     scenarios: int
     exact: float
     nearer: float
     harmful: float
     show_rate: float
-    """Of those where something is expected."""
+    """Share of shown suggestions, where one is expected."""
     quiet_rate: float
-    """Of those where nothing is."""
+    """Share of scenarios without a suggestion, where none is expected."""
     keys: int
     chain: float
-    """Mean number of suggestions where any was shown."""
+    """Mean number of suggestions in scenarios with at least one."""
     median_ms: float
     slowest_ms: float
 
 
 def scores(results: Sequence[Played]) -> Scores:
-    """Sum up."""
+    """The scores of the results."""
     loud = [one for one in results if not one.quiet]
     quiet = [one for one in results if one.quiet]
     shown = [one.shown for one in results if one.shown]

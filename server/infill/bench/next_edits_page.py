@@ -1,4 +1,4 @@
-"""The report of `infill bench edits`: one HTML file that needs nothing else, with every scenario drawn as a diff, in light and dark. Pure."""
+"""The report of `infill bench edits`: one self-contained HTML file with every scenario as a diff, for light and dark themes. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLASSES = {"-": "old", "+": "new", " ": "", ">": "soft"}
 
 
 def page(scenarios: Sequence[Scenario], results: Sequence[Played]) -> str:
-    """The whole page: the table of scores, then each scenario with what the user did and what was suggested; those that are wrong come first."""
+    """The page: the table of scores, then each scenario with the user's edits and the suggestions. Wrong ones come first."""
     header, rows = by_kind(results)
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
@@ -48,7 +48,7 @@ def _case(scenario: Scenario, result: Played) -> str:
 
 
 def _lines(old: Sequence[str], new: Sequence[str]) -> list[str]:
-    """As a diff: lines that stay at its ends are marked as such."""
+    """The lines of a diff; unchanged lines at its ends are marked as unchanged."""
     head = 0
     while head < min(len(old), len(new)) and old[head] == new[head]:
         head += 1

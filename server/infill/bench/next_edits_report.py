@@ -12,7 +12,7 @@ Table = tuple[list[str], list[list[str]]]
 
 
 def by_kind(results: Sequence[Played]) -> Table:
-    """Scores of each kind of scenario, and of all."""
+    """Scores of each kind of scenario and of all scenarios."""
     kinds = sorted({one.kind for one in results})
     rows = [_scored(kind, scores([one for one in results if one.kind == kind])) for kind in kinds]
     header = ["kind", "scenarios", "exact", "nearer", "harmful", "shown", "quiet", "keys saved", "chain", "median ms", "slowest ms"]
@@ -25,7 +25,7 @@ def _scored(kind: str, found: Scores) -> list[str]:
 
 
 def replayed(found: Replayed) -> Table:
-    """What was shown in a replayed history, and how much of it was right."""
+    """Suggestions in a replayed history, and how many of them were right."""
     sources = sorted({case.source for case in found.cases})
     rows = [_of(source, [case for case in found.cases if case.source == source], found) for source in sources]
     note = f"all ({found.commits} commits, {found.files} files)"

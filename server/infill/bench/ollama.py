@@ -1,7 +1,7 @@
-"""Ollama as the peer of `infill bench speed`: a server of its own on a free loopback port, with its models in a temporary folder.
+"""Ollama as the peer of `infill bench speed`: a private server on a free loopback port, with its models in a temporary folder.
 
-The user's own Ollama, its models and its settings are not touched. The server and its runner are killed at the end of the block, however that ends,
-and every wait has a deadline.
+The user's own Ollama, its models and its settings are not changed. The server and its runner are always killed at the end of the block, and every
+wait has a deadline.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from infill.settings import Endpoint, Generate, Providers, Settings
 VARIABLE = "INFILL_BENCH_OLLAMA"
 MODEL = "bench"
 ALIKE = {"use_mmap": True, "repeat_penalty": 1.0, "top_k": 1}
-"""Options beside the product's own: weights are mapped as by the engine, and the likeliest token is taken without a penalty."""
+"""Options in addition to infill's: memory mapping as in the engine, and greedy decoding without a penalty."""
 START_SECONDS = 30.0
 CREATE_SECONDS = 180.0
-"""The model file is copied into the store and its checksum computed."""
+"""Timeout in seconds for copying the model file into the store and computing its checksum."""
 ANSWER_SECONDS = 300.0
-"""Longest wait for one answer, loading the model included."""
+"""Longest wait in seconds for one answer, loading the model included."""
 END_SECONDS = 5.0
-"""Longest wait until killed processes are gone."""
+"""Longest wait in seconds for killed processes to end."""
 LOOK_SECONDS = 0.05
 EXCERPT = 300
 """Characters of Ollama's log in an error message."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer as seen by the client. Times are in seconds of the event loop's clock."""
+    """One answer as received by the client. Times are in seconds of the event loop's clock."""
 
     asked: float
     first: float
@@ -56,23 +56,23 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """When the last message arrived."""
     text: str
     tokens: int
-    """Generated, as the server counts them."""
+    """Generated tokens, as counted by the server."""
     evaluated: int
-    """Prompt tokens, as the server counts them; Ollama may include those that its cache already had."""
+    """Prompt tokens, as counted by the server; Ollama may include cached ones."""
     evaluate_ms: float = 0.0
-    """Milliseconds of prompt processing by the server's own account."""
+    """Milliseconds of prompt processing, as reported by the server."""
     load_ms: float = 0.0
-    """Milliseconds until the model was ready, by Ollama's own account: it looks the model up for every request."""
+    """Milliseconds until the model was ready, as reported by Ollama: it looks up the model for every request."""
 
 
 def program() -> Path | None:
-    """The `ollama` program: named by INFILL_BENCH_OLLAMA, else on the PATH; None where there is none."""
+    """The `ollama` program: from INFILL_BENCH_OLLAMA, else from the PATH; None if it is not installed."""
     found = os.environ.get(VARIABLE, "") or shutil.which("ollama")
     return Path(found).absolute() if found and Path(found).is_file() else None
 
 
 def needed() -> Path:
-    """The `ollama` program. Raises InfillError where there is none."""
+    """The `ollama` program. Raises InfillError if it is not installed."""
     found = program()
     if found is None:
         named = os.environ.get(VARIABLE, "")
@@ -82,7 +82,7 @@ def needed() -> Path:
 
 
 class Ollama:
-    """A running server with the one model that is compared."""
+    """A running server with the compared model."""
 
     def __init__(self, remote: Remote, threads: int, version: str) -> None:
         self.remote = remote
@@ -90,7 +90,7 @@ class Ollama:
         self._threads = threads
 
     async def ask(self, call: Call) -> Answer:
-        """Send a request as the provider `ollama` writes it; threads and memory mapping are those of the engine. Raises ProviderError."""
+        """Send a request as infill's provider `ollama` does, with the engine's threads and memory mapping. Raises ProviderError."""
         clock = asyncio.get_running_loop().time
         body = {**call.body, "options": {**call.body["options"], "num_thread": self._threads, **ALIKE}}
         asked, first, last, text, tokens, evaluated, evaluating, loading = clock(), 0.0, 0.0, "", 0, 0, 0, 0
@@ -120,9 +120,9 @@ class Ollama:
 
 @contextlib.asynccontextmanager
 async def served(binary: Path, measured: Weights, threads: int, tokens: int) -> AsyncIterator[Ollama]:
-    """Start `ollama serve` and give it the model file. Raises InfillError with the end of Ollama's log where that fails.
+    """Start `ollama serve` and give it the model file. On failure raises InfillError with the end of Ollama's log.
 
-    `threads`: of the runner; `tokens`: the longest answer that will be asked for.
+    `threads`: of the runner; `tokens`: the longest answer that will be requested.
     """
     with tempfile.TemporaryDirectory(prefix="infill-ollama-", ignore_cleanup_errors=True) as name:
         folder, port = Path(name), _free_port()
@@ -144,7 +144,7 @@ def _free_port() -> int:
 
 
 def _environment(ours: Mapping[str, str], folder: Path, port: int) -> dict[str, str]:
-    """Ollama's own settings replaced by those of the comparison; its home folder, in which it keeps a key, is the temporary one."""
+    """The environment with Ollama's settings replaced. Its home folder, in which it stores a key, is the temporary one."""
     kept = {key: value for key, value in ours.items() if not key.upper().startswith("OLLAMA_")}
     return {
         **kept,
@@ -160,7 +160,7 @@ def _environment(ours: Mapping[str, str], folder: Path, port: int) -> dict[str, 
 
 
 def _remote(port: int, measured: Weights, tokens: int) -> Remote:
-    """The product's own provider for that server."""
+    """infill's provider for that server."""
     family = "infill" if measured.suffix_first else ""
     endpoint = Endpoint(kind="ollama", url=f"http://127.0.0.1:{port}", model=MODEL, family=family, timeout_ms=int(START_SECONDS * 1000))
     settings = Settings(providers=Providers(remote={MODEL: endpoint}), generate=Generate(max_tokens=tokens))
@@ -196,7 +196,7 @@ async def _started(binary: Path, *arguments: str, environment: dict[str, str], f
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
-    """End a process and all that it started: the runner of an Ollama that was killed or crashed would go on."""
+    """Kill a process and its children: the runner of a killed or crashed Ollama would keep running."""
     ending = group(process.pid)
     for one in ending:
         with contextlib.suppress(psutil.Error):
@@ -206,7 +206,7 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
 
 
 async def _version(remote: Remote, process: asyncio.subprocess.Process, folder: Path) -> str:
-    """Wait until the server answers. Returns its version."""
+    """Wait until the server replies. Returns its version."""
     deadline = Deadline(START_SECONDS)
     while True:
         with contextlib.suppress(ProviderUnavailable):

@@ -1,4 +1,4 @@
-"""infill, used as an editor uses it: `infill lsp` over stdio, a change and a request for every key, the one before cancelled."""
+"""infill as used by an editor: `infill lsp` over stdio. For every key there is a change and a request, and the previous request is cancelled."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from infill.engine import launch
 from infill.errors import InfillError
 
 COST_SECONDS = 0.05
-"""How often the server is asked whether an answer has ended; it goes on behind what is shown."""
+"""Seconds between two checks whether an answer has ended; generation continues after a suggestion is shown."""
 REST_SECONDS = 0.1
-"""How long the cursor rests before our clients tell where it is."""
+"""Seconds without cursor movement after which our clients send the cursor's position."""
 REST_LOOKS = 100
-"""How often the engine is asked whether it has come to rest, before it is counted what it did: five seconds."""
+"""Maximum number of checks (5 seconds) whether the engine is idle, before its counters are read."""
 LEAVE_SECONDS = 10.0
 READY_SECONDS = 120.0
-"""The longest that loading a model may take before the first key."""
+"""Longest wait in seconds for a model to load before the first key."""
 CAPABILITIES: dict[str, Any] = {
     "general": {"positionEncodings": ["utf-16"]},
     "workspace": {"configuration": True, "workspaceFolders": True, "didChangeConfiguration": {"dynamicRegistration": True}},
@@ -40,7 +40,7 @@ CAPABILITIES: dict[str, Any] = {
 
 
 def settings_for(measured: Weights, threads: int | None, tokens: int | None, more: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The product's defaults but for the model, what both sides are given alike, and that every answer is shown, so that each is timed."""
+    """infill's default settings, except for the model and what both sides share. Every answer is shown, so that each is timed."""
     chosen: dict[str, Any] = {"models": {"complete": measured.model_id}, "completion": {"eagerness": "high"}}
     if threads:
         chosen["engine"] = {"threads": threads}
@@ -52,7 +52,7 @@ def settings_for(measured: Weights, threads: int | None, tokens: int | None, mor
 
 
 class InfillEditor:
-    """An editor with infill's language server behind it."""
+    """An editor connected to infill's language server."""
 
     name = "infill"
 
@@ -78,11 +78,11 @@ class InfillEditor:
 
     @property
     def busy(self) -> bool:
-        """An answer is awaited."""
+        """Whether a request is pending."""
         return self._running is not None
 
     async def start(self) -> None:
-        """Start the server and shake hands; no document yet."""
+        """Start and initialize the server, without a document."""
         command = [sys.executable, "-m", "infill", "lsp"]
         self._client = await Client.start(command, os.environ, self._settings, self._home / "server.log")
         await self.client.initialize(CAPABILITIES, self._home)
@@ -101,7 +101,7 @@ class InfillEditor:
         self._later(self._tell_cursor(document))
 
     async def _wait_until_loaded(self, document: Document) -> None:
-        """Have the model in memory when the first key falls, and ask once, as somebody would who has just opened the file."""
+        """Load the model before the first key, and send one request, as a user would after opening the file."""
         await self.command("infill.loadModel")
         await self.client.ask("textDocument/inlineCompletion", self.question(document, invoked=False), READY_SECONDS)
         facts = await self.command("infill.status")
@@ -145,7 +145,7 @@ class InfillEditor:
     def costs(self) -> Costs:
         """Memory and work of the server and of the engine that it started."""
         engine = tree(engine_pid())
-        # the server that started the engine is its parent
+        # the engine is a child of the server that started it
         server = [process for process in tree(self._client.process.pid if self._client else 0) if process not in engine]
         found = {name: group for name, group in (("server", server), ("engine", engine)) if group}
         return Costs(
@@ -156,7 +156,7 @@ class InfillEditor:
         )
 
     async def _counted(self) -> dict[str, int]:
-        """What the engine read and wrote since its models were loaded, for whomever it was. One at work tells what it knew a while ago."""
+        """The engine's counters since its models were loaded, over all clients. While it is busy, they are out of date."""
         engine: dict[str, Any] = {}
         for _ in range(REST_LOOKS):
             engine = (await self.command("infill.status")).get("engine") or {}
@@ -168,7 +168,7 @@ class InfillEditor:
         return {name: sum(model[theirs] for model in models) for name, theirs in counters.items()}
 
     def tell(self, document: Document, change: Change) -> None:
-        """Let the server know of an edit."""
+        """Send an edit to the server."""
         content = {"range": change.range, "text": change.inserted}
         params = {"textDocument": {"uri": self.uri, "version": document.version}, "contentChanges": [content]}
         self.client.notify("textDocument/didChange", params)
@@ -187,7 +187,7 @@ class InfillEditor:
         }
 
     def _stop(self) -> None:
-        """Hide the ghost text; whoever still works on one is told to stop."""
+        """Hide the ghost text, and cancel the pending request."""
         self._shown = None
         if self._running is not None:
             number, answer = self._running
@@ -223,7 +223,7 @@ class InfillEditor:
                 await self._cost(document, version)
 
     def ghost_of(self, item: dict[str, Any], document: Document) -> dict[str, Any] | None:
-        """What is inserted at the cursor, and how much right of it it takes the place of."""
+        """The text to insert at the cursor, and the number of replaced characters to its right."""
         text = item["insertText"] if isinstance(item["insertText"], str) else item["insertText"]["value"]
         replaces = 0
         if where := item.get("range"):
@@ -235,7 +235,7 @@ class InfillEditor:
         return {"text": text, "replaces": replaces, "item": item} if text else None
 
     async def _cost(self, document: Document, version: int) -> None:
-        """What the answer cost, from the server's own account of its last request: told once the whole answer is there."""
+        """Record the cost of the answer after its end, from the server's report on its last request."""
         while document.version == version:
             told = await self.command("infill.explain")
             answer = told.get("answer") or {}
@@ -259,7 +259,7 @@ class InfillEditor:
 def _cost_of(told: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     source, reason = str(told.get("source") or ""), str(told.get("reason") or "")
     if source in ("cache", "prefetch"):
-        # it was paid for when it was asked for the first time
+        # a reused answer was counted at its first request
         return {"source": source, "text": reason}
     names = {
         "evaluated": "tokensEvaluated",
@@ -278,13 +278,13 @@ def _cost_of(told: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def engine_pid() -> int:
-    """The engine's process; 0: none runs."""
+    """The engine's process id; 0 if none is running."""
     running = launch.running()
     return running.pid if running else 0
 
 
 async def stop_engine() -> None:
-    """Have the engine leave, if there is one, and wait until it has."""
+    """Stop the engine if it is running, and wait for its exit."""
     pid = engine_pid()
     if not pid:
         return

@@ -1,6 +1,6 @@
-"""Packages of fixed versions as a corpus, fetched once into the cache by the package managers' own clients.
+"""Packages of fixed versions as a corpus, downloaded once into the cache with the package managers' own clients.
 
-A client that is not installed is left out, and the others still count.
+Clients that are not installed are skipped.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ RUST = ("regex-syntax@0.8.3", "serde_json@1.0.116", "zstd-sys@2.0.10+zstd.1.5.6"
 GO = ("github.com/spf13/cobra@v1.8.0", "github.com/go-chi/chi/v5@v5.0.12")
 JAVA = ("org.apache.commons:commons-lang3:3.14.0:jar:sources", "com.squareup.okio:okio-jvm:3.9.0:jar:sources")
 SECONDS = 300
-"""Longest wait for one client."""
+"""Timeout in seconds for one client."""
 
 
 def fetched(say: Callable[[str], None]) -> list[Path]:
-    """The folders of the packages, one for each client; fetched where they are not in the cache."""
+    """The packages' folders, one for each client. Packages that are not in the cache are downloaded."""
     base = paths.cache_directory() / "bench" / "corpus"
     return [folder for client, fetch in CLIENTS.items() if (folder := _folder(base / client, client, fetch, say))]
 
@@ -63,7 +63,7 @@ def _cargo(folder: Path) -> None:
     _run(["cargo", "vendor", "--quiet"], folder)
     wanted_names = {crate.partition("@")[0] for crate in RUST}
     for crate in (folder / "vendor").iterdir():
-        if crate.name not in wanted_names:  # a dependency: its version is not fixed
+        if crate.name not in wanted_names:  # a dependency, whose version is not fixed
             shutil.rmtree(crate)
 
 
@@ -92,7 +92,7 @@ def _run(command: Sequence[str], folder: Path) -> bytes:
 
 
 def _unpack(folder: Path) -> None:
-    """The source files of every archive in a folder, below a folder of the archive's name."""
+    """Extract the source files of every archive in a folder, each into a subfolder with the archive's name."""
     for archive in sorted(folder.glob("*.*")):
         target = folder / archive.name.rpartition(".")[0]
         for name, content in _members(archive):

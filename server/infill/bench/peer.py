@@ -1,9 +1,9 @@
-"""llama-server, used as llama.vim uses it: the best-regarded local completion, on the same llama.cpp, in the same run.
+"""llama-server, used as llama.vim uses it: well-regarded local completion, with the same llama.cpp, in the same run.
 
-What is followed here is llama.vim's behaviour as its source tells it: 256 lines above and 64 below; no debounce, but never two requests at once (who
-comes meanwhile tries again 100 ms later); 250 ms for the first answer and 1,000 ms for the one that it asks for ahead, as if the shown one were
-accepted; 250 answers remembered, found again up to 128 typed characters later and when up to three lines have scrolled away. Ring context is off. It
-speaks HTTP from inside this process instead of starting curl for each request, and its answers are greedy: both are to its advantage.
+This reproduces llama.vim's source. It sends 256 lines above the cursor and 64 below. It has no debounce, but never runs two requests at once: a new
+one is retried after 100 ms. The limit is 250 ms for an answer, and 1,000 ms for the prefetch after an assumed acceptance. 250 answers are
+cached; they are reused after up to 128 more typed characters and up to three scrolled lines. Ring context is off. Two differences are to its
+advantage: HTTP requests are sent from this process instead of starting curl, and its answers are greedy.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LOOK_BACK = 128
 SCROLLED_LINES = 3
 LONGEST_LINE_SUFFIX = 8
 BATCH, REUSE = 1024, 256
-"""As llama.cpp's own presets for fill-in-the-middle have it."""
+"""The values of llama.cpp's presets for fill-in-the-middle."""
 START_SECONDS = 180.0
 FIELDS = ("content", "timings/prompt_n", "timings/prompt_ms", "timings/predicted_n", "timings/predicted_ms", "tokens_cached", "truncated")
 
@@ -44,7 +44,7 @@ COUNTERS = {"tokens_evaluated": "prompt_tokens_total", "tokens_generated": "toke
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What is sent of a document."""
+    """The part of a document that is sent."""
 
     prefix: str
     middle: str
@@ -53,7 +53,7 @@ class Context(msgspec.Struct, frozen=True):
 
     @property
     def keys(self) -> list[str]:
-        """Under what an answer is remembered: as it is, and as it will be when lines have scrolled away."""
+        """The cache keys of an answer: for this context, and for the same context after lines have scrolled out."""
         keys, prefix = [self.key], self.prefix
         for _ in range(SCROLLED_LINES):
             prefix = prefix.partition("\n")[2]
@@ -68,7 +68,7 @@ class Context(msgspec.Struct, frozen=True):
 
 
 def context_of(before: str, after: str, ahead: str = "") -> Context:
-    """The context at a cursor; `ahead`: as if that were accepted there."""
+    """The context at a cursor. `ahead` is text that is assumed to be accepted there."""
     left, right = before + ahead, after
     above, _, line = left.rpartition("\n")
     rest, _, below = right.partition("\n")
@@ -82,7 +82,7 @@ def context_of(before: str, after: str, ahead: str = "") -> Context:
 
 
 class LlamaVim:
-    """An editor with llama.vim's habits, and a llama-server of its own."""
+    """An editor that behaves like llama.vim, with its own llama-server."""
 
     name = "llama-server"
 
@@ -103,10 +103,10 @@ class LlamaVim:
         self.ghost = ""
 
     def use(self, document: Document) -> None:
-        """Show that document; the server is not started."""
+        """Use this document; does not start the server."""
         self._document = document
 
-    # ---- what the typist asks for
+    # ---- the interface for the typist
 
     async def open(self, document: Document) -> None:
         self.use(document)
@@ -147,7 +147,7 @@ class LlamaVim:
         return Costs(cpu_seconds=cpu_seconds(process) - self._before, wall_seconds=wall, resident_bytes=size, processes={"llama-server": size})
 
     async def _counted(self) -> dict[str, int]:
-        """All that the server read and wrote, as it counts itself: also for what was thrown away."""
+        """The server's own counters of all prompt and generated tokens, including discarded answers."""
         page = await get(self._port, "/metrics") or ""
         found = {name: re.search(rf"^llamacpp:{theirs} (\S+)$", page, re.MULTILINE) for name, theirs in COUNTERS.items()}
         return {name: int(float(count[1])) for name, count in found.items() if count}
@@ -169,14 +169,14 @@ class LlamaVim:
             await asyncio.sleep(0.05)
 
     def _sizes(self) -> list[str]:
-        """Batch and context: the presets', or what a model that was trained on little text can take."""
+        """Options for batch and context: the presets' values, or smaller ones for models with a short training context."""
         batch = BATCH if self._weights.trained_context >= 2 * BATCH else self._weights.trained_context // 2 // 128 * 128
         return ["-b", str(batch), "-ub", str(batch), "-c", "0" if batch == BATCH else str(self._weights.trained_context), "--cache-reuse", str(REUSE)]
 
     # ---- llama.vim
 
     def _on_move(self) -> None:
-        """Every movement of the cursor hides the hint and looks whether one is known."""
+        """On every cursor movement, hide the hint and look for a cached answer."""
         self.ghost = ""
         self._try_hint()
 
@@ -244,7 +244,7 @@ class LlamaVim:
             self.remembered.popitem(last=False)
 
     def _recall(self, context: Context) -> str | None:
-        """What is known for this place, or for one a little to the left when what was typed since is how that answer began."""
+        """The cached answer for this context, or for one further left if that answer begins with the text typed since."""
         if context.key in self.remembered:
             self.remembered.move_to_end(context.key)
             return self.remembered[context.key]
@@ -269,11 +269,11 @@ class LlamaVim:
 
 
 def shown_of(content: str, before: str, after: str) -> str:
-    """What llama.vim shows of an answer: nothing that is only white space, or that repeats what stands there."""
+    """The text that llama.vim shows: nothing if it is only white space or repeats the existing text."""
     content = content.rstrip("\n")
     line, rest = before.rpartition("\n")[2], after.partition("\n")[0]
     if not (line + rest).strip():
-        # the line was sent without its indentation, which the answer brings along
+        # the prompt lacks the line's indentation, which the answer contains
         lead = min(len(content) - len(content.lstrip(" \t")), len(line))
         content = content[lead:]
     below = re.sub(r"^(?:[ \t]*\n)+", "", after.partition("\n")[2])

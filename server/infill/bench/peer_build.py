@@ -1,7 +1,7 @@
-"""Builds llama-server and llama-bench from the llama.cpp tree inside llama-cpp-python's own source distribution: both sides run the same llama.cpp.
+"""Builds llama-server and llama-bench from llama-cpp-python's source distribution, so that both sides run the same llama.cpp.
 
-The version is the one that is installed here, the compiler's flags are those of the installed library. Kept in the cache directory; made once, in
-about ten minutes on two cores. Not part of any test.
+The version and the compiler flags are those of the installed library. The programs are kept in the cache directory; building takes about ten
+minutes on two cores. No test builds them.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ OPTIONS = {
     "LLAMA_OPENSSL": "OFF",
 }
 PROGRAMS = ("llama-server", "llama-bench", "llama-quantize")
-"""The last one is what `ollama create` calls, where an Ollama built from source is to use this llama.cpp."""
+"""`ollama create` calls llama-quantize if an Ollama built from source uses this llama.cpp."""
 
 
 def version() -> str:
-    """The installed llama-cpp-python."""
+    """The version of the installed llama-cpp-python."""
     return importlib.metadata.version("llama-cpp-python")
 
 
@@ -44,7 +44,7 @@ def folder() -> Path:
 
 
 def program(name: str) -> Path | None:
-    """A built program; None where it was not built. `INFILL_BENCH_LLAMA` names a folder of programs built elsewhere."""
+    """The path of a built program; None if it was not built. `INFILL_BENCH_LLAMA` names a folder of programs built elsewhere."""
     for place in (os.environ.get("INFILL_BENCH_LLAMA", ""), str(folder() / "build" / "bin")):
         if place and (found := Path(place) / f"{name}{'.exe' if sys.platform == 'win32' else ''}").is_file():
             return found
@@ -52,7 +52,7 @@ def program(name: str) -> Path | None:
 
 
 def needed(name: str) -> Path:
-    """A built program. Raises InfillError with the command that builds it."""
+    """The path of a built program. Raises InfillError with the command that builds it."""
     found = program(name)
     if found is None:
         raise InfillError(f"{name} has not been built yet.", "`infill bench build-peer` does it, in about ten minutes.")
@@ -60,9 +60,9 @@ def needed(name: str) -> Path:
 
 
 def build(say: Callable[[str], None], source: Path | None = None, jobs: int = 0, more: Sequence[str] = ()) -> Path:
-    """Build; `source` is the source distribution, fetched with pip where it is not given. Raises InfillError with the log's place.
+    """Build the programs. `source` is the source distribution; pip downloads it if omitted. Raises InfillError with the log's path.
 
-    `more` are further options of cmake, such as `-DGGML_CUDA=ON`.
+    `more` are further options for cmake, such as `-DGGML_CUDA=ON`.
     """
     for tool in ("cmake", "c++"):
         if not shutil.which(tool):
@@ -92,7 +92,7 @@ def _fetch(target: Path, log: Path, say: Callable[[str], None]) -> Path:
 
 
 def _unpack(archive: Path, target: Path) -> Path:
-    """Take out the llama.cpp tree alone."""
+    """Extract only the llama.cpp tree."""
     with tarfile.open(archive) as tar:
         members = [member for member in tar.getmembers() if "/vendor/llama.cpp/" in member.name and ".." not in Path(member.name).parts]
         if not members:

@@ -1,7 +1,7 @@
-"""Cuts real files at random: what an author had before the cursor, what stood right of it, and what the author wrote next. Pure, with a seed.
+"""Random cursors in real files: the text before the cursor, the text to its right, and the author's next text. Pure, with a seed.
 
-A place in an auto-closed pair is what an editor shows after its author typed up to the cursor: the rest of the line is not written yet, and the
-closers that the editor added stand right of the cursor.
+A place in an auto-closed pair is the state of an editor after the author typed up to the cursor. The rest of the line is not written yet, and the
+closers that the editor added are right of the cursor.
 
 file        total = add(first, second[0]);
 cursor      total = add(first, second[█])        right of it: `])`; to be written: `0]);`
@@ -18,29 +18,29 @@ import msgspec
 from infill.bench.syntax import Pair, Syntax
 
 MOST_LINES, MOST_CHARACTERS = 7, 280
-"""Of what is to be written: more is not generated with the default of 64 tokens."""
+"""Limits for the text to be written: more does not fit into the default of 64 generated tokens."""
 LEAST_VISIBLE = 2
-"""Characters: less is typed faster than read, and not suggested."""
+"""Minimum number of characters: less is typed faster than read, and not suggested."""
 ATTEMPTS = 60
-"""Random cuts tried for each place that is wanted."""
+"""Random cuts tried for each requested place."""
 IN_WORD = 0.25
-"""Share of cuts that may be in the middle of a word, as while it is typed."""
+"""Share of cuts that may be inside a word, as while typing it."""
 _OPENS_BLOCK = re.compile(r"(?:[:{(\[]|\b(?:then|do|else))$")
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """A cursor in a file, and the file."""
+    """A cursor in a file."""
 
     language: str
     kind: str
     path: str
     syntax: Syntax
-    """Of the whole file as its author left it."""
+    """The syntax of the complete original file."""
     cursor: int
     until: int
-    """What the author wrote next ends here; the file goes on behind it."""
+    """The end of the text to be written; the file continues after it."""
     closers: str = ""
-    """What an editor closed by itself: it stands right of the cursor until it is written."""
+    """The closers that the editor added, which are right of the cursor."""
 
     @property
     def left(self) -> str:
@@ -48,7 +48,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def written(self) -> str:
-        """What is to be written, auto-closed brackets included."""
+        """The text to be written, with auto-closed brackets."""
         return self.syntax.text[self.cursor : self.until]
 
     @property
@@ -65,7 +65,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Cut = Callable[[random.Random, Syntax], "tuple[int, int, str] | None"]
-"""Gives cursor, end and closers of one random cut; None where the attempt found none."""
+"""Returns cursor, end and closers of one random cut; None if the attempt failed."""
 
 
 def places(language: str, files: Sequence[tuple[str, Syntax]], wanted: int, seed: int) -> Iterator[Place]:
@@ -83,7 +83,7 @@ def places(language: str, files: Sequence[tuple[str, Syntax]], wanted: int, seed
 
 
 def _fit(text: str, cursor: int, until: int, closers: str) -> bool:
-    """Whether there is something to write, not too much, and the cursor is not inside an escape."""
+    """Whether there is text to write, it is not too long, and the cursor is not inside an escape."""
     written = text[cursor:until]
     visible = sum(not character.isspace() for character in written.removesuffix(closers))
     return visible >= LEAST_VISIBLE and len(written) <= MOST_CHARACTERS and written.count("\n") < MOST_LINES and text[cursor - 1 : cursor] != "\\"
@@ -108,7 +108,7 @@ def _within(dice: random.Random, text: str, first: int, last: int) -> int:
 
 
 def _auto_closed(syntax: Syntax, cursor: int) -> tuple[int, int, str] | None:
-    """The rest of the line is missing; what this line opened before the cursor is closed right of it."""
+    """The rest of the line is missing; the pairs that this line opened before the cursor are closed to its right."""
     text = syntax.text
     chain = syntax.enclosing(cursor, text.rfind("\n", 0, cursor) + 1)
     if not chain or (syntax.in_comment(cursor) and chain[0].kind != "comment"):
@@ -117,7 +117,7 @@ def _auto_closed(syntax: Syntax, cursor: int) -> tuple[int, int, str] | None:
 
 
 def _pair(kind: str) -> Cut:
-    """In a pair of this kind that closes on its line."""
+    """Inside a pair of this kind that ends on its line."""
 
     def cut(dice: random.Random, syntax: Syntax) -> tuple[int, int, str] | None:
         pair = _some(dice, [pair for pair in syntax.pairs if pair.kind == kind and "\n" not in syntax.text[pair.open : pair.end]])
@@ -127,13 +127,13 @@ def _pair(kind: str) -> Cut:
 
 
 def _long_pair(dice: random.Random, syntax: Syntax) -> tuple[int, int, str] | None:
-    """Just behind an opener whose closer is lines below: `{█}`."""
+    """Directly after an opener whose closer is on a later line: `{█}`."""
     pair = _some(dice, [pair for pair in syntax.pairs if syntax.text[pair.inner : pair.inner + 1] == "\n" and pair.kind == "bracket"])
     return _auto_closed(syntax, pair.inner) if pair else None
 
 
 def _pattern(dice: random.Random, syntax: Syntax) -> tuple[int, int, str] | None:
-    """In a pair, where what is to be written holds a regular expression or a comment."""
+    """Inside a pair, if the text to be written contains a regular expression or a comment."""
     spans = [*syntax.patterns, *syntax.comments]
     start = dice.choice(spans)[0] if spans else 0
     pairs = syntax.enclosing(start, syntax.text.rfind("\n", 0, start) + 1)
@@ -143,7 +143,7 @@ def _pattern(dice: random.Random, syntax: Syntax) -> tuple[int, int, str] | None
 
 
 def _inside(dice: random.Random, syntax: Syntax) -> tuple[int, int, str] | None:
-    """In a pair of a line that is written already: the pair's contents are missing from the cursor on."""
+    """Inside a pair of a complete line: the rest of the pair's contents is missing."""
     pair = _some(dice, [pair for pair in syntax.pairs if "\n" not in syntax.text[pair.open : pair.end]])
     return (_within(dice, syntax.text, pair.inner, pair.close), pair.close, "") if pair else None
 
@@ -156,7 +156,7 @@ def _some(dice: random.Random, pairs: Sequence[Pair]) -> Pair | None:
 
 
 def _line_end_cut(dice: random.Random, syntax: Syntax) -> tuple[int, int, str] | None:
-    """In a line of which nothing is written behind the cursor, nothing is open and nothing was closed by the editor."""
+    """In a line without text after the cursor, open pairs or auto-closed pairs."""
     text = syntax.text
     cursor = dice.randrange(len(text))
     start, end = text.rfind("\n", 0, cursor) + 1, _line_end(text, cursor)
@@ -166,7 +166,7 @@ def _line_end_cut(dice: random.Random, syntax: Syntax) -> tuple[int, int, str] |
 
 
 def _comment(dice: random.Random, syntax: Syntax) -> tuple[int, int, str] | None:
-    """In a comment, the rest of its line missing."""
+    """In a comment; the rest of its line is missing."""
     if not syntax.comments:
         return None
     first, last = dice.choice(syntax.comments)
@@ -175,7 +175,7 @@ def _comment(dice: random.Random, syntax: Syntax) -> tuple[int, int, str] | None
 
 
 def _block(dice: random.Random, syntax: Syntax) -> tuple[int, int, str] | None:
-    """At the end of a line that opens a block whose lines are missing; a closer below is there."""
+    """At the end of a line that opens a block. The lines of the block are missing; a closer below it exists."""
     text = syntax.text
     cursor = _line_end(text, dice.randrange(len(text)))
     start = text.rfind("\n", 0, cursor) + 1
@@ -186,7 +186,7 @@ def _block(dice: random.Random, syntax: Syntax) -> tuple[int, int, str] | None:
 
 
 def _blank_line(dice: random.Random, syntax: Syntax) -> tuple[int, int, str] | None:
-    """On a line that has its indentation and nothing else; some lines are missing."""
+    """On a line that contains only its indentation; some lines are missing."""
     text = syntax.text
     start = text.rfind("\n", 0, dice.randrange(len(text))) + 1
     line = text[start : _line_end(text, start)]
@@ -198,7 +198,7 @@ def _blank_line(dice: random.Random, syntax: Syntax) -> tuple[int, int, str] | N
 
 
 def _deeper_until(text: str, end: int, least: int, most: int = MOST_LINES) -> int:
-    """Where the lines below `end` that are indented by at least `least` end, at the first blank one or after `most`."""
+    """The end of the lines after `end` with at least the indentation `least`: at the first blank line or after `most` lines."""
     for _ in range(most):
         after = _line_end(text, end + 1)
         line = text[end + 1 : after]

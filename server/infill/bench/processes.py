@@ -1,4 +1,4 @@
-"""The processes that are measured: their memory and their work. Looks, never touches."""
+"""Memory and CPU time of the measured processes. Read-only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psutil
 
 
 def tree(pid: int) -> list[psutil.Process]:
-    """A process and all its children; nothing for 0, which says that there is none."""
+    """A process and all its descendants; empty for 0, which stands for no process."""
     if not pid:
         return []
     try:
@@ -21,7 +21,7 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 def group(pid: int) -> list[psutil.Process]:
-    """All that a process started with a session of its own has started, also when it has ended itself (on Windows: while it runs)."""
+    """All processes in the session of a process, even after its own exit (on Windows: only before it)."""
     if sys.platform == "win32":
         return tree(pid)
     found = []
@@ -33,7 +33,7 @@ def group(pid: int) -> list[psutil.Process]:
 
 
 def runs(process: psutil.Process) -> bool:
-    """False once it has ended, whether or not its parent has taken note of that."""
+    """False after its exit, even if its parent has not collected the exit status."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -41,7 +41,7 @@ def runs(process: psutil.Process) -> bool:
 
 
 def resident(process: psutil.Process) -> int:
-    """Bytes that this process keeps in memory for itself: shared pages of files that others map too (a model's weights) count in full."""
+    """Resident bytes of this process; shared pages of mapped files (a model's weights) count in full."""
     try:
         return int(process.memory_info().rss)
     except psutil.NoSuchProcess:
@@ -49,7 +49,7 @@ def resident(process: psutil.Process) -> int:
 
 
 def private(process: psutil.Process) -> int:
-    """Bytes that would come back if this process ended; resident bytes where the system cannot tell."""
+    """Bytes that would be freed if this process exited; resident bytes if the system does not report that."""
     with contextlib.suppress(psutil.Error, AttributeError):
         return int(process.memory_full_info().uss)
     return resident(process)

@@ -1,7 +1,7 @@
-"""What the tricks cost: answers with the cache moved about as typing does it, against a fresh evaluation of the same prompt. Asks the engine itself.
+"""Quality with a moved KV cache, compared with a fresh evaluation of the same prompt. Uses the engine directly.
 
-Each position is reached twice: once by typing the characters before it one by one into a document that is in the cache, with everything on, and
-once in a slot that knows nothing. The two first lines are compared with each other and with what the file's author wrote.
+Each position is requested twice: after typing the characters before it one by one into a cached document, with all features on, and in an empty
+slot. The two first lines are compared with each other and with the author's text.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from infill.errors import InfillError
 from infill.settings import Engine
 
 TYPED_BEFORE = 24
-"""Characters typed one by one on the way to a position."""
+"""Characters typed one by one before a position."""
 LINE_TOKENS = 40
 PREFIX_CHARACTERS, SUFFIX_CHARACTERS = 6000, 2500
-"""More than the engine's window takes: it trims."""
+"""More than the engine's window, so that it has to trim."""
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True):
-    """Over all positions of one model in one order of the prompt."""
+    """The result over all positions for one model and one order of the prompt."""
 
     model: str
     order: str
     positions: int
     same: int
-    """Both gave the same first line."""
+    """Positions with the same first line on both sides."""
     right_fresh: int
     right_moved: int
-    """The first line was exactly the author's."""
+    """Positions whose first line equals the author's, with the moved cache."""
     logprob_difference: float
     """Mean absolute difference of the first token's log-probability."""
     evaluated_per_key: float
@@ -52,7 +52,7 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def quality(measured: Weights, order: str, texts: Sequence[str], positions: int, say: Callable[[str], None]) -> Quality:
-    """Measure. `order` is how the prompt is asked: the file's own, or prefix-suffix-middle (`psm`)."""
+    """Measure. `order` is the order of the prompt: the file's own, or prefix-suffix-middle (`psm`)."""
     dice = random.Random(7)
     same = right_fresh = right_moved = evaluated = keys = 0
     differences = []
@@ -85,7 +85,7 @@ async def quality(measured: Weights, order: str, texts: Sequence[str], positions
 
 
 def rows(qualities: Sequence[Quality]) -> list[Row]:
-    """What moving about in the cache costs."""
+    """The quality lost by moving the cache, compared with its targets."""
     found = []
     for one in qualities:
         note = f"exact first lines: {one.right_moved} and fresh {one.right_fresh} of {one.positions}"
@@ -105,7 +105,7 @@ def rows(qualities: Sequence[Quality]) -> list[Row]:
 
 
 def held_out(file: Path | None) -> list[str]:
-    """Texts that the bundled model was not trained on: a JSON list (also compressed, `.xz`), or this project's own sources."""
+    """Texts that are not in the bundled model's training data: a JSON list (also as `.xz`), or this project's sources."""
     if file is not None:
         try:
             content = lzma.decompress(file.read_bytes()) if file.suffix == ".xz" else file.read_bytes()
@@ -116,7 +116,7 @@ def held_out(file: Path | None) -> list[str]:
 
 
 def _position(dice: random.Random, texts: Sequence[str]) -> tuple[str, int]:
-    """A place after white space or punctuation, with something left of its line: where people look at suggestions."""
+    """A position after white space or punctuation, before the end of its line, where users typically read suggestions."""
     while True:
         text = dice.choice(texts)
         cursor = dice.randrange(TYPED_BEFORE + 1, len(text) - 1) if len(text) > TYPED_BEFORE + 2 else 0
@@ -125,7 +125,7 @@ def _position(dice: random.Random, texts: Sequence[str]) -> tuple[str, int]:
 
 
 async def _typed(driven: Driven, text: str, cursor: int, slot: str) -> tuple[Asked, int]:
-    """Reach the position key by key; the line's rest is not there yet. Returns the answer and the prompt tokens evaluated on the way."""
+    """Type up to the position key by key, without the rest of the line. Returns the answer and the prompt tokens evaluated meanwhile."""
     start = cursor - TYPED_BEFORE
     await _ask(driven, text, start, slot, 1, until=cursor)
     spent = 0
@@ -136,7 +136,7 @@ async def _typed(driven: Driven, text: str, cursor: int, slot: str) -> tuple[Ask
 
 
 async def _ask(driven: Driven, text: str, at: int, slot: str, tokens: int, until: int = 0) -> Asked:
-    """What belongs at `at`, when the text between it and the end of the line at `until` has not been written yet."""
+    """The answer at `at`, without the text from there to the end of the line at `until`."""
     rest = text[max(at, until) :]
     suffix = rest[rest.find("\n") :] if "\n" in rest else ""
     return await driven.ask(

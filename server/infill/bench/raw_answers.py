@@ -1,4 +1,4 @@
-"""What a model that knows the file would answer at a place, and the same in the forms in which real models are known to write it. Pure."""
+"""The right answer at a place, and the same answer in the known forms of real models. Pure."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Callable
 from infill.bench.places import Place
 
 SUFFIX_LINES = 3
-"""Lines of the suffix that a model repeats when it runs on."""
+"""Lines of the suffix that a model repeats when it does not stop."""
 KNOWN = 3
-"""Letters and digits of a line's start by which its repetition is known: `(` may well come twice."""
+"""Minimum number of letters and digits by which a repeated line is recognized: a line such as `(` may well occur twice."""
 BEYOND = "\nThisLineIsInNoFile"
-"""What a model writes when it runs on behind the repeated suffix."""
+"""The text after the repeated suffix."""
 
 
 def perfect(place: Place, asked_from: str) -> str:
-    """What belongs between prefix and suffix. `asked_from` is the prompt's prefix: it may lack the indentation of the cursor's line.
+    """The text between prefix and suffix. `asked_from` is the prompt's prefix: it may lack the indentation of the cursor's line.
 
-    Where only what an editor closed is left over, a model that sees the suffix ends before it.
+    If only auto-closed text remains, a model that sees the suffix ends before it.
     """
     written = place.written
     if place.closers and written.endswith(place.closers) and written != place.closers:
@@ -28,17 +28,17 @@ def perfect(place: Place, asked_from: str) -> str:
 
 
 def _missing(place: Place, asked_from: str) -> str:
-    """The white space before the cursor that the prompt left out."""
+    """The white space before the cursor that is not in the prompt."""
     return place.line_before if asked_from.endswith("\n") and not place.line_before.strip() else ""
 
 
 def _leading_space(answer: str, place: Place) -> str:
-    """SentencePiece models begin with a space. Not where it may be the author's: only where `_spaceless`, or before a line break."""
+    """With the leading space of SentencePiece models. Only if it cannot be the author's: where `_spaceless`, or before a line break."""
     return " " + answer if answer.startswith("\n") or _spaceless(answer, place) else answer
 
 
 def _spaceless(answer: str, place: Place) -> bool:
-    """Whether one space more is certainly wrong: behind a space, on a line with its indentation, and in code behind `(`, `[` or `.`."""
+    """Whether an additional space is certainly wrong: after a space, after indentation, and in code after `(`, `[` or `.`."""
     before = place.line_before
     if not before.strip():
         return bool(before) or not answer.startswith(" ")
@@ -50,22 +50,22 @@ def _spaceless(answer: str, place: Place) -> bool:
 
 
 def _no_first_indentation(answer: str, place: Place) -> str:
-    """Servers that strip an answer, on a line of which only the indentation is there."""
+    """Without the first line's indentation, as from servers that strip answers, on a line that has only its indentation."""
     return answer.lstrip(" \t") if _indented(place) else answer
 
 
 def _no_indentation(answer: str, place: Place) -> str:
-    """Indentation counted from the block's first line."""
+    """With indentation relative to the block's first line."""
     return textwrap.dedent(answer) if _indented(place) else answer
 
 
 def _indented(place: Place) -> bool:
-    """Whether the cursor's line has its indentation and nothing else."""
+    """Whether the cursor's line contains only its indentation."""
     return bool(place.line_before) and not place.line_before.strip() and not place.written.startswith((" ", "\t"))
 
 
 def _repeated_closer(answer: str, place: Place) -> str:
-    """The closers that stand right of the cursor, once more."""
+    """With the closers right of the cursor repeated."""
     line = place.right.partition("\n")[0]
     closers = line[: len(line) - len(line.lstrip(")]}\"'`"))]
     return answer if place.closers and not _ends_before_closers(answer, place) else answer + (place.closers or closers)
@@ -76,19 +76,19 @@ def _ends_before_closers(answer: str, place: Place) -> bool:
 
 
 def _running_on(answer: str, place: Place) -> str:
-    """The next lines of the file follow."""
+    """With the next lines of the file."""
     whole = _repeated_closer(answer, place)
     below = place.syntax.text[place.until :] if place.closers else place.right[len(whole) - len(answer) :]
     return whole + "\n".join(below.split("\n")[: 1 + SUFFIX_LINES])
 
 
 def _running_on_behind(answer: str, place: Place) -> str:
-    """The next lines of the file follow, and then something else."""
+    """With the next lines of the file, and unrelated text after them."""
     return _running_on(answer, place) + BEYOND
 
 
 def _line_start(answer: str, place: Place) -> str:
-    """The cursor's line is written from its beginning."""
+    """With the cursor's line repeated from its start."""
     known = sum(character.isalnum() for character in place.line_before) >= KNOWN
     return place.line_before.lstrip() + answer if known else answer
 
@@ -110,7 +110,7 @@ VARIANTS: dict[str, Callable[[str, Place], str]] = {
 
 
 def variants(place: Place, asked_from: str) -> dict[str, str]:
-    """Every form that differs from the author's at this place."""
+    """Every form that differs from the author's text at this place."""
     answer = perfect(place, asked_from)
     forms = {name: form(answer, place) for name, form in VARIANTS.items()}
     return {name: form for number, (name, form) in enumerate(forms.items()) if number == 0 or form != answer}

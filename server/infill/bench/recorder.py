@@ -1,4 +1,4 @@
-"""What happened while a trace was played, moment by moment: the only thing that the figures are computed from. Nothing is judged here."""
+"""Records the events of a played trace with their times, without evaluating them. All figures are computed from this record."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ What = Literal["key", "jump", "accepted", "undone", "asked", "cancelled", "shown
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One of them."""
+    """One recorded event."""
 
     at: float
     """Seconds since the start."""
     what: What
     text: str = ""
-    """What was typed, shown or accepted; with `cost`: why there was nothing."""
+    """The typed, shown or accepted text; with `cost`: why there was none."""
     worth: int = 0
-    """Characters at the start of what was shown or accepted that the author really typed next."""
+    """Characters at the start of the shown or accepted text that the author then typed."""
     source: str = ""
-    """Who had the answer: `model`, `cache`, ..."""
+    """The source of the answer: `model`, `cache`, ..."""
     evaluated: int = 0
     kept: int = 0
     generated: int = 0
     drafted: int = 0
     agreed: int = 0
-    """Tokens: of the prompt evaluated and kept, generated, drafted by lookup and agreed with."""
+    """The last of five token counts: evaluated and cached prompt tokens, generated tokens, drafted tokens, and accepted drafts."""
     evaluate_ms: float = 0.0
     generate_ms: float = 0.0
 
 
 class Recorder:
-    """Collects moments; `upcoming` says what the author types next."""
+    """Collects moments; `upcoming` returns the text that the author types next."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
@@ -50,12 +50,12 @@ class Recorder:
         self.moments.append(msgspec.convert(fields, Moment))
 
     def shown(self, text: str, source: str = "") -> None:
-        """Ghost text appeared."""
+        """Record that ghost text appeared."""
         self.note("shown", text, worth=agreement(text, self.upcoming()), source=source)
 
 
 def agreement(text: str, upcoming: str) -> int:
-    """Characters at the start that are the same."""
+    """Length of the common prefix."""
     count = 0
     for one, other in zip(text, upcoming, strict=False):
         if one != other:

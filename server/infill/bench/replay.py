@@ -1,6 +1,6 @@
-"""Replays a git history as edits: a commit's hunks one by one, asked after each. A hit is a suggestion that equals a later hunk of its file.
+"""Replays a git history as edits: the hunks of a commit one by one, with a request after each. A hit equals a later hunk of the file.
 
-A commit does not tell in which order its edits were typed; the hunks are applied from the top of a file to its end.
+A commit does not contain the order in which its edits were typed; hunks are applied from top to bottom.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from infill.errors import InfillError
 
 GIT_SECONDS = 120
 LARGEST_FILE = 400_000
-"""Characters of a file that is replayed."""
+"""Maximum number of characters of a replayed file."""
 MOST_HUNKS = 40
-"""Of a file in one commit; larger changes were made by programs."""
+"""Maximum number of hunks of a file in one commit; larger changes are usually automated."""
 LANGUAGES = {
     ".py": "python", ".pyi": "python", ".ts": "typescript", ".tsx": "typescriptreact", ".js": "javascript", ".mjs": "javascript", ".go": "go",
     ".rs": "rust", ".c": "c", ".h": "c", ".cpp": "cpp", ".cc": "cpp", ".hpp": "cpp", ".java": "java", ".lua": "lua", ".md": "markdown",
@@ -31,7 +31,7 @@ LANGUAGES = {
 
 Half = Literal["all", "even", "odd"]
 HALVES: tuple[Half, ...] = get_args(Half)
-"""Commits counted from the newest: the rules are tuned on one half, and judged by the other."""
+"""Every second commit from the newest: the rules are tuned on one half, and evaluated on the other."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,21 +41,21 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     source: str
     hit: bool
-    """The commit has exactly these lines there."""
+    """The commit has exactly these lines at this place."""
     nearer: bool
-    """The text after it is nearer to the commit's than before."""
+    """The suggestion brought the text nearer to the commit's."""
     reason: str
     old: tuple[str, ...]
     new: tuple[str, ...]
 
 
 class Replayed(msgspec.Struct, kw_only=True):
-    """What came of a repository."""
+    """The result for one repository."""
 
     commits: int = 0
     files: int = 0
     edits: int = 0
-    """Hunks after which the rules were asked."""
+    """Number of hunks after which a suggestion was requested."""
     milliseconds: list[float] = []
     cases: list[Case] = []
 
@@ -69,7 +69,7 @@ class Replayed(msgspec.Struct, kw_only=True):
 
 
 def replay(repository: Path, commits: int, eagerness: Eagerness = "medium", half: Half = "all") -> Replayed:
-    """Replay the newest commits that modify files and are no merges, or every second one. Raises InfillError without a repository."""
+    """Replay the newest commits that modify files and are not merges, or every second one. Raises InfillError without a repository."""
     found = Replayed()
     for commit, path, before, after in _files(repository, commits, half, found):
         _file(found, commit[:10], path, before.split("\n"), after.split("\n"), eagerness)
@@ -77,7 +77,7 @@ def replay(repository: Path, commits: int, eagerness: Eagerness = "medium", half
 
 
 def git(repository: Path, *arguments: str, said: str = "") -> bytes:
-    """What git prints, `said` being its input. Raises InfillError."""
+    """The output of git for the input `said`. Raises InfillError."""
     try:
         done = subprocess.run(["git", "-C", str(repository), *arguments], input=said.encode(), capture_output=True, check=True, timeout=GIT_SECONDS)
     except (OSError, subprocess.SubprocessError) as exc:
@@ -86,7 +86,7 @@ def git(repository: Path, *arguments: str, said: str = "") -> bytes:
 
 
 def _files(repository: Path, commits: int, half: Half, found: Replayed) -> Iterator[tuple[str, str, str, str]]:
-    """The text files that commits changed: commit, path, before, after."""
+    """The text files that commits changed: commit, path, text before and after."""
     log = git(repository, "log", "--no-merges", f"-{commits}", "--format=%x01%H", "--raw", "-r", "--no-abbrev", "--no-renames", "--diff-filter=M")
     parts = log.decode(errors="replace").split("\x01")[1:]
     for part in parts[int(half == "odd") :: 1 if half == "all" else 2]:
@@ -103,7 +103,7 @@ def _files(repository: Path, commits: int, half: Half, found: Replayed) -> Itera
 
 
 def _texts(repository: Path, blobs: Sequence[str]) -> dict[str, str]:
-    """The texts of git objects, read by one process."""
+    """The texts of git objects, read with one git process."""
     if not blobs:
         return {}
     output, position = git(repository, "cat-file", "--batch", said="".join(f"{blob}\n" for blob in blobs)), 0
@@ -119,7 +119,7 @@ def _texts(repository: Path, blobs: Sequence[str]) -> dict[str, str]:
 
 
 def hunks(before: Sequence[str], after: Sequence[str]) -> list[tuple[int, int, list[str]]]:
-    """What made `after` of `before`: lines from `first` up to `end` of `before`, and what came in their place."""
+    """The changes from `before` to `after`: replaced lines from `first` up to `end` of `before`, and the new lines."""
     opcodes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
     return [(a, b, list(after[c:d])) for tag, a, b, c, d in opcodes if tag != "equal"]
 
@@ -149,7 +149,7 @@ def _file(found: Replayed, commit: str, path: str, before: list[str], after: lis
 
 
 def hit(lines: Sequence[str], after: Sequence[str], suggestion: Suggestion) -> bool:
-    """Whether the suggested lines are what the commit has there."""
+    """Whether the commit has the suggested lines at this place."""
     change = suggestion.change
     if change is None:
         return False

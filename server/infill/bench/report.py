@@ -1,4 +1,4 @@
-"""The reports of `infill bench typing` and `infill bench speed`: HTML files that need nothing else, in light and dark. Pure but for `write`."""
+"""The reports of `infill bench typing` and `infill bench speed`: self-contained HTML files for light and dark themes. Pure except for `write`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ text { font: 12px system-ui, sans-serif; fill: var(--soft) }
 
 Over = Callable[[Sequence[Run]], float]
 Figure = tuple[str, Over, str, str]
-"""What it is called, how it is found in all runs of a side, how it is written, and which of two is the better: `less`, `more` or none."""
+"""Name, value over all runs of a side, format, and which of two values is better: `less`, `more` or none."""
 
 
 def _middle(value: Callable[[Run], float]) -> Over:
@@ -110,11 +110,11 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     sides: dict[str, float]
     ratio: float = 0.0
-    """How many times better infill is; 0 where that is not known, or neither side is the better."""
+    """How many times better infill is; 0 if unknown, or if neither side is better."""
 
 
 def lines(comparison: Comparison) -> list[Line]:
-    """Every figure of every side: medians over runs, and shares of all of them together."""
+    """All figures of both sides: medians over runs, and shares over all runs together."""
     found, heading = [], ""
     for name, value, _, better in ROWS:
         heading = heading if name.startswith("...") else name.partition(", ")[0]
@@ -126,7 +126,7 @@ def lines(comparison: Comparison) -> list[Line]:
 
 
 def table(comparison: Comparison) -> list[tuple[str, list[str], str]]:
-    """Name, one cell for each side, and the ratio, in words."""
+    """Rows: name, one cell for each side, and the ratio in words."""
     rows = []
     for (name, _, form, _), line in zip(ROWS, lines(comparison), strict=True):
         rows.append((name, [form.format(value) for value in line.sides.values()], f"{line.ratio:.1f} x" if line.ratio else ""))
@@ -160,7 +160,7 @@ def _timeline(comparison: Comparison, sides: Sequence[str]) -> str:
         lane = _lane(side, comparison.moments(side)[0])
         lanes.append(lane)
     first = [lane.keys[0] if lane.keys else 0.0 for lane in lanes]
-    # both lanes begin at their own first key: the two sides took a different time to load
+    # each lane starts at its own first key, because the two sides load in different times
     moved = [_shifted(lane, begin) for lane, begin in zip(lanes, first, strict=True)]
     return charts.timeline(moved, start, start + EXCERPT_SECONDS, "Time line")
 
@@ -226,7 +226,7 @@ SPEED_COLUMNS: tuple[tuple[str, Value, str], ...] = (
 
 
 def speed_table(speeds: Sequence[Speed]) -> tuple[list[str], list[list[str]]]:
-    """The table's head and its lines: no column of which nothing is known, and an empty cell where one model's value is not."""
+    """The table's header and rows. Columns without any value are omitted; a missing value is an empty cell."""
     columns = [column for column in SPEED_COLUMNS if any(column[1](one) for one in speeds)]
     rows = [[_of_whom(one), *(form.format(number(value(one))) if value(one) else "" for _, value, form in columns)] for one in speeds]
     return ["model", *(name for name, _, _ in columns)], rows

@@ -1,7 +1,7 @@
-"""Makes traces from real source files: what is typed comes from the file, when and how from a seed. The same seed gives the same trace everywhere.
+"""Generates traces from source files: the text comes from the file, the timing and the slips from a seed. Deterministic on all machines.
 
-Intervals between keys are log-normal, in bursts with pauses at words and lines; 3 % of the letters are slips, noticed and put right; words are
-taken back and typed again; the author jumps between places in the file; in some of the longer pauses a suggestion is accepted.
+Intervals between keys are log-normal, in bursts with pauses at words and lines. 3 % of the letters are slips that are corrected; words are
+deleted and typed again; the author jumps between places in the file. In some of the longer pauses a suggestion is accepted.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ SHORTEST_MS, LONGEST_MS = 35.0, 9000.0
 SLIP_CHANCE = 0.03
 NOTICE_MS, RETYPE_MS = 330.0, 190.0
 TAKE_BACK_CHANCE = 0.012
-"""Per word."""
+"""Probability per word."""
 JUMP_MS = 1800.0
 ACCEPT_CHANCE, ACCEPT_FROM_MS = 0.45, 700.0
-"""In pauses longer than this, this often, whatever is shown is accepted."""
+"""Probability that the shown suggestion is accepted in a pause, and the minimum length of that pause."""
 NEIGHBOURS = dict(zip("qwertyuiopasdfghjklzxcvbnm", "wertyuiopqsdfghjklaxcvbnmz", strict=True))
-"""The key that is hit instead."""
+"""The wrong key of a slip."""
 
 
 def make_trace(text: str, name: str, seed: int = 1, characters: int = 600, language: str = "python") -> Trace:
-    """A trace of about that many characters typed. Raises InfillError where the file is too short for it."""
+    """A trace with about this many typed characters. Raises InfillError if the file is too short."""
     dice = random.Random(seed)
     text = text.replace("\r\n", "\n")
     starts = _holes(text, dice, characters)
@@ -45,7 +45,7 @@ def make_trace(text: str, name: str, seed: int = 1, characters: int = 600, langu
 
 
 def _holes(text: str, dice: random.Random, characters: int) -> list[tuple[int, int]]:
-    """Spans of whole lines, from the end of the line before to the end of their last, that do not touch each other; in order of the file."""
+    """Disjoint spans of whole lines in the order of the file, each from the end of the previous line to the end of its last line."""
     ends = [found.start() for found in re.finditer("\n", text)]
     if len(ends) < 40:
         raise InfillError("The file is too short to make a trace from.", "Take one of 40 lines or more.")
@@ -65,7 +65,7 @@ def _holes(text: str, dice: random.Random, characters: int) -> list[tuple[int, i
 
 
 def _typable(body: str) -> bool:
-    """Code such as one writes: no blank start, not only a comment, no very long line."""
+    """Whether the text is code that people type: no blank start, more than a comment, no very long line."""
     lines = body[1:].split("\n")
     return bool(lines[0].strip()) and body.isascii() and all(len(line) < 110 for line in lines) and sum(len(line.strip()) for line in lines) > 40
 
@@ -80,7 +80,7 @@ def _take_out(text: str, spans: list[tuple[int, int]]) -> tuple[str, list[Hole]]
 
 
 def _write(hole: int, text: str, dice: random.Random) -> Iterator[Edit]:
-    """Everything that happens in one place, from the jump to its last key."""
+    """All edits at one place, from the jump to its last key."""
     yield Edit(wait=_interval(dice, JUMP_MS, 0.4), kind="jump", hole=hole)
     done = 0
     for unit in re.findall(r"\n[ \t]*|[^\n]", text):
@@ -106,7 +106,7 @@ def _take_back(hole: int, word: str, done: int, dice: random.Random) -> Iterator
 
 
 def _before(unit: str, written: str, dice: random.Random) -> float:
-    """How long the author waits before a key."""
+    """Milliseconds that the author waits before a key."""
     last = written[-1:]
     starts_word = not last.isalnum() and unit.isalnum()
     wait = _interval(dice, KEY_MS * (WORD_START_FACTOR if starts_word else 1), KEY_SPREAD)

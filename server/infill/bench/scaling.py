@@ -1,4 +1,4 @@
-"""`infill bench scaling`: how the cost of a keystroke grows: with the file, the window, the number of editors and the model. Medians; no targets."""
+"""`infill bench scaling`: cost of a keystroke by file size, window size, number of editors and model. Medians without targets."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ WINDOW_CHARACTERS = (1000, 2000, 4000, 8000)
 EDITORS = (1, 2, 5)
 KEYS = 12
 SUFFIX_SHARE = 4
-"""One character in so many of the window stands right of the cursor."""
+"""One of this many characters of the window is after the cursor."""
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """One point."""
+    """One point of a curve."""
 
     grows_with: str
     at: str
     key_ms: float
-    """From a key to the first token, or to ghost text where an editor is in between."""
+    """From a key to the first token, or to ghost text if measured through an editor."""
     cold_ms: float = 0.0
-    """The same when nothing of it was known."""
+    """The same without any cached tokens."""
     evaluated: float = 0.0
-    """Prompt tokens evaluated for a key."""
+    """Prompt tokens evaluated per key."""
     kept: float = 0.0
 
 
@@ -53,7 +53,7 @@ def cells(cost: Cost) -> list[str]:
 
 
 async def scaling(models: Sequence[Weights], say: Say) -> list[Cost]:
-    """All of it; the windows for each of the models."""
+    """All points; the windows are measured for each model."""
     costs = await _files(say)
     costs += await _editors(say)
     for measured in models:
@@ -65,7 +65,7 @@ async def scaling(models: Sequence[Weights], say: Say) -> list[Cost]:
 
 
 async def _files(say: Say) -> list[Cost]:
-    """Through the whole of it, with the bundled model: what a longer file costs an editor."""
+    """The cost by file length, measured through the language server with the bundled model."""
     found = []
     text = traces.default().text
     for lines in FILE_LINES:
@@ -94,7 +94,7 @@ async def _keys(editor: InfillEditor, document: Document) -> list[float]:
 
 
 async def _editors(say: Say) -> list[Cost]:
-    """Several windows whose authors all press a key at the same moment."""
+    """The cost with several editors whose users all press a key at the same time."""
     found = []
     measured, text = weights("bundled"), traces.default().text
     for count in EDITORS:
@@ -118,7 +118,7 @@ async def _editors(say: Say) -> list[Cost]:
 
 
 async def _window(driven: Driven, name: str, characters: int) -> Cost:
-    """The engine alone: a prompt of that size, cold, then key by key."""
+    """The cost in the engine alone: a prompt of this size, first cold, then key by key."""
     text, slot = shuffled(traces.default().text, characters), f"window-{characters}"
     split = characters - characters // SUFFIX_SHARE
     before, after = f"{text[:split]}\n", f"\n{text[split:characters]}"

@@ -1,17 +1,17 @@
-"""Scenarios of next edits: small text files that say what was edited, and which edits have to follow, or that none may.
+"""Scenarios of next edits: text files with edits, and the edits that must be suggested next, or none.
 
     language: python
     kind: rename
-    == before         the text at the beginning
-    == edit           a change: lines that begin with `-` go, with `+` come, with a blank stay; it is found by the lines that go and stay
-    == undo           the last change is taken back
-    == paste          a change in one event, as a paste or a formatter makes it
+    == before         the original text
+    == edit           a change: lines with `-` are removed, with `+` added, with a blank kept; removed and kept lines locate it
+    == undo           the last change is undone
+    == paste          a change in one event, as from a paste or a formatter
     == problem TEXT   a new error; below it the line it is reported on
-    == expect         a suggestion that has to come, as a change; all of them, in any order, and nothing else
-    == jump           a line that has to be offered as a place to go to
+    == expect         an expected suggestion, as a change; all of them must be suggested, in any order, and nothing else
+    == jump           a line that must be offered as a jump target
     == quiet          nothing may be suggested
 
-The cursor is at the end of the last line that came; a line `== cursor` names another one.
+The cursor is at the end of the last added line; a line `== cursor` names another one.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ _KINDS = frozenset({"before", "edit", "undo", "paste", "problem", "expect", "jum
 
 
 class ScenarioError(ValueError):
-    """A scenario file that cannot be read."""
+    """A scenario file is invalid."""
 
 
 class Diff(msgspec.Struct, frozen=True):
-    """Lines to be found, and what takes their place."""
+    """Lines to find, and their replacement."""
 
     old: tuple[str, ...]
     new: tuple[str, ...]
 
     def place(self, lines: Sequence[str]) -> int:
-        """Where the lines stand. Raises ScenarioError where they do not, or in two places."""
+        """The position of the lines. Raises ScenarioError if they are missing or not unique."""
         count = len(self.old)
         found = [at for at in range(len(lines) - count + 1) if tuple(lines[at : at + count]) == self.old]
         if len(found) != 1:
@@ -52,7 +52,7 @@ class Diff(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One thing that happened before the question."""
+    """One step before the request."""
 
     kind: Literal["edit", "undo", "paste", "problem", "cursor"]
     diff: Diff = Diff((), ())
@@ -60,7 +60,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """One file."""
+    """One scenario file."""
 
     name: str
     language: str
@@ -76,7 +76,7 @@ class Scenario(msgspec.Struct, frozen=True):
 
 
 def load(folder: Path = FOLDER) -> list[Scenario]:
-    """All scenarios in a folder and its folders, by name. Raises ScenarioError."""
+    """All scenarios below a folder, by name. Raises ScenarioError."""
     return [parse(path.read_text(encoding="utf-8"), path.relative_to(folder).with_suffix("").as_posix()) for path in sorted(folder.rglob("*.txt"))]
 
 

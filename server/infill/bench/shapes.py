@@ -1,9 +1,9 @@
-"""Model files with the exact tensor shapes of Qwen2.5-Coder's sizes, made here in a minute, with nothing to download.
+"""Model files with the exact tensor shapes of Qwen2.5-Coder's sizes, generated locally in a minute without a download.
 
-Speed, memory, load time and offload are those of the real model of that size and quantization, because none of them depends on the weights'
-values. The values are the bundled model's, laid into one corner of the bigger shape so that they compute there what they compute at home: a file
-as expensive as Qwen's that gives the bundled model's answers, so that filters, caches and acceptance see code instead of noise. It never ends a
-text by itself, so that everybody who is measured generates as much as he asked for. Only the file is new: nothing here runs a model.
+Speed, memory, load time and offload equal those of the real model of that size and quantization, because they do not depend on the weights'
+values. The values are the bundled model's, placed in one corner of the larger shape so that they compute the same results. The file costs as much
+as Qwen's and gives the bundled model's answers, so that filters, caches and acceptance get code instead of noise. It never ends a text by itself,
+so that both sides generate as many tokens as requested. This module only writes the file and runs no model.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from infill.errors import InfillError
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """The hyper-parameters that decide what a model costs."""
+    """The hyper-parameters that determine a model's cost."""
 
     layers: int
     width: int
@@ -45,19 +45,19 @@ SHAPES = {
     "3b": Shape(36, 2048, 16, 2, 11008, True),
     "7b": Shape(28, 3584, 28, 4, 18944, False),
 }
-"""As in the Qwen2.5 technical report and the models' config files."""
+"""From the Qwen2.5 technical report and the models' config files."""
 VOCABULARY = 151_936
 CONTEXT = 32_768
 FIM_KEYS = ("fim_pre_token_id", "fim_suf_token_id", "fim_mid_token_id", "fim_rep_token_id", "fim_sep_token_id")
 SEEN_ONLY_KEYS = ("bos_token_id", "eos_token_id", "padding_token_id", "fim_pad_token_id")
 LEVEL = 0.02
-"""What every token that may be said carries in the guard column, and every other one with a minus sign."""
+"""Value of the guard column for allowed tokens; disallowed tokens have its negative."""
 GUARD = 30 * 100 / (2 * LEVEL * LEVEL)
 """Gain of that column at the output: at least 30 nats between the two, as long as the residual stream's root mean square is below 100."""
 
 
 def shape_file(size: str, quantization: str = "q4_k_m", say: Callable[[str], None] = lambda _: None) -> Path:
-    """The cached file of that shape; made now where there is none. Raises InfillError where gguf or numpy is missing or the size is unknown."""
+    """The cached file of that shape; generated if missing. Raises InfillError if gguf or numpy is missing or the size is unknown."""
     if size not in SHAPES:
         raise InfillError(f"There is no shape {size!r}.", f"Known: {', '.join(SHAPES)}.")
     folder = paths.cache_directory() / "bench" / "shapes"
@@ -68,7 +68,7 @@ def shape_file(size: str, quantization: str = "q4_k_m", say: Callable[[str], Non
 
 
 def make(size: str, quantization: str, file: Path, say: Callable[[str], None] = lambda _: None) -> None:
-    """Write the file of a shape, whole or not at all."""
+    """Write the file of a shape atomically."""
     from infill.models.quantize import quantize
 
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def _library(name: str) -> Any:
 
 
 class Inner:
-    """The small model whose answers the big file gives: its tensors by name, and its own shape."""
+    """The small model whose answers the large file gives: its tensors by name, and its shape."""
 
     def __init__(self, file: Path) -> None:
         gguf, self.np = _library("gguf"), _library("numpy")
@@ -120,12 +120,12 @@ class Inner:
         return default if found is None else found.contents()
 
     def array(self, name: str) -> Any:
-        """A tensor as float32, rows first; None where the small model has no such tensor."""
+        """A tensor as float32, rows first; None if the small model does not have it."""
         tensor = self.tensors.get(name)
         return None if tensor is None else self._dequantize(tensor.data, tensor.tensor_type).astype(self.np.float32)
 
     def fits(self, outer: Shape) -> bool:
-        """Whether each of its parts has a place in the bigger shape."""
+        """Whether every part of the small model fits into the larger shape."""
         mine = self.shape
         return (
             mine.width < outer.width
@@ -137,17 +137,17 @@ class Inner:
         )
 
     def silent(self) -> set[int]:
-        """Tokens never to be said: end of text and its like; those that a prompt is joined with stay."""
+        """Tokens that must never be generated: end of text and similar ones. Tokens that structure a prompt are allowed."""
         kept = {int(self.field(f"tokenizer.ggml.{key}", -1)) for key in FIM_KEYS}
         kinds = self.field("tokenizer.ggml.token_type")
         return {index for index, kind in enumerate(kinds) if kind != 1 and index not in kept}
 
 
 class Layout:
-    """Where the small model's numbers lie in the big one's tensors.
+    """The positions of the small model's numbers in the large tensors.
 
-    The residual stream's first columns are the small model's, the next one is the guard column, the rest stays zero. Root mean squares are taken
-    over more columns then, which the norms' weights and epsilon make good; a wider head keeps the rotation of each pair by spreading the pairs out.
+    The first columns of the residual stream are the small model's, the next one is the guard column, the rest stays zero. Root mean squares then cover
+    more columns; the norms' weights and epsilon compensate for that. A wider head keeps the rotation of each pair, because pairs are spread out.
     """
 
     def __init__(self, inner: Inner, outer: Shape) -> None:
@@ -157,7 +157,7 @@ class Layout:
         self._noise = (random.standard_normal(4 << 20) * 0.02).astype(self.np.float16)
 
     def noise(self, rows: int, columns: int) -> Any:
-        """Random weights where the values cannot matter: their results are multiplied by zero."""
+        """Random weights where values do not matter, because their results are multiplied by zero."""
         return self.np.resize(self._noise, (rows, columns))
 
     def zeros(self, rows: int, columns: int) -> Any:
@@ -186,7 +186,7 @@ class Layout:
         return self.guard(whole)
 
     def guard(self, whole: Any) -> Any:
-        """Mark in the guard column which tokens may be said."""
+        """Mark the allowed tokens in the guard column."""
         column = self.mine.width
         whole[:, column] = -LEVEL
         whole[: len(self.inner.tokens), column] = LEVEL
@@ -208,7 +208,7 @@ class Layout:
         weight, bias = self.noise(width, outer.width), self.np.zeros(width, self.np.float32)
         small = self.inner.array(f"{name}.weight")
         if small is not None:
-            # the scores are divided by the root of the head's width, which is larger here
+            # the scores are divided by the root of the head's width, which is larger than in the small model
             gain = math.sqrt(outer.head / self.mine.head) if name.endswith("_q") else 1.0
             rows = self.rows(kv)
             for place in range(rows.min() // outer.head, rows.max() // outer.head + 1):
@@ -259,7 +259,7 @@ def _write(shape: Shape, size: str, file: Path, inner_file: Path) -> None:
 
 
 def _describe(writer: Any, gguf: Any, shape: Shape, size: str, inner: Inner) -> None:
-    """The file's metadata: the big shape, and the small model's own tokenizer, padded to the big vocabulary."""
+    """The file's metadata: the large shape, and the small model's tokenizer, padded to the large vocabulary."""
     writer.add_name(f"shape of Qwen2.5-Coder {size}, filled with the bundled model")
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(shape.width)

@@ -1,6 +1,6 @@
-"""`infill bench speed`: how fast models are on this machine, and what they take: loading, evaluation, generation, the first token, memory.
+"""`infill bench speed`: speed and memory of models on this machine: loading, prompt processing, generation, first token, memory.
 
-Local models are measured in an engine of their own; other providers as they are set up, through the same door as completions.
+Local models are measured in a private engine; other providers as configured, through the same interface as completions.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from infill.providers.base import Provider
 from infill.settings import Engine
 
 PROMPT_TOKENS, GENERATED_TOKENS = 512, 64
-"""As llama-bench's pp512 and tg64."""
+"""The same as llama-bench's pp512 and tg64."""
 SHORT_CHARACTERS = 60
-"""A prompt with next to nothing to evaluate, for generation and the first token."""
+"""Length of a prompt with very few tokens, for generation and the first token."""
 
 
 class Speed(msgspec.Struct, frozen=True, kw_only=True):
-    """One model or provider. Zero: not known there."""
+    """The figures of one model or provider; 0 if unknown."""
 
     name: str
     provider: str
     load_ms: float = 0.0
     first_token_ms: float = 0.0
-    """On a short prompt that is not in the KV cache."""
+    """With a short prompt that is not in the KV cache."""
     evaluate_per_second: float = 0.0
     generate_per_second: float = 0.0
     resident_bytes: int = 0
-    """The process that runs the model, while it generates."""
+    """Of the process that runs the model, during generation."""
     plan: str = ""
     threads: int = 0
     bench_evaluate: float = 0.0
     bench_generate: float = 0.0
-    """llama-bench's figures with the same file and as many threads."""
+    """llama-bench's result with the same file and number of threads."""
 
     @property
     def evaluate_ratio(self) -> float:
@@ -61,7 +61,7 @@ class Speed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def local(measured: Weights, options: Engine, rounds: int, program: Path | None, say: Callable[[str], None]) -> Speed:
-    """Measure a file. llama-bench runs before and after, so that both meet the same machine."""
+    """The figures of a file. llama-bench runs before and after, so that both sides meet the same load."""
     text = traces.default().text
     async with engine(measured, options) as driven:
         threads = options.threads or await _threads(driven)
@@ -89,12 +89,12 @@ async def local(measured: Weights, options: Engine, rounds: int, program: Path |
 
 
 async def _threads(driven: Driven) -> int:
-    """How many the engine chose, as its plan says."""
+    """The number of threads in the engine's plan."""
     return threads_of((await driven.client.status()).models)
 
 
 def threads_of(models: Sequence[ModelStatus]) -> int:
-    """How many threads the first model's plan says; 0: it does not say."""
+    """The number of threads in the first model's plan; 0 if it has none."""
     found = re.search(r"(\d+) threads?", models[0].plan) if models else None
     return int(found[1]) if found else 0
 
@@ -104,15 +104,15 @@ async def _rounds(driven: Driven, text: str, rounds: int, measured: Weights) -> 
     tokens = min(PROMPT_TOKENS, measured.trained_context * 2 // 3)
     characters = await _characters_for(driven, shuffled(text, -1), tokens)
     for number in range(rounds + 1):
-        # one slot for all: what another document holds in the cache costs attention, and llama-bench begins with an empty one
+        # one slot for all: other documents in the cache slow down attention, and llama-bench starts with an empty cache
         whole = await driven.ask(shuffled(text, number)[:characters], tokens=1)
         short = await driven.ask(shuffled(text, -2 - number)[:SHORT_CHARACTERS], tokens=GENERATED_TOKENS)
         size = max(size, resident(psutil.Process(driven.client.pid)))
         spent, made = whole.done.timings, short.done.timings
-        # the first round is for the processor and its caches
+        # the first round warms up processor and caches
         if number and spent.evaluate_ms and made.generate_ms:
             evaluations.append(spent.tokens_evaluated / spent.evaluate_ms * 1000)
-            # from the first token to the last, with all that is done between two of them
+            # from the first token to the last, with everything done between two tokens
             generations.append((made.tokens_generated - 1) / (made.total_ms - made.waited_ms - made.first_token_ms) * 1000)
             firsts.append(made.first_token_ms)
     if not evaluations:
@@ -121,14 +121,14 @@ async def _rounds(driven: Driven, text: str, rounds: int, measured: Weights) -> 
 
 
 def shuffled(text: str, seed: int) -> str:
-    """Its words in another order: a prompt of which nothing is known."""
+    """The words of the text in another order: a prompt that is not in the cache."""
     words = text.split()
     random.Random(seed).shuffle(words)
     return " ".join(words)
 
 
 async def _characters_for(driven: Driven, text: str, tokens: int) -> int:
-    """How many characters make about that many tokens; the first request also warms the processor up."""
+    """The number of characters that give about this many tokens; the first request also warms up the processor."""
     asked = await driven.ask(text[:1000], tokens=1)
     return min(len(text), int(tokens * 1000 / max(1, asked.done.timings.tokens_evaluated)))
 
@@ -136,7 +136,7 @@ async def _characters_for(driven: Driven, text: str, tokens: int) -> int:
 def llama_bench(
     program: Path | None, measured: Weights, threads: int, rounds: int, say: Callable[[str], None], generated: int = GENERATED_TOKENS, depth: int = 0
 ) -> tuple[float, float]:
-    """Tokens per second of evaluation, and of generation behind a prompt of `depth` tokens: each of them is looked at for every token."""
+    """Tokens per second of prompt processing, and of generation after a prompt of `depth` tokens, which attention reads for every token."""
     if program is None or not threads:
         return 0.0, 0.0
     say(f"{measured.name}: llama-bench with {threads} threads ...")
@@ -155,7 +155,7 @@ def _run(program: Path, arguments: list[str]) -> float:
 
 
 async def remote(name: str, provider: Provider, rounds: int, say: Callable[[str], None]) -> Speed:
-    """Measure a provider that is not ours: what can be seen from outside, and what it says itself."""
+    """The figures of a remote provider: what the client can measure and what the server reports."""
     say(f"{name}: {rounds} rounds ...")
     text = traces.default().text
     firsts, generations, evaluations = [], [], []

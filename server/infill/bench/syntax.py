@@ -1,6 +1,6 @@
-"""Which brackets, quotes, comments and regular expressions a source file has, and which of them belong together. Pure.
+"""The brackets, quotes, comments and regular expressions of a source file, and their pairs. Pure.
 
-Read with Pygments over the whole file, so that the benchmark does not judge the product by the product's own rules.
+The whole file is lexed with Pygments, so that the benchmark does not use infill's own rules to evaluate infill.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, String, _TokenType
 
 LEXERS = {"javascriptreact": "jsx", "shellscript": "bash", "typescriptreact": "tsx"}
-"""Pygments' names, where they are not LSP's."""
+"""Pygments' names of languages, if they differ from LSP's."""
 BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _QUOTE = re.compile("\"\"\"|'''|\"|'|`")
 _TAG = re.compile(r"<([A-Za-z][\w.-]*)(?:\s[^<>\n]*)?(?<!/)>[^<>\n]*(</\1>)")
 
 
 class Unreadable(Exception):
-    """Brackets or quotes of a file do not match, as far as Pygments can tell."""
+    """The brackets or quotes of a file do not match according to Pygments."""
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -27,7 +27,7 @@ class Pair(msgspec.Struct, frozen=True):
 
     open: int
     inner: int
-    """Behind the opener."""
+    """After the opener."""
     close: int
     """Before the closer."""
     end: int
@@ -36,7 +36,7 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 class Syntax(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one file."""
+    """The syntax of one file."""
 
     text: str
     pairs: tuple[Pair, ...]
@@ -54,15 +54,15 @@ class Syntax(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Reader:
-    """Takes a file's tokens one by one."""
+    """Reads the tokens of a file in order."""
 
     def __init__(self) -> None:
         self.pairs: list[Pair] = []
         self.open: list[tuple[str, int, int, str]] = []
-        """Closer that is waited for, start and end of the opener, kind."""
+        """Expected closer, start and end of the opener, kind."""
 
     def quoted(self, start: int, token: str) -> None:
-        """A piece of a string: all of it, or a delimiter, or what is between two."""
+        """A token of a string: the whole string, a delimiter, or its contents."""
         inside = self.open[-1][0] if self.open and self.open[-1][3] == "quote" else ""
         first = _QUOTE.match(token)
         if inside:
@@ -88,7 +88,7 @@ class _Reader:
         self.pairs.append(Pair(start, inner, at, at + len(closer), kind))
 
     def comment(self, start: int, token: str) -> None:
-        """A comment that has a closer on its own line is a pair: editors close `/*` and `<!--`."""
+        """A comment with a closer on its own line is a pair: editors auto-close `/*` and `<!--`."""
         opener, closer = ("/*", "*/") if token.startswith("/*") else ("<!--", "-->")
         if token.startswith(opener) and token.endswith(closer) and "\n" not in token and len(token) > len(opener + closer):
             end = start + len(token)
@@ -97,7 +97,7 @@ class _Reader:
 
 
 def read(text: str, language: str) -> Syntax:
-    """Raises Unreadable where a bracket or quote has no mate."""
+    """The syntax of a text. Raises Unreadable if a bracket or quote has no partner."""
     reader, comments, patterns = _Reader(), [], []
     for start, kind, token in get_lexer_by_name(LEXERS.get(language, language)).get_tokens_unprocessed(text):
         if kind in Comment:
@@ -121,12 +121,12 @@ def _is_text(kind: _TokenType) -> bool:
 
 
 def _content(tag: re.Match[str]) -> int:
-    """Length of what is between the two tags."""
+    """Length of the content between the two tags."""
     return len(tag[0]) - tag[0].index(">") - 1 - len(tag[2])
 
 
 def _joined(spans: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Tokens that follow each other at once are one."""
+    """The spans with adjacent ones merged."""
     whole: list[tuple[int, int]] = []
     for start, end in spans:
         if whole and whole[-1][1] == start:

@@ -1,4 +1,4 @@
-"""`infill bench table`: every target of the engine beside what was measured, in one go. What it measures is told row by row; it takes a while."""
+"""`infill bench table`: all targets of the engine and the measured values in one run. Reports progress row by row; takes about an hour."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from infill.settings import Engine, Latency
 
 Say = Callable[[str], None]
 WINDOW_CHARACTERS = (4000, 1450)
-"""Before and after the cursor: about 1,500 tokens of code with the bundled vocabulary."""
+"""Characters before and after the cursor: about 1,500 tokens of code with the bundled vocabulary."""
 WINDOW_TOKENS = 1450
 WIDENINGS = 14
-"""How often the latency target is raised by a third until so many tokens fit: from 400 ms to 17 seconds."""
+"""Maximum number of times that the latency target is raised by a third until the window is large enough: from 400 ms to 17 seconds."""
 KEYS = 60
 LINES = 600
 PAUSE_SECONDS = 3.0
@@ -41,7 +41,7 @@ SETTLE_SECONDS = 1.0
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the table came from."""
+    """The data behind the table."""
 
     rows: tuple[Row, ...]
     comparisons: tuple[Comparison, ...]
@@ -49,11 +49,11 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     qualities: tuple[quality.Quality, ...]
     edits: tuple[Edited, ...]
     problems: tuple[str, ...]
-    """Parts that could not be measured."""
+    """Parts whose measurement failed."""
 
 
 class Subjects(msgspec.Struct, frozen=True, kw_only=True):
-    """What is measured."""
+    """The measured models."""
 
     bundled: Weights
     small: Weights
@@ -69,7 +69,7 @@ class Subjects(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Table:
-    """Collects; what fails is told and left out, so that an hour's work is not lost."""
+    """Collects results. Failures are reported and skipped, so that the other results of an hour's run are kept."""
 
     def __init__(self, subjects: Subjects, wishes: Wishes, say: Say) -> None:
         self.subjects, self.wishes, self.say = subjects, wishes, say
@@ -88,7 +88,7 @@ class _Table:
             self.say(f"This part failed: {exc}")
 
     async def typing(self) -> list[Row]:
-        # the bundled model's target is none against the peer: it runs as it runs for everybody, with the threads that are chosen for this machine
+        # the bundled model has no target against the peer: it runs with the threads that the engine chooses for this machine
         alone = msgspec.structs.replace(self.wishes, threads=None)
         for one, wishes in ((self.subjects.small, self.wishes), (self.subjects.large, self.wishes), (self.subjects.bundled, alone)):
             self.comparisons.append(await typing.compare(one, self.subjects.trace, wishes, self.say))
@@ -113,7 +113,7 @@ class _Table:
 
 
 async def everything(subjects: Subjects, wishes: Wishes, say: Say) -> Measured:
-    """Measure all of it."""
+    """All results of the table."""
     table = _Table(subjects, wishes, say)
     await table.part(table.typing())
     await table.part(evaluated_per_key(subjects.small, say))
@@ -136,7 +136,7 @@ async def everything(subjects: Subjects, wishes: Wishes, say: Say) -> Measured:
 
 
 def typing_rows(comparisons: Sequence[Comparison]) -> list[Row]:
-    """Latency against the peer, and how many pauses saw a suggestion."""
+    """Latency compared with the peer, and the share of pauses with a suggestion."""
     rows = [_against_the_peer(comparison, name, pick) for comparison in comparisons[:2] for name, pick in PERCENTILES]
     ours, peers = (metrics.pauses_seen(comparisons[0].figures(side)) for side in ("infill", "llama-server"))
     rows.append(
@@ -192,7 +192,7 @@ def _runs(comparison: Comparison) -> str:
 
 
 def accept_row(comparisons: Sequence[Comparison]) -> Row:
-    """How often the next suggestion was there when one had been accepted."""
+    """How often the next suggestion was shown at once after an acceptance."""
     small, *others = ((one, metrics.accepts_followed(one.figures("infill"))) for one in comparisons)
     beside = "".join(f"; {one.model} {tally.words}" for one, tally in others)
     return Row(
@@ -209,7 +209,7 @@ def accept_row(comparisons: Sequence[Comparison]) -> Row:
 
 
 async def evaluated_per_key(measured: Weights, say: Say, tokens: int = WINDOW_TOKENS) -> list[Row]:
-    """Prompt tokens evaluated for each key while typing forward, in a window of so many tokens at least."""
+    """Prompt tokens evaluated per key while typing forward, in a window of at least this many tokens."""
     say(f"{measured.name}: tokens evaluated per key ...")
     text = traces.default().text
     middle_of = len(text) // 2
@@ -233,9 +233,9 @@ async def evaluated_per_key(measured: Weights, say: Say, tokens: int = WINDOW_TO
 
 
 async def _widened(driven: Driven, before: str, after: str, tokens: int) -> tuple[int, int]:
-    """Raise the latency target until the window holds so many tokens; returns what it holds, and the target.
+    """Raise the latency target until the window has this many tokens; returns the window's tokens and the target.
 
-    No further than that: the target has a say in what is rather evaluated than moved, too.
+    The target is raised no further, because it also affects the choice between moving and evaluating tokens.
     """
     window, target = 0, Latency().target
     for step in range(WIDENINGS):
@@ -249,7 +249,7 @@ async def _widened(driven: Driven, before: str, after: str, tokens: int) -> tupl
 
 
 def speed_rows(speeds: Sequence[speed.Speed]) -> list[Row]:
-    """Against llama-bench."""
+    """The speed compared with llama-bench."""
     rows = []
     for one in speeds:
         both = (
@@ -262,13 +262,13 @@ def speed_rows(speeds: Sequence[speed.Speed]) -> list[Row]:
     return rows
 
 
-# ---- a file just opened
+# ---- a newly opened file
 
 
 async def after_opening(measured: Weights, say: Say) -> list[Row]:
-    """The first completion in a long file after a pause, against those that follow: with no key before the pause, and with one.
+    """The first completion in a long file after a pause, compared with the following ones; without and with a key before the pause.
 
-    Each place is seen by an engine that knows nothing of it. An answer takes as long as its line, so that places are compared by their medians.
+    Each place gets a new engine. The time of an answer depends on its line's length, so that medians over places are compared.
     """
     rows = []
     for what, first_key in (("and nothing else", False), ("and a key", True)):
@@ -288,7 +288,7 @@ async def after_opening(measured: Weights, say: Say) -> list[Row]:
 
 
 async def _first_and_warm(measured: Weights, share: float, first_key: bool) -> tuple[float, list[float]]:
-    """Milliseconds of the first answer at a place of a file, and of those to the keys after it that the model was asked for."""
+    """Milliseconds of the first answer at a place of a file, and of the model's answers to the following keys."""
     async with _loaded(measured) as editor:
         document = _at(_long_file(), "long.py", share)
         await editor.show(document)
@@ -305,7 +305,7 @@ async def _first_and_warm(measured: Weights, share: float, first_key: bool) -> t
 
 @asynccontextmanager
 async def _loaded(measured: Weights) -> AsyncIterator[InfillEditor]:
-    """Infill with the model in memory and only a small file open."""
+    """An editor with infill, the model loaded, and only a small file open."""
     async with figures.opened(measured, Document("small.py", "python", "value = 1\n")) as editor:
         yield editor
 
@@ -316,7 +316,7 @@ def _long_file() -> str:
 
 
 def _at(text: str, name: str, share: float) -> Document:
-    """A document with a new line, and the cursor on it, behind so much of the text."""
+    """A document with the cursor on a new line after this share of the text."""
     document = Document(name, "python", text)
     document.cursor = text.index("\n", int(len(text) * share))
     document.replace(document.cursor, 0, "\n        ")

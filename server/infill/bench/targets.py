@@ -1,4 +1,4 @@
-"""What was to be reached, beside what was measured: the rows of `infill bench figures` and `infill bench table`. Pure."""
+"""Targets and measured values: the rows of `infill bench figures` and `infill bench table`. Pure."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     at_least: bool = False
     """The target is a lower bound; else an upper one."""
     note: str = ""
-    """How it came about: what was compared, what else was seen."""
+    """Details: what was compared, and other observations."""
     unknown: str = ""
-    """Why there is no figure; empty: there is one."""
+    """Why there is no value; empty if there is one."""
 
     @property
     def met(self) -> bool:
@@ -39,14 +39,14 @@ def cells(row: Row) -> list[str]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The same as a table for docs/develop/performance.md."""
+    """The rows as a Markdown table for docs/develop/performance.md."""
     lines = ["| what | target | measured | | how |", "|---|---|---|---|---|"]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells(row)) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
 def number(value: float) -> str:
-    """Three significant digits, and no needless ones."""
+    """The number with three significant digits, without trailing zeros."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

@@ -1,8 +1,8 @@
-"""A trace: somebody writing code in a file, as timed edits that can be played to any editor. Values, and their file format (JSON); no clock here.
+"""Traces: a user typing code in a file, as timed edits that can be played to any editor. Values and their JSON file format; no clock.
 
-The file starts with holes where text was taken out. The author goes from hole to hole and types what was there, key by key, with slips that are
-put right, words taken back, pauses, and looks at a suggestion now and then. After every edit it is known how much of the hole stands, hence what
-the author types next: that is what a suggestion is worth.
+The file starts with holes from which text was removed. The author types the missing text hole by hole, key by key, with corrected slips, deleted
+words, pauses and occasional acceptances. After every edit it is known how much of the hole is filled, and so what the author types next. Suggestions
+are compared with that text.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ FORMAT = 1
 
 
 class Hole(msgspec.Struct, frozen=True):
-    """Text that the author writes in one place."""
+    """Text that the author writes at one place."""
 
     offset: int
-    """Where, in the text as it is at the start."""
+    """The position in the original text."""
     text: str
 
 
 class Edit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing that the author does."""
+    """One action of the author."""
 
     wait: float
-    """Milliseconds since the edit before."""
+    """Milliseconds since the previous edit."""
     kind: Literal["type", "delete", "jump", "accept"]
     text: str = ""
-    """What is typed; a newline brings its indentation with it, as editors do."""
+    """The typed text; a newline includes its indentation, as in editors."""
     count: int = 0
-    """Characters deleted left of the cursor."""
+    """Number of characters deleted before the cursor."""
     hole: int = 0
-    """Where it happens; for a jump: where to."""
+    """The hole of the edit; for a jump, its target."""
     done: int = 0
-    """Characters of the hole that stand rightly after this edit."""
+    """Number of correct characters in the hole after this edit."""
     slip: bool = False
-    """A wrong character stands left of the cursor after this edit."""
+    """Whether a wrong character is before the cursor after this edit."""
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it."""
+    """A complete trace."""
 
     format: int = FORMAT
     name: str
     language: str = "python"
     seed: int = 0
     text: str
-    """The file as it is at the start."""
+    """The original text of the file."""
     holes: tuple[Hole, ...]
     edits: tuple[Edit, ...]
 
@@ -65,7 +65,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(file: Path) -> Trace:
-    """Read a trace. Raises InfillError where it is none."""
+    """Read a trace. Raises InfillError if the file is not a trace."""
     try:
         trace = msgspec.json.decode(file.read_bytes(), type=Trace)
     except msgspec.MsgspecError as exc:

@@ -1,4 +1,4 @@
-"""The traces that come with the bench, and those of one's own."""
+"""The bench's own traces, and loading of custom ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ __all__ = ["default", "load"]
 
 
 def default() -> Trace:
-    """Two and a half minutes in a Python module of this project, as it was once."""
+    """Two and a half minutes of typing in an earlier version of a Python module of this project."""
     with resources.as_file(resources.files("infill.bench") / "store.trace.json") as file:
         return load(Path(file))

@@ -1,4 +1,4 @@
-"""`infill bench typing`: a trace played to infill and to the peer in turns, several times, and what came of it. Runs and measures; shows nothing."""
+"""`infill bench typing`: plays a trace to infill and to the peer alternately, several times. Measures only; prints nothing."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from infill.bench.weights import Weights, home
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be measured, and how."""
+    """The options of a run."""
 
     runs: int = 3
     threads: int | None = None
-    """The same for both sides; None: as each chooses by itself."""
+    """Threads on both sides; None: each side's default."""
     tokens: int | None = None
-    """Generate this many, at most, on both sides, the peer past end-of-text too; None: as each does in life."""
+    """Maximum number of generated tokens on both sides, the peer past end-of-text too; None: each side's default."""
     peer: str = ""
     """Path of llama-server; empty: infill alone."""
     settings: dict[str, Any] = {}
-    """More settings of infill, to measure what one of them is worth."""
+    """More settings for infill, to measure their effect."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One trace played once."""
+    """One played trace."""
 
     side: str
     model: str
@@ -45,7 +45,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """One model, all its runs."""
+    """All runs of one model."""
 
     model: str
     runs: tuple[Run, ...]
@@ -61,7 +61,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def compare(measured: Weights, trace: Trace, wishes: Wishes, say: Callable[[str], None]) -> Comparison:
-    """Play the trace `runs` times to each side, in turns, so that whatever else the machine does meets both."""
+    """Play the trace `runs` times to each side. Both sides alternate, so that other load on the machine affects both."""
     sides = ["infill", "llama-server"] if wishes.peer else ["infill"]
     runs = []
     for number in range(1, wishes.runs + 1):
@@ -75,7 +75,7 @@ async def _play(side: str, measured: Weights, trace: Trace, wishes: Wishes, numb
     with home(measured) as folder:
         recorder = Recorder()
         editor = _editor(side, measured, folder, recorder, wishes)
-        # the bench itself must not pause in the middle of a measurement
+        # garbage collection must not pause the bench during a measurement
         gc.collect()
         gc.disable()
         try:

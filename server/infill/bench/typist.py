@@ -1,7 +1,7 @@
-"""Plays a trace: does what the author did, when the author did it, to whichever editor it is given, and lets the recorder know.
+"""Plays a trace to an editor with the author's timing, and records the events.
 
-The typist never waits for an editor: keys fall when they are due. A suggestion that is accepted is looked at for a moment; then what is not the
-author's own text is taken out again, and the author goes on behind what was right.
+The typist never waits for an editor: keys are typed at their times. After accepting a suggestion it pauses briefly, deletes the text that differs
+from the author's, and continues after the right part.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from infill.bench.recorder import Recorder, agreement
 from infill.bench.trace import Edit, Trace
 
 LOOK_MS = 900.0
-"""How long an accepted suggestion is looked at: long enough for the next one to appear."""
+"""Milliseconds of pause after an acceptance: long enough for the next suggestion to appear."""
 SETTLE_MS = 1500.0
-"""After opening a file, before the first key."""
+"""Milliseconds between opening a file and the first key."""
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
-    """What the processes of one side needed for a whole trace."""
+    """Memory and work of one side's processes for a whole trace."""
 
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
@@ -32,19 +32,19 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     processes: dict[str, int] = {}
     """Resident bytes by process."""
     tokens_evaluated: int = 0
-    """Prompt tokens since the file was opened, as the engine or llama-server counts them: also for what was overtaken, or nobody waited for."""
+    """Prompt tokens since the file was opened, as counted by the engine or llama-server, including cancelled requests and background work."""
     tokens_generated: int = 0
-    """The same of what was written."""
+    """Generated tokens, counted in the same way."""
 
 
 class Editor(Protocol):
-    """An editor with a completion engine behind it; it tells the recorder when ghost text appears."""
+    """An editor with completions; it informs the recorder when ghost text appears."""
 
     name: str
 
     @property
     def ghost(self) -> str:
-        """The suggestion that can be accepted now; empty: none."""
+        """The suggestion that can be accepted now; empty if there is none."""
         ...
 
     async def open(self, document: Document) -> None:
@@ -52,11 +52,11 @@ class Editor(Protocol):
         ...
 
     async def edited(self, document: Document, change: Change) -> None:
-        """A key changed the document, and the cursor stands behind the change. Must not wait for an answer."""
+        """Called after a key changed the document and the cursor is after the change. Must not wait for an answer."""
         ...
 
     async def moved(self, document: Document) -> None:
-        """The cursor moved, nothing else."""
+        """Called after only the cursor moved."""
         ...
 
     async def accept(self, document: Document) -> None:
@@ -87,7 +87,7 @@ class Typist:
         recorder.upcoming = self.upcoming
 
     def upcoming(self) -> str:
-        """What the author types next; nothing while a slip stands."""
+        """The text that the author types next; empty after a slip."""
         return "" if self._slip else self.trace.holes[self._hole].text[self._written[self._hole] :]
 
     async def play(self) -> None:
@@ -120,7 +120,7 @@ class Typist:
         return self.trace.holes[hole].offset + before + self._written[hole]
 
     async def _accept(self, index: int) -> int:
-        """Take what is shown, look at it, keep what is right of it; returns where the trace goes on."""
+        """Accept the suggestion, pause, and delete its wrong part; returns the index of the next edit."""
         if not self.editor.ghost:
             return index + 1
         inserted, at = self.editor.ghost, self.document.cursor
@@ -140,13 +140,13 @@ class Typist:
         return self._after(index, self._written[self._hole])
 
     def _whole_keys(self, right: int) -> int:
-        """Not more than what whole keys of the trace bring: a newline comes with its indentation."""
+        """Number of right characters, rounded down to whole keys of the trace: a newline includes its indentation."""
         done = self._written[self._hole]
         borders = {edit.done for edit in self.trace.edits if edit.hole == self._hole}
         return max((border for border in borders if done <= border <= done + right), default=done) - done
 
     def _after(self, index: int, done: int) -> int:
-        """The edit with which to go on when that much of the hole stands."""
+        """The next edit after this many characters of the hole."""
         found = index + 1
         before = self.trace.edits[index]
         for at in range(index + 1, len(self.trace.edits) + 1):

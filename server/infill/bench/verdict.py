@@ -1,10 +1,10 @@
 """Whether accepting a suggestion leaves the document as its author wrote it. Pure.
 
 *Restored*: the buffer equals the file.
-*Beginning*: what was inserted is the beginning of what the author wrote, and what stands right of it is exactly what is still needed: nothing is
-lost, nothing doubled, no word or number is cut, and no closer stands on a line where the author has it on a later one.
+*Beginning*: the inserted text is the beginning of the author's text, and the text to its right is exactly what is still needed. Nothing is missing
+or duplicated, no word or number is cut, and no closer is on an earlier line than the author's.
 Everything else is wrong; `lost` and `doubled` are wrong closers after right text.
-White space at the end of lines is not compared.
+White space at line ends is ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WORD, _NUMBER = re.compile(r"\w\w"), re.compile(r"\d\.\d")
 
 
 def verdict(place: Place, text: str, replaces: int) -> Verdict:
-    """Of a suggestion: its text, and the number of characters right of the cursor that it replaces."""
+    """The verdict on a suggestion: its text, and the number of characters right of the cursor that it replaces."""
     whole = place.syntax.text
     if _trimmed(place.left + text + place.right[replaces:]) == _trimmed(whole):
         return "restored"
@@ -42,14 +42,14 @@ def _trimmed(text: str) -> str:
 
 
 def _replaced(place: Place, end: int) -> int:
-    """How many auto-closed characters are no longer needed when the author's text stands there up to `end`."""
+    """Number of auto-closed characters that are redundant after the author's text up to `end`."""
     whole = place.syntax.text
     pending = "".join(whole[max(pair.close, end) : pair.end] for pair in place.syntax.enclosing(end, place.line_start))
     return next(count for count in range(len(place.closers) + 1) if pending.endswith(place.closers[count:]))
 
 
 def _glued(place: Place, text: str, end: int, replaces: int) -> bool:
-    """Whether a closer follows at once where the author has a line break before it."""
+    """Whether a closer follows directly where the author has a line break before it."""
     rest = place.right[replaces:].partition("\n")[0]
     own_line = not text.rpartition("\n")[2].strip()
     return "\n" in text and not own_line and bool(rest.strip()) and re.match(r"[ \t]*\n", place.syntax.text[end:]) is not None

@@ -1,4 +1,4 @@
-"""Which model files are measured, by the names used on the command line: `bundled`, a shape such as `0.5b`, or a file of one's own."""
+"""Model files to measure, by their names on the command line: `bundled`, a shape such as `0.5b`, or the path of a file."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from infill.state import BUNDLED
 
 BENCH_ID = "bench-weights"
 GGUF_STRING = 8
-"""The type of a string in GGUF's metadata."""
+"""Type number of a string in GGUF metadata."""
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
-    """A file to be measured."""
+    """A model file to measure."""
 
     name: str
     path: Path
     bundled: bool = False
     suffix_first: bool = False
-    """Asked in suffix-prefix-middle order."""
+    """The prompt has suffix-prefix-middle order."""
     trained_context: int = 32_768
 
     @property
@@ -39,7 +39,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def weights(name: str, say: Callable[[str], None] = lambda _: None) -> Weights:
-    """Find the file, or make it. Raises BadModelFile or InfillError."""
+    """The file with this name; a shape is generated if missing. Raises BadModelFile or InfillError."""
     if name == "bundled":
         return _facts(name, paths.bundled_model(), bundled=True)
     if name.endswith(".gguf"):
@@ -56,7 +56,7 @@ def _facts(name: str, path: Path, bundled: bool = False) -> Weights:
 
 
 def prefix_first() -> Weights:
-    """The bundled weights in a file that asks for prefix-suffix-middle order: to see what moving a suffix in the cache costs with real weights."""
+    """The bundled weights with prefix-suffix-middle order, to measure moves of the suffix in the cache with real weights."""
     file = paths.cache_directory() / "bench" / "bundled-psm.gguf"
     content = paths.bundled_model().read_bytes()
     key = b"infill.fim_order" + struct.pack("<IQ", GGUF_STRING, 3)
@@ -69,9 +69,9 @@ def prefix_first() -> Weights:
 
 @contextmanager
 def home(measured: Weights) -> Iterator[Path]:
-    """A fresh INFILL_HOME, for us and all that we start, in which that file is a model of the user's own catalogue; gone afterwards.
+    """A temporary INFILL_HOME for this process and its children, with that file in the user's catalogue.
 
-    Nobody who is measured meets an engine, settings or models of the user's. What `infill build` made stays in use.
+    Measurements never use the user's engine, settings or models. Files built by `infill build` stay in use.
     """
     built = library.current()
     with tempfile.TemporaryDirectory(prefix="infill-bench-", ignore_cleanup_errors=True) as folder:

@@ -1,7 +1,7 @@
-"""The command line. One verb a file: `cli/<verb>.py` holds `app`, a Typer of its own, and its name stands in VERBS; nothing else is needed.
+"""The command line. Each verb is a file: `cli/<verb>.py` defines `app`, a Typer app, and VERBS lists its name.
 
-Nothing is imported before it is known what is wanted: `--version` loads not even Typer, and `infill lsp` only its own verb. Verbs print through
-`cli.output` alone, raise InfillError for failures (exit code 1), and leave wrong usage to Typer (exit code 2).
+Imports are delayed until the verb is known: `--version` does not load Typer, and `infill lsp` loads only its own verb. Verbs print only through
+`cli.output`, raise InfillError for failures (exit code 1), and leave usage errors to Typer (exit code 2).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from infill.cli import output
 VERBS = ("lsp", "complete", "generate", "models", "engine", "index", "providers", "doctor", "tune", "build", "bench")
 """In the order of `infill --help`."""
 EDITORS_OPTIONS = frozenset({"--stdio", "--offline", "--trust-workspace"})
-"""With these alone `infill lsp` needs no parser: an editor waits for it."""
+"""If `infill lsp` has only these options, no parser is loaded, because the editor waits for the start."""
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and leave the process with its exit code."""
+    """Run the command line and exit the process with its exit code."""
     wanted = sys.argv[1:] if arguments is None else arguments
     if wanted == ["--version"]:
         output.say(f"infill {__version__}")

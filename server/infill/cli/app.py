@@ -1,4 +1,4 @@
-"""From the arguments to a verb, and from what the verb raised to an exit code. Verbs are imported when they are called, or named in `--help`."""
+"""Dispatches arguments to a verb, and converts its exceptions to an exit code. Verbs are imported when called or listed by `--help`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUCCESS, FAILURE, INTERRUPTED = 0, 1, 130
 
 
 class LazyVerbs(TyperGroup):
-    """A group whose commands are modules."""
+    """A command group that imports each command's module when needed."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(VERBS)
@@ -60,7 +60,7 @@ def root(
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command line; returns its exit code. A failure is one sentence, without a traceback."""
+    """Run a command line; returns its exit code. A failure prints one message without a traceback."""
     try:
         get_command(app).main(args=arguments, prog_name="infill")
     except SystemExit as exc:

@@ -1,4 +1,4 @@
-"""A progress bar for verbs that take long: drawn on a terminal, a line every tenth in a pipe, always on stderr."""
+"""A progress bar for long-running verbs, on stderr: drawn on a terminal, one line per 10 % otherwise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from infill.cli import output
 
 Update = Callable[[float, str], None]
-"""The share that is done, 0 to 1, and a few words about it."""
+"""The completed share, 0 to 1, and a short text about it."""
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""`infill bench`: how fast and how good it is on this machine, beside the strongest peer. For those who choose, doubt or develop."""
+"""`infill bench`: speed and quality on this machine, compared with other programs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ app = typer.Typer(help="Measure how fast and how good it is on this machine.", n
 
 
 class Peer(str, enum.Enum):
-    """Programs that `infill bench speed` can be compared with."""
+    """Programs that `infill bench speed` can compare with."""
 
     OLLAMA = "ollama"
 
@@ -139,7 +139,7 @@ def speed(
 
 
 def _stop(number: int, frame: object) -> None:
-    """Stopping the measurement stops its servers too; a second signal must not interrupt that."""
+    """Stop the measurement and its servers; a second signal must not interrupt that."""
     signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 

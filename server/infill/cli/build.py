@@ -1,4 +1,4 @@
-"""`infill build`: llama-cpp-python for this machine's processor and GPU, beside the installed one."""
+"""`infill build`: builds llama-cpp-python for this machine's processor and GPU, next to the installed one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`infill complete FILE:LINE:COLUMN`: the same answer as in an editor, for a file on disk. For scripts, and for trying a model."""
+"""`infill complete FILE:LINE:COLUMN`: the completion at a position of a file on disk, as in an editor. For scripts and for trying a model."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from infill.settings import Settings
 app = typer.Typer()
 
 PREFIX_CHARACTERS, SUFFIX_CHARACTERS = 200_000, 100_000
-"""More than any model's window: what lies farther from the cursor is not even handed on."""
+"""Maximum number of characters before and after the cursor: more than any model's window."""
 DEADLINE_MS = 60_000
-"""At least: the command may have to start the engine and load the model first, on a busy machine. Settings are for typing."""
+"""Minimum deadline: the command may have to start the engine and load the model, on a busy machine. The setting is for typing."""
 SHOWN_LINES = 3
 """Lines of context above a suggestion on a terminal."""
 
@@ -54,7 +54,7 @@ def _request(place: cursor.Place, settings: Settings) -> CompletionRequest:
         prefix=source.prefix[-PREFIX_CHARACTERS:],
         suffix=source.suffix[:SUFFIX_CHARACTERS],
         automatic=False,
-        # the rules of docs/privacy.md hold here too: such a file is for the local model alone
+        # as docs/privacy.md says, excluded files are sent only to the local model
         remote_allowed=not refused,
     )
 
@@ -71,7 +71,7 @@ async def _ask(request: CompletionRequest, settings: Settings) -> Outcome:
     completer = Completer(chain, settings)
     try:
         outcome = await completer.complete(request)
-        # an answer that was long enough is not read to its end, where the model's name stands
+        # an answer that is long enough is not read to its end, which has the model's name
         return outcome if outcome.model else msgspec.structs.replace(outcome, model=model)
     finally:
         await completer.aclose()
@@ -91,7 +91,7 @@ def _facts(outcome: Outcome, request: CompletionRequest) -> dict[str, Any]:
 
 
 def _range(suggestion: Suggestion, request: CompletionRequest) -> dict[str, dict[str, int]]:
-    """What the text takes the place of, 1-based: from the cursor to behind what it repeats."""
+    """The replaced range, 1-based: from the cursor to the end of the text that the suggestion repeats."""
     line, column = request.prefix.count("\n") + 1, len(request.line_before) + 1
     taken = request.suffix[: suggestion.replaces]
     end = column + len(taken) if "\n" not in taken else len(taken) - taken.rfind("\n")

@@ -1,4 +1,4 @@
-"""A cursor in a file on disk, as a person names it on the command line: `FILE:LINE:COLUMN`, counting from 1 as editors print it."""
+"""Cursor positions on the command line: `FILE:LINE:COLUMN`, counted from 1 as in editors."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from infill.generation.languages import BY_ENDING
 from infill.privacy import workspace_files
 
 LARGEST_FILE = 64 * 1024 * 1024
-"""Bytes of a file that is completed from the command line."""
+"""Maximum size in bytes of a file that is completed from the command line."""
 
 
 def language_of(path: Path) -> str:
-    """As an editor would name it."""
+    """The language id that an editor would use."""
     ending = path.suffix.lower()
     return BY_ENDING.get(ending, ending.lstrip("."))
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A cursor in a file on disk: 1-based, a column counts characters; clamped into the text."""
+    """A 1-based cursor in a file on disk. A column counts characters; positions outside the text are clamped."""
 
     file: Path
     line: int
@@ -31,19 +31,19 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """A file cut in two at the cursor; every line end is a single newline."""
+    """A file's text before and after the cursor, with LF line ends."""
 
     path: Path
     """Absolute."""
     shown: str
-    """As a model reads it: relative to the current directory, else the name alone."""
+    """The path in the prompt: relative to the current directory if below it, else only the name."""
     language: str
     prefix: str
     suffix: str
 
 
 def parse(place: str) -> Place:
-    """Raises typer.BadParameter for anything but FILE:LINE:COLUMN."""
+    """The position. Raises typer.BadParameter for anything but FILE:LINE:COLUMN."""
     found = re.fullmatch(r"(.+):(\d+):(\d+)", place, re.DOTALL)
     if not found:
         raise typer.BadParameter(f"{place!r} is not FILE:LINE:COLUMN.", param_hint="FILE:LINE:COLUMN")
@@ -51,7 +51,7 @@ def parse(place: str) -> Place:
 
 
 def read(place: Place) -> Source:
-    """Read the file around the cursor. Raises RequestError where it cannot be read."""
+    """The file's text before and after the cursor. Raises RequestError if it cannot be read."""
     try:
         content = workspace_files.read(place.file, None, LARGEST_FILE)
     except workspace_files.NotRead as exc:

@@ -1,6 +1,6 @@
-"""`infill doctor`: is everything here that a completion needs? Each finding is ok, a warning or a problem, and says the next step.
+"""`infill doctor`: checks everything that a completion needs. Each finding is ok, a warning or a problem with the next step.
 
-Looks without changing anything but caches: no engine is started and nothing is loaded. llama.cpp is asked in a process that may crash.
+Changes nothing but caches: starts no engine and loads no model. llama.cpp is tested in a child process, because it may crash.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ app = typer.Typer()
 
 Verdict = Literal["ok", "warning", "problem"]
 PROBE_SECONDS = 60.0
-"""A driver that hangs must not hang this."""
+"""Timeout of the child process in seconds: a driver may hang."""
 LEAST_FREE_BYTES = 1_000_000_000
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     about: str
     verdict: Verdict = "ok"
     detail: str
     next: str = ""
-    """What to do about it; empty where nothing has to be done."""
+    """What to do about it; empty if nothing."""
 
 
 @app.command(help="Look at everything that a completion needs, and say what to do about what is missing.")
@@ -73,7 +73,7 @@ def _python(settings: Settings) -> Iterator[Finding]:
 
 
 def _llama(settings: Settings) -> Iterator[Finding]:
-    """llama.cpp in a process that may crash; what that one said last is the best hint that there is."""
+    """Tests llama.cpp in a child process. After a crash, its last output is the best available hint."""
     again = f"`{sys.executable} -m pip install --force-reinstall --no-cache-dir llama-cpp-python` builds it again."
     try:
         run = subprocess.run(
@@ -113,7 +113,7 @@ def _machine(settings: Settings) -> Iterator[Finding]:
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
-    """The chosen model: is it here, whole, of the right kind, and does it fit?"""
+    """Checks the chosen model: installed, complete, of the right kind, and small enough for memory."""
     model = settings.models.complete or state.chosen_model("complete", str(Path.cwd()))
     if not model.startswith("local:"):
         yield Finding(about="model", detail=f"{model}, which a remote provider has")
@@ -162,7 +162,7 @@ def _paths(settings: Settings) -> Iterator[Finding]:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder itself, or the nearest one above that exists."""
+    """The folder itself, or its nearest existing parent."""
     return next(one for one in (folder, *folder.parents) if one.exists())
 
 
@@ -190,7 +190,7 @@ async def _ask_engine() -> Status | None:
 
 
 def _providers(settings: Settings) -> Iterator[Finding]:
-    """Every remote provider of the order, asked one real completion; none is set up on most machines."""
+    """Sends one real completion request to every remote provider in the order; most machines have none."""
     from infill.providers import check, setup
 
     remote = [name for name in settings.providers.order if name != setup.LOCAL]
@@ -208,4 +208,4 @@ def _settings(problems: list[str]) -> list[Finding]:
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_python, _llama, _machine, _model, _paths, _engine, _providers)
-"""In the order in which people look."""
+"""The checks in the order of the output."""

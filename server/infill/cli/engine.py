@@ -1,4 +1,4 @@
-"""`infill engine status|start|stop`: the process that holds the model. Asked for facts, it starts nothing."""
+"""`infill engine status|start|stop`: the process that runs the model. `status` never starts it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ app = typer.Typer(no_args_is_help=True, help="The process that runs the model: s
 WHO = f"infill engine (pid {os.getpid()})"
 AS_JSON = typer.Option(False, "--json", help="Print the facts as JSON.")
 SHOWN_LINES = 20
-"""Of the engine's last words; `--json` has up to a hundred."""
+"""Lines of the engine's log on a terminal; `--json` has up to a hundred."""
 GONE_SECONDS, LOOK_SECONDS = 10.0, 0.02
-"""How long a stopped engine may take to leave | between two looks at whether it has."""
+"""Seconds in which a stopped engine must exit | between two checks for its exit."""
 
 
 @app.command(help="Say whether it runs, and what it holds.")
@@ -106,7 +106,7 @@ async def _ask_to_stop(client: EngineClient) -> None:
     try:
         await client.shutdown()
     except ProviderUnavailable:
-        # it closed the connection before it answered: gone is what was asked for
+        # it closed the connection before its reply, so it is stopping as requested
         return
 
 
@@ -127,7 +127,7 @@ def _say_none(as_json: bool) -> None:
 
 
 def _last_lines() -> dict[str, Any]:
-    """What went wrong, if something did: the engine, or the one before it, says so on its standard error."""
+    """The last error output of the engine, or of the previous one."""
     words = launch.last_words()
     if words is None:
         return {}

@@ -1,4 +1,4 @@
-"""`infill generate "what to write"`: code from an instruction, on the terminal, in a pipe or in a file. Changes no file but that of --out."""
+"""`infill generate "what to write"`: code from an instruction, to a terminal, a pipe or a file. Changes only the file of --out."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _request(instruction: str, file: str, language: str, settings: Settings, mod
 
 
 def _model(wanted: str, instruction: str, settings: Settings) -> str:
-    """The full id. Raises UnknownModel or ModelMissing, and ModelError where the bundled model is to follow an instruction."""
+    """The full model id. Raises UnknownModel or ModelMissing, and ModelError for the bundled model, which does not follow instructions."""
     from infill.providers import named
 
     full_id = named.full_id(wanted, settings) if wanted else ""

@@ -1,4 +1,4 @@
-"""`infill index status|definitions|rebuild|delete`: what is known of the code in workspaces. Asked for facts, it starts nothing."""
+"""`infill index status|definitions|rebuild|delete`: the index of definitions in workspaces. `status` and `definitions` start nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`infill doctor --kernels`: the self-test for several kinds of weights, on miniature models that are made for it."""
+"""`infill doctor --kernels`: the self-test for several kinds of weights, with miniature models generated for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MEASURE_SECONDS = 120
 
 
 def findings(*, again: bool) -> Iterator[Finding]:
-    """One for each kind of weights: what is used on this machine, and its speed. The files are removed at the end."""
+    """One finding for each kind of weights: the kernels in use on this machine, and their speed. The files are removed at the end."""
     if again:
         kernels.forget()
     threads = fit.default_plan(Engine(), hardware.cpu().useful, has_gpu=False).threads
@@ -61,7 +61,7 @@ def _tested(kind: str, file: Path, plan: Plan) -> Finding:
 
 
 def _speed(file: Path, plan: Plan) -> str:
-    """Of the miniature: to be compared between kinds of weights only."""
+    """The speed with the miniature model, comparable only between kinds of weights."""
     try:
         with child.running(child.python("-m", "infill.engine.measure", "plans", str(file))) as measuring:
             measuring.say(msgspec.json.encode(plan))

@@ -1,6 +1,6 @@
-"""`infill lsp`: runs the language server over stdio, a Unix socket or loopback TCP, for one editor, until it leaves.
+"""`infill lsp`: runs the language server for one editor over stdio, a Unix socket or loopback TCP, until the editor disconnects.
 
-What editors start, `infill lsp` over stdio, does not come by here: `cli.main` goes straight to `lsp.start`, for Typer costs a fifth of the start.
+Plain `infill lsp` over stdio does not use this module: `cli.main` calls `lsp.start`, because Typer takes a fifth of the start-up time.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from infill.privacy import network
 app = typer.Typer()
 
 VARIABLE = "INFILL_LSP_SECRET"
-"""Environment variable with the secret of --tcp, for editors that have to know it before the server starts."""
+"""Environment variable with the secret of --tcp, for editors that need to know it before the server starts."""
 SHORTEST_SECRET = 16
 BACKLOG = 16
-"""Connections that the system holds until they are looked at."""
+"""Connections that the system queues until they are accepted."""
 
 
 @app.command(help="Run the language server. An editor starts this; over stdio unless told otherwise.")
@@ -74,7 +74,7 @@ def _unix_socket(path: Path, open_things: contextlib.ExitStack) -> socket.socket
     _remove_stale(path)
     listener = open_things.enter_context(socket.socket(socket.AF_UNIX))
     try:
-        # owner only, from the first moment on
+        # owner only, from its creation on
         before = os.umask(0o177)
         try:
             listener.bind(str(path))
@@ -89,7 +89,7 @@ def _unix_socket(path: Path, open_things: contextlib.ExitStack) -> socket.socket
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove the socket of a server that was killed: one of this user on which nothing listens."""
+    """Remove the socket of a killed server: one that belongs to this user and has no listener."""
     if sys.platform == "win32":
         return
     with contextlib.suppress(OSError):
@@ -117,7 +117,7 @@ def _tcp_socket(address: tuple[str, int], open_things: contextlib.ExitStack) -> 
 
 
 def _secret() -> str:
-    """What the editor has to send in `initializationOptions.secret`: from the environment, else a new one, which is printed."""
+    """The secret that the editor must send in `initializationOptions.secret`: from the environment, else a new one, which is printed."""
     if given := os.environ.get(VARIABLE, ""):
         if len(given) < SHORTEST_SECRET:
             raise RequestError(f"{VARIABLE} is shorter than {SHORTEST_SECRET} characters.", "Unset it to have one made.")
@@ -131,6 +131,6 @@ def _accepted(door: gate.Gate, open_things: contextlib.ExitStack) -> start.Strea
     connection, reading = door.editor()
     open_things.enter_context(connection)
     streams = open_things.enter_context(reading), open_things.enter_context(connection.makefile("wb"))
-    # the thread that reads lets go of its stream, which else could not be closed, once nothing can come any more
+    # the reading thread must release its stream before the stream can be closed: the hang-up ends its read
     open_things.callback(gate.hang_up, connection)
     return streams

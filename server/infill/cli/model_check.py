@@ -1,4 +1,4 @@
-"""`infill models check MODEL`: use a model in small ways, and say whether it works as it should."""
+"""`infill models check MODEL`: runs small requests on a model, and reports whether it works correctly."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def check(
 
 
 def rows(found: Checked) -> list[tuple[str, str]]:
-    """The result, a fact a line."""
+    """The result, one fact per line."""
     return [
         ("checked", found.sentence or "failed"),
         ("ended by itself", f"{found.ended} of {found.holes} answers"),
@@ -52,6 +52,6 @@ def rows(found: Checked) -> list[tuple[str, str]]:
 
 
 def begin(full_id: str) -> None:
-    """Start the check of a model that has just arrived, and say so."""
+    """Start the check of a newly installed model, and print that."""
     if checking.begin(full_id):
         output.note(f"It is checked in the background; `infill models show {catalog.short(full_id)}` shows the result.")

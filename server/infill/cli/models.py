@@ -1,4 +1,4 @@
-"""`infill models ...`: which models there are, here and elsewhere; get, check, choose, remove and make them."""
+"""`infill models ...`: lists installed and available models; downloads, checks, selects, removes and creates them."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def _listing() -> Listing:
 
 
 def _remote(model: str, settings: Settings) -> str:
-    """A sentence where it cannot be known whether a remote model exists. Raises UnknownModel where it does not."""
+    """A message if it is unknown whether a remote model exists. Raises UnknownModel if it does not."""
     if model.startswith(catalog.PREFIX) or ":" not in model:
         return ""
     try:

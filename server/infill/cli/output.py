@@ -1,6 +1,6 @@
-"""The only place that prints. Facts go to stdout, words about the run to stderr; tables and colours only where a terminal shows them.
+"""The only module that prints. Results go to stdout, messages about the run to stderr; tables and colours only on a terminal.
 
-Text of others (a suggestion, a path, a model's title) is never read as markup.
+Text from outside (a suggestion, a path, a model's title) is never parsed as markup.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
-"""What could move a terminal's cursor, change its title, turn text around or hide in it (tags)."""
+"""Characters that could move a terminal's cursor, change its title, reverse text or hide in it (tags)."""
 _noted: set[str] = set()
 
 
 def say(text: str) -> None:
-    """A line for whoever called, also in a pipe."""
+    """Print a line to stdout."""
     _write(f"{text}\n")
 
 
 def text(value: str) -> None:
-    """Text as it is: nothing added, not even a newline."""
+    """Print text unchanged, without adding a newline."""
     _write(value)
 
 
 def json(value: Any) -> None:
-    """Facts for a program: one JSON document; a path is written as its text."""
+    """Print one JSON document; paths become strings."""
     import msgspec
 
     _write(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode() + "\n")
 
 
 def note(message: str) -> None:
-    """Words beside the facts, on stderr."""
+    """Print a message to stderr."""
     _noted.add(message)
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{_harmless(message) if on_terminal(sys.stderr) else message}\n")
@@ -46,7 +46,7 @@ def note(message: str) -> None:
 
 
 def problem(message: str, hint: str = "") -> None:
-    """What went wrong and the next step, on stderr; nothing where a note said the same."""
+    """Print an error and the next step to stderr, unless a note had the same text."""
     if f"{message} {hint}".strip() in _noted:
         return
     if on_terminal(sys.stderr):
@@ -56,7 +56,7 @@ def problem(message: str, hint: str = "") -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
-    """Rows of facts: a table on a terminal, tab-separated lines in a pipe."""
+    """Print rows: a table on a terminal, tab-separated lines in a pipe."""
     if not on_terminal():
         for row in rows:
             _write("\t".join(cell.replace("\n", " ") for cell in row) + "\n")
@@ -70,7 +70,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = ""
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> None:
-    """Names and their values, one a line."""
+    """Print names and values, one pair per line."""
     pairs = list(pairs)
     width = max((len(name) for name, _ in pairs), default=0)
     for name, value in pairs:
@@ -81,7 +81,7 @@ def facts(pairs: Iterable[tuple[str, str]]) -> None:
 
 
 def suggestion(before: str, text: str, after: str) -> None:
-    """A suggestion where it would stand: what is there already is dim."""
+    """Print a suggestion in its context, with the existing text dimmed."""
     from rich.text import Text
 
     parts = Text.assemble((_harmless(before), "dim"), (_harmless(text), "bold green"), (_harmless(after), "dim"))
@@ -90,7 +90,7 @@ def suggestion(before: str, text: str, after: str) -> None:
 
 @contextlib.contextmanager
 def live() -> Iterator[Callable[[str, str], None]]:
-    """Text that grows, with a line about it below; gone at the end. On a terminal only: a pipe gets the finished text alone."""
+    """Show growing text and a status line below it, removed at the end. Only on a terminal; a pipe gets only the finished text."""
     if not on_terminal():
         yield lambda text, line: None
         return
@@ -102,26 +102,26 @@ def live() -> Iterator[Callable[[str, str], None]]:
 
 
 def on_terminal(stream: Any = None) -> bool:
-    """Whether a person looks on."""
+    """Whether the stream is a terminal."""
     stream = sys.stdout if stream is None else stream
     return bool(stream and stream.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def console(stderr: bool = False) -> Console:
-    """Rich's console, for progress bars and live views of the verbs that need one; loads Rich."""
+    """Rich's console, for progress bars and live views; loads Rich."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, soft_wrap=True)
 
 
 def give_up() -> None:
-    """Whoever read our output has gone: make sure that Python says nothing about it at the end."""
+    """Ignore further output after the reader of stdout exited, so that Python reports no error at exit."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _write(value: str) -> None:
-    # a lone surrogate or a terminal that speaks ASCII must not end in a traceback
+    # unpaired surrogates and ASCII terminals must not cause a traceback
     encoding = sys.stdout.encoding or "utf-8"
     if on_terminal():
         value = _harmless(value)

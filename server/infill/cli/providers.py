@@ -1,4 +1,4 @@
-"""`infill providers list|login|logout|test`: who may answer, with which key (shown never), and whether they do."""
+"""`infill providers list|login|logout|test`: the configured providers, the source of their keys (never shown), and whether they work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`infill tune [MODEL]`: measure how a model is best loaded on this machine, and keep that."""
+"""`infill tune [MODEL]`: measures the fastest way to load a model on this machine, and stores it."""
 
 from __future__ import annotations
 
