@@ -1,6 +1,6 @@
-"""What a model says at one place: complete, or still growing while it is read. The cache keeps these, the scheduler feeds them.
+"""The answer of a model to one request, complete or still growing. The cache keeps answers; the scheduler feeds them.
 
-Nothing here asks anybody or starts a task. An answer is looked at through `rest`: what remains of it once `typed` has been typed.
+An answer makes no request and starts no task. `rest(typed)` returns what remains of it after the user has typed `typed`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from infill.completion.provenance import NOWHERE, Provenance
 from infill.completion.types import Source, Suggestion
 
 WORTH_READING = 8
-"""Characters of an unfinished line that are worth showing once somebody has waited long; fewer are not."""
+"""Minimum number of characters of an unfinished line that are shown after a long wait."""
 LONG = 60
-"""Characters of an unfinished line that are shown at once: few lines are that long, and those are read from their beginning."""
+"""Minimum number of characters of an unfinished line that are shown at once: few lines are that long, and users read them from the start."""
 BYTE_ORDER_MARK = "\ufeff"
 
 
 class Answer:
-    """One question's candidates."""
+    """The candidates for one request."""
 
     def __init__(
         self,
@@ -39,29 +39,29 @@ class Answer:
         self.place = place
         self.made_of = made_of
         self.chosen = chosen
-        """The model that was to give it: what it is called until its report says who did."""
+        """The model that was requested; reported until the provider's report names the model that answered."""
         self.asked = asked
-        """How many candidates the question wanted."""
+        """Number of candidates requested."""
         self.by_key = by_key
-        """The user asked for it by a key."""
+        """The user requested it with a key."""
         self.whole = whole
-        """It is of no use before it has ended: several candidates."""
+        """Not shown before it is complete, because there are several candidates."""
         self.source = source
         self.hurried = False
-        """Somebody has waited long enough: whole words of an unfinished first line are shown."""
+        """The wait was long: show the finished words of an unfinished first line."""
         self.complete = False
-        """Nothing will be added any more."""
+        """No more text follows."""
         self.stopped = ""
-        """Why we ended it before its time; empty: we did not."""
+        """Why this process stopped it early; empty if it did not."""
         self.ran_on = False
-        """Read no further, because nothing that follows can matter."""
+        """Reading ended because the rest of the answer cannot matter."""
         self.error: Exception | None = None
         self.report: Report | None = None
         self.steps: tuple[str, ...] = ()
         """Names of the post-processing steps that changed it."""
         self._raw: dict[int, str] = {}
         self._certain: dict[int, dict[int, float]] = {}
-        """By candidate: growing lengths of the raw text, and the log-probability of the text up to there."""
+        """By candidate: lengths of the raw text so far, and the log-probability of the text up to each length."""
         self._finishes: dict[int, Finish] = {}
         self._clean: dict[int, tuple[int, str]] = {}
         self._waiting: list[asyncio.Future[None]] = []
@@ -69,7 +69,7 @@ class Answer:
     # ---- growing
 
     def apply(self, event: Event) -> None:
-        """Take in the next event of the stream."""
+        """Add the next event of the stream."""
         if isinstance(event, Delta):
             raw = self._raw.get(event.candidate, "") + event.text
             self._raw[event.candidate] = raw.lstrip(BYTE_ORDER_MARK).replace("\r\n", "\n")
@@ -82,19 +82,19 @@ class Answer:
         self._wake()
 
     def close(self, *, stopped: str = "", ran_on: bool = False, error: Exception | None = None) -> None:
-        """The stream has ended; the first call counts."""
+        """Mark the answer as complete. Only the first call has an effect."""
         if not self.complete:
             self.complete, self.stopped, self.ran_on, self.error = True, stopped, ran_on, error
             self._clean.clear()
             self._wake()
 
     def hurry(self) -> None:
-        """From now on the first line may be shown before it is finished, as far as its words are."""
+        """Allow showing the finished words of the first line before the line is complete."""
         self.hurried = True
         self._wake()
 
     async def grown(self) -> None:
-        """Return once something was added, or nothing will be any more."""
+        """Wait until text is added or the answer is complete."""
         if not self.complete:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(future)
@@ -109,7 +109,7 @@ class Answer:
     # ---- looking
 
     def agrees(self, typed: str) -> bool:
-        """Whether what was typed is what the answer says, as far as both go."""
+        """Whether the typed text and the answer are equal over their common length."""
         if not typed:
             return True
         if self.complete:
@@ -117,7 +117,7 @@ class Answer:
         return any(said.startswith(typed) or typed.startswith(said) for said in map(self._opening, self._raw or {0: ""}))
 
     def ready(self, typed: str) -> bool:
-        """Whether it can be shown: complete, or (unless the whole is wanted) one line beyond what was typed is, or enough words in a hurry."""
+        """Whether it can be shown: complete, or one line beyond `typed` is complete (unless the whole is required), or enough words after a long wait."""
         if self.complete:
             return True
         return not self.whole and any(self._can_be_read(candidate, typed) for candidate in self._raw)
@@ -134,7 +134,7 @@ class Answer:
         return len(beyond) >= WORTH_READING and (self.hurried or len(text) >= LONG)
 
     def rest(self, typed: str) -> list[Suggestion]:
-        """What remains of each candidate that says what was typed; whole lines only while it grows."""
+        """What remains of each candidate that begins with `typed`; only whole lines while it grows."""
         found: dict[str, Suggestion] = {}
         for candidate in sorted(self._raw):
             text = self._text(candidate)
@@ -145,10 +145,10 @@ class Answer:
         return list(found.values())
 
     def _probability(self, candidate: int, typed: str) -> float | None:
-        """How probable the first line behind `typed` is, once that was typed; None where the provider does not tell."""
+        """Probability of the first line after `typed`, given `typed`; None if the provider returns no log-probabilities."""
         raw = self._raw[candidate]
         start = max(0, raw.find(typed)) + len(typed) if typed else 0
-        line = len(raw) - len(raw[start:].lstrip())  # where the first line with something on it begins
+        line = len(raw) - len(raw[start:].lstrip())  # where the first line that is not blank begins
         end = raw.find("\n", line) + 1 or len(raw)
         known = self._certain.get(candidate)
         if not known:
@@ -158,11 +158,11 @@ class Answer:
         return math.exp(min(0.0, through - (before[-1] if before else 0.0)))
 
     def says_nothing(self) -> bool:
-        """Complete, properly ended, and without a word."""
+        """Whether it is complete, ended normally and is empty."""
         return self.complete and not (self.stopped or self.error or self.ended_by() == "deadline" or any(self._texts()))
 
     def has_run_on(self) -> bool:
-        """Whether reading on is a waste: its last whole lines were cut away as repetition or as beyond the block, or its line runs in circles."""
+        """Whether to stop reading: the last whole lines were cut as repetition or as outside the block, or the current line repeats itself."""
         raw = self._raw.get(0, "")
         if self.whole or not raw:
             return False
@@ -172,7 +172,7 @@ class Answer:
         return bool(postprocess.ENDING.intersection(self.steps))
 
     def ended_by(self) -> str:
-        """Why the first candidate ended, in `ask.Finish`'s words, or `run on` where it was read no further; empty while it has not."""
+        """Why the first candidate ended: a value of `ask.Finish.why`, `run on` if reading was stopped, or empty while it grows."""
         finish = self._finishes.get(0)
         return finish.why if finish else "run on" if self.ran_on else ""
 
@@ -183,7 +183,7 @@ class Answer:
         return postprocess.opening(self._raw.get(candidate, ""), self.place)
 
     def _text(self, candidate: int) -> str:
-        """The candidate after the steps that depend on the answer alone; worked out once for each line that is added."""
+        """The candidate after the steps that depend on the answer alone; computed once for each added line."""
         raw = self._raw[candidate]
         finish = self._finishes.get(candidate)
         cut_short = not self.ran_on and (finish is None or finish.why in {"length", "deadline", "stopped"})
@@ -199,7 +199,7 @@ class Answer:
         return known[1]
 
     def _of_a_growing_line(self, raw: str) -> str:
-        """What may be shown: it takes long, or is long, or may be about to run in circles; nothing before a closer that needs its own line."""
+        """The part of an unfinished line to show: after a long wait, if it is long, or before a loop. Empty before a closer that needs its own line."""
         if "\n" in raw and self.place.line_after.strip():
             return ""
         long = self.hurried or len(raw) > LONG
@@ -208,6 +208,6 @@ class Answer:
 
 
 def _whole_lines(raw: str) -> str:
-    """Without the last line, which may have been cut in the middle; empty where there is no other."""
+    """The text without its last line, which may be incomplete; empty if there is no other line."""
     head = raw[: raw.rfind("\n") + 1]
     return head if head.strip() else ""

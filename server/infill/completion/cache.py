@@ -1,7 +1,7 @@
-"""Answers already had, found by where they were asked for. No I/O, no clock; a look costs microseconds and asks no model.
+"""Cache of answers, by the place they were requested for. No I/O and no clock; a lookup takes microseconds.
 
-An answer is filed under its document and the text just above the line that it was asked on. A look walks up from the cursor's line: whoever typed
-what an answer says, over however many lines, meets it again with the rest. Whether it may be shown is decided by what it was made of (provenance.py).
+The key is the document and the text just above the line of the request. A lookup goes up from the cursor's line. So a user who types what an answer
+contains, over any number of lines, finds the rest of it. `provenance.py` decides whether the answer is still valid.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from infill.completion.provenance import holds
 from infill.completion.types import CompletionRequest
 
 CAPACITY = 500
-"""Answers; the least recently used goes. A few kilobytes each."""
+"""Number of answers, a few kilobytes each; the least recently used is removed first."""
 NEAR = 64
-"""Characters above a line by which the answers asked for on it are filed."""
+"""Number of characters above the request's line that are the key."""
 
 
 class Hit(msgspec.Struct, frozen=True):
-    """An answer, and what has been typed since the place that it was asked for."""
+    """An answer and the text typed since its request."""
 
     answer: Answer
     typed: str
 
 
 class Cache:
-    """Least recently used last to stay."""
+    """Answers by document and place, with least-recently-used eviction."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._filed: dict[str, dict[str, list[Answer]]] = {}
-        """By document, then by the text above."""
+        """By document, then by the text above the line."""
         self._used: OrderedDict[int, Answer] = OrderedDict()
         self._empty: dict[str, list[Answer]] = {}
-        """By document: answers that say nothing, which stand until it changes."""
+        """By document: empty answers, valid until the document changes."""
 
     def __len__(self) -> int:
         return len(self._used)
 
     def store(self, answer: Answer) -> None:
-        """File an answer, growing or complete; one asked at exactly the same place before gives way."""
+        """Add an answer, growing or complete. It replaces an older one for exactly the same place."""
         drawer = self._drawer(answer)
         for old in [old for old in drawer if _same_question(old, answer) and old.asked <= answer.asked]:
             self.drop(old)
@@ -54,19 +54,19 @@ class Cache:
             self.drop(next(iter(self._used.values())))
 
     def ended(self, answer: Answer) -> None:
-        """An answer will grow no more: one of no use is forgotten, one that says nothing stands until its document changes."""
+        """Handle an answer that is complete: keep an empty one until its document changes, drop one without use."""
         if answer.says_nothing():
             self._empty.setdefault(answer.made_of.uri, []).append(answer)
         elif answer.error or not answer.rest(""):
             self.drop(answer)
 
     def changed(self, uri: str) -> None:
-        """A document was changed: that there was nothing to say is asked again."""
+        """Drop the empty answers of a changed document, so that they are requested again."""
         for answer in self._empty.pop(uri, ()):
             self.drop(answer)
 
     def drop(self, answer: Answer) -> None:
-        """Forget one answer, if it is here."""
+        """Remove an answer if it is in the cache."""
         if self._used.pop(id(answer), None) is None:
             return
         if answer in (empty := self._empty.get(answer.made_of.uri, [])):
@@ -80,13 +80,13 @@ class Cache:
                 del self._filed[answer.made_of.uri]
 
     def clear(self) -> None:
-        """Forget everything: somebody else answers from now on."""
+        """Remove all answers, for example when the provider changes."""
         self._filed.clear()
         self._used.clear()
         self._empty.clear()
 
     def find(self, request: CompletionRequest, serves: Callable[[Hit], bool] = lambda hit: True) -> Hit | None:
-        """The answer that `serves` here: one with something to show, else one that grows, else one that says there is nothing."""
+        """The first answer that `serves` accepts: one with text to show, else one that grows, else an empty one."""
         growing = nothing = None
         for hit in filter(serves, self._around(request)):
             if not hit.answer.complete:
@@ -108,7 +108,7 @@ class Cache:
         return self._filed.setdefault(answer.made_of.uri, {}).setdefault(_near(answer.place.above), [])
 
     def _around(self, request: CompletionRequest) -> Iterator[Hit]:
-        """Answers that hold and agree with the document, the nearest and newest first."""
+        """Answers that are valid and agree with the document, the nearest and newest first."""
         drawers = self._filed.get(request.uri)
         if not drawers:
             return
@@ -120,17 +120,17 @@ class Cache:
 
 
 def follows(answer: Answer, request: CompletionRequest) -> bool:
-    """Whether the document, as it is now, is on the way that the answer says."""
+    """Whether the text of the document since the answer's request agrees with the answer."""
     return any(_typed_since(answer, request, start) is not None for start in line_starts(request.prefix))
 
 
 def _typed_since(answer: Answer, request: CompletionRequest, start: int) -> str | None:
-    """What was typed since an answer was asked for on the line at `start`; None where it was not, or no longer holds or agrees."""
+    """The text typed since an answer was requested on the line at `start`; None if it was requested elsewhere, is invalid or disagrees."""
     line_before = answer.place.line_before
     if not request.prefix.startswith(line_before, start):
         return None
     typed = request.prefix[start + len(line_before) :]
-    # what was typed is compared first: most answers filed above a cursor say something else, and holding is dearer to find out
+    # compare the typed text first: most answers above a cursor differ in it, and `holds` is slower
     return typed if answer.agrees(typed) and holds(answer.made_of, request, typed) else None
 
 
@@ -139,7 +139,7 @@ def _near(above: str) -> str:
 
 
 def _same_question(first: Answer, second: Answer) -> bool:
-    """Whether both were asked at the same place: where both hold, the newer one is enough."""
+    """Whether both were requested at the same place; then the newer one is enough."""
     return (first.place.line_before, first.made_of.prefix, first.made_of.suffix) == (
         second.place.line_before,
         second.made_of.prefix,

@@ -1,7 +1,7 @@
-"""Pieces of other files that help here: chosen by shared names and by how lately they were edited. Pure.
+"""Choice of snippets from other files, by shared names and time of the last edit. Pure.
 
-The choice has to stand still while somebody types (it comes first in the prompt, so a change costs the evaluation of everything): it depends on
-blocks of lines around the cursor, never on the line being typed.
+Snippets come first in the prompt, so a change of the choice costs the evaluation of the whole prompt. The choice therefore depends on blocks of
+lines around the cursor, never on the line that the user is typing.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from infill.completion.types import CompletionRequest, Neighbour
 
 CHUNK_LINES = 32
 BLOCK_LINES = 32
-"""The cursor's surroundings are taken in steps of this many lines."""
+"""The text around the cursor changes in steps of this many lines."""
 AROUND = 4096
-"""Characters before the cursor whose names count."""
+"""Number of characters before the cursor whose names are compared."""
 LEAST_OVERLAP = 0.05
-"""Share of common names below which a piece is of no help."""
+"""Minimum share of common names; pieces with less are not used."""
 RECENT_BONUS = 0.1
-"""For a piece of the file that was edited last, falling with rank."""
+"""Added for a piece of the file edited last; divided by the file's rank."""
 ECHO = 0.5
-"""A piece that shares this much of its lines with what is in the prompt anyway would only be repeated."""
+"""Maximum share of a piece's lines that are also around the cursor. Pieces with more would repeat text of the prompt."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,}")
 COMMON_WORDS = frozenset(
@@ -33,17 +33,17 @@ COMMON_WORDS = frozenset(
         " then this throw trait true True try type typedef typeof undefined use using var void while with yield false False",
     )
 )
-"""Words of many languages: that two files share them says nothing."""
+"""Common words of many languages; sharing them is no sign that two files are related."""
 
 
 class Context:
-    """Chooses, and remembers the last choice of each document, so that a keystroke costs a comparison."""
+    """Chooses snippets and keeps the last choice of each document, so that a keystroke costs one comparison."""
 
     def __init__(self) -> None:
         self._chosen: dict[str, tuple[object, tuple[Snippet, ...]]] = {}
 
     def gather(self, request: CompletionRequest, budget: int) -> tuple[Snippet, ...]:
-        """Snippets of at most `budget` characters together, in a stable order."""
+        """Snippets of at most `budget` characters in total, in a stable order."""
         if budget <= 0 or not request.neighbours:
             return ()
         around = stable_surroundings(request.prefix)
@@ -58,7 +58,7 @@ class Context:
 
 
 def stable_surroundings(prefix: str) -> str:
-    """The whole blocks of lines above the cursor's block: the same for each key typed in it."""
+    """The whole blocks of lines above the cursor's block; constant while the user types in the block."""
     number = prefix.count("\n")
     end = len(prefix)
     for _ in range(number % BLOCK_LINES + 1):
@@ -67,7 +67,7 @@ def stable_surroundings(prefix: str) -> str:
 
 
 def choose(around: str, neighbours: tuple[Neighbour, ...], budget: int) -> tuple[Snippet, ...]:
-    """The best pieces that fit. Those of one file stay in its order."""
+    """The best pieces that fit. Pieces of one file stay in its order."""
     wanted = _names(around)
     here = {line.strip() for line in around.split("\n") if line.strip()}
     newest_first = sorted(neighbours, key=lambda neighbour: (-neighbour.edited, neighbour.path))
@@ -84,7 +84,7 @@ def choose(around: str, neighbours: tuple[Neighbour, ...], budget: int) -> tuple
         if size <= budget:
             budget -= size
             chosen.append(entry)
-    # the most helpful file last: nearest to the code that is completed
+    # the most relevant file last, nearest to the code to complete
     return tuple(entry[3] for entry in sorted(chosen, key=lambda entry: (-entry[1], entry[2])))
 
 

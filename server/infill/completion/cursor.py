@@ -1,4 +1,4 @@
-"""What is open at a cursor: the lexer's view of a place, worked out once for each. Pure."""
+"""The lexer's state at a cursor: which strings, brackets and comments are open. Pure, and cached."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from infill.completion.place import Place
 
 
 class Cursor(NamedTuple):
-    """A place as the lexer sees it."""
+    """A place with the lexer's state."""
 
     before: str
-    """Text left of the cursor: the lines above as far as they are known, and the line."""
+    """Text left of the cursor: the known lines above, and the line up to the cursor."""
     line_start: int
-    """Where the cursor's line begins in it."""
+    """Offset in `before` where the cursor's line begins."""
     state: State
-    """What is open."""
+    """What is open at the cursor."""
     settled: State
-    """The same without a string that is not finished, where the rest of the line is meant to stand behind it."""
+    """The same without an unfinished string, if the rest of the line belongs after that string."""
     closers: tuple[Pair, ...]
-    """What the rest of the cursor's line closes of it, counted from the cursor."""
+    """Closers in the rest of the cursor's line that close what is open; offsets from the cursor."""
 
     @property
     def innermost(self) -> Pair | None:
-        """The closer that stands right of the cursor first, if it ends what the cursor is in."""
+        """The first closer right of the cursor, if it closes the innermost open frame."""
         return self.closers[0] if self.closers and self.closers[0].opener == self.state.stack[-1].start else None
 
 
 def cursor_at(place: Place) -> Cursor:
-    """The lexer's view of a place."""
+    """The lexer's state at a place."""
     return _cursor(place.context or place.above, place.line_before, place.line_after, place.language)
 
 
@@ -57,7 +57,7 @@ def _read(above: str, line: str, after: str, language: str) -> Cursor:
 
 
 def state_behind(before: str, after: str, above: State, language: str) -> State:
-    """What is open behind `before`. A single quote that may hold one character is a pair only with the one behind the cursor."""
+    """The state at the end of `before`. In a language with character literals, a single quote is a pair only with the quote right after the cursor."""
     if after.startswith("'") and language_of(language).characters:
         pairs = scan(f"{before}'", above).pairs
         opener = next((pair.opener for pair in pairs if pair.start == len(before)), 0)
@@ -76,13 +76,13 @@ def _settled(before: str, state: State, after: str) -> State:
 
 
 def is_in_string(place: Place) -> bool:
-    """Whether the cursor is in a string that is closed behind it in the line."""
+    """Whether the cursor is in a string that is closed later in the line."""
     cursor = cursor_at(place)
     return cursor.state.stack[-1].kind == STRING and cursor.innermost is not None
 
 
 def in_empty_pair(place: Place) -> bool:
-    """Whether the cursor is in a pair that may hold lines and holds nothing yet: brackets, a comment, an element, a string of lines."""
+    """Whether the cursor is in an empty pair that may contain lines: brackets, a comment, an element or a multi-line string."""
     cursor = cursor_at(place)
     closer, frame = cursor.innermost, cursor.state.stack[-1]
     if closer is None or place.line_after[: closer.start].strip():

@@ -1,11 +1,11 @@
-"""How long to wait after a key before asking. Pure: numbers in, milliseconds out.
+"""How long to wait after a key before sending a request. Pure: numbers in, milliseconds out.
 
     key   key   key          key
      |-----|-----|------------|-----> time
            `- interval -'
 
-An answer that comes before the next key is expected is asked for at once: so is any answer from a fast model. A slow one is asked for when the burst
-of keys seems over, but waiting never takes more than a share of the time in which the answer should be there.
+If the answer is expected before the next key, the request is sent at once. Otherwise it is sent when the burst of keys seems to be over. The wait is
+at most half of the time left to the latency target, or an eighth of the latency if that is longer.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ import statistics
 from collections import deque
 
 INSTANT_MS = 30.0
-"""Answers faster than this need no waiting."""
+"""Answers faster than this need no wait."""
 UNKNOWN_MS = 60.0
-"""Wait while neither rhythm nor latency is known."""
+"""Wait while neither typing rhythm nor latency is known."""
 PAUSE_MS = 1000.0
-"""Longer gaps between keys are thinking, not rhythm."""
+"""Longer gaps between keys are pauses and do not count for the rhythm."""
 LONGEST_MS = 300.0
 REMEMBERED = 32
-"""Keys: the rhythm of the last ten seconds or so."""
+"""Number of keys, about the last ten seconds of typing."""
 TYPICAL_INTERVAL_MS = 180.0
-"""Of people who type code, while nothing is known of this one."""
+"""Typical for people who type code; used until this user's rhythm is known."""
 OVER = 1.25
-"""Times the typical interval without a key: more likely a pause than not."""
+"""Multiple of the typical interval after which a pause is more likely than another key."""
 REMOTE_OVER = 1.6
-"""The same where each question costs somebody's server."""
+"""The same for remote providers, where each request costs time on a server."""
 
 
 class Rhythm:
-    """One person's typing."""
+    """The intervals between one user's keys."""
 
     def __init__(self) -> None:
         self._intervals: deque[float] = deque(maxlen=REMEMBERED)
         self._last: float | None = None
 
     def key(self, now: float) -> None:
-        """A key was pressed at `now` seconds."""
+        """Record a key pressed at `now` seconds."""
         if self._last is not None and 0 < (gap := (now - self._last) * 1000) < PAUSE_MS:
             self._intervals.append(gap)
         self._last = now
 
     def interval_ms(self) -> float:
-        """Typical time between two keys of a burst."""
+        """Median time between two keys of a burst."""
         return statistics.median(self._intervals) if len(self._intervals) >= 4 else TYPICAL_INTERVAL_MS
 
     def over_ms(self) -> float:
@@ -56,7 +56,10 @@ class Rhythm:
 
 
 def wait_ms(*, interval: float, latency: float, target: float, remote: bool = False, since_key: float = 0.0) -> float:
-    """Milliseconds to wait before asking. `latency`: what answers take (0: unknown); `target`: what they should take; `since_key`: passed already."""
+    """Milliseconds to wait before sending a request.
+
+    `latency`: typical time of an answer (0: unknown). `target`: the latency target. `since_key`: time since the last key.
+    """
     if remote:
         wait = interval * REMOTE_OVER
     elif latency == 0:

@@ -1,9 +1,9 @@
-"""Which suggestions are shown during typing: those that are expected to save more than they cost. Pure.
+"""Which suggestions are shown during typing: those expected to save more characters than they cost. Pure.
 
     p * characters  >  (1 - p) * READING * characters
 
-`p` is the probability that the first line is what belongs there. Right, it saves its characters; wrong, they are read for nothing. A suggestion of a
-provider that gives no probabilities is shown.
+`p` is the probability that the first line is right. A right line saves its characters; a wrong one costs reading time. A suggestion is shown if its
+provider returns no probabilities.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from infill.completion.types import Suggestion
 
 Eagerness = Literal["low", "medium", "high"]
 READING: dict[Eagerness, float] = {"low": 0.2, "medium": 0.05, "high": 0.0}
-"""What it costs to read a character for nothing, in characters of typing; chosen on half of the held-out files (docs/develop/quality.md)."""
+"""Cost of reading one character of a wrong suggestion, in typed characters; chosen on half of the held-out files (docs/develop/quality.md)."""
 
 
 def held_back(suggestion: Suggestion, eagerness: Eagerness) -> str:
-    """Why a suggestion is better not shown unless it is asked for; empty: show it."""
+    """Why an automatic suggestion is hidden; empty if it is shown."""
     wanted = threshold(eagerness)
     if suggestion.probability is None or suggestion.probability >= wanted:
         return ""
@@ -26,5 +26,5 @@ def held_back(suggestion: Suggestion, eagerness: Eagerness) -> str:
 
 
 def threshold(eagerness: Eagerness) -> float:
-    """The probability from which a suggestion is worth reading."""
+    """Minimum probability of a suggestion that is shown."""
     return READING[eagerness] / (1 + READING[eagerness])

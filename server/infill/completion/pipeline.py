@@ -1,4 +1,4 @@
-"""From a cursor to a suggestion: the whole story. No I/O and no LSP here; tasks belong to the scheduler, who answers is the provider's business."""
+"""From a cursor to a suggestion: the complete request flow. No I/O and no LSP; `scheduler.py` owns tasks, the provider owns the model."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from infill.providers.base import Provider
 from infill.settings import Settings
 
 WARM_AFTER_S = 0.15
-"""A pause in typing after which a document's prompt is evaluated ahead."""
+"""Length of a pause in typing after which the document's prompt is evaluated in advance (warm-up)."""
 DEADLINE_GRACE_S = 0.5
-"""A provider ends its answers at the deadline by itself; one that does not is left after this much more."""
+"""A provider ends its answers at the deadline. One that does not is abandoned after this additional time."""
 PATIENCE = 0.85
-"""Share of `latency.target` after which an unfinished line is shown as far as its words are: late, and a pause in typing is over."""
+"""Share of `latency.target` after which the finished words of an unfinished line are shown. That is late enough that a pause in typing is over."""
 LATENCIES = 15
-"""Answers whose median time to the first line is what the debounce adapts to, where the provider does not know better."""
+"""Number of answers whose median time to the first line sets the debounce, if the provider reports no typical latency."""
 
 
 class Completer:
-    """Answers completion requests of any number of documents."""
+    """Answers the completion requests of any number of documents."""
 
     def __init__(self, provider: Provider, settings: Settings, clock: Callable[[], float] = time.monotonic, sleep: Sleep = asyncio.sleep) -> None:
         self._provider = provider
@@ -51,16 +51,16 @@ class Completer:
         self._rhythm = Rhythm()
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
         self._who: tuple[str, str] | None = None
-        """The provider and the model that answered last, as the reports say."""
+        """The provider and the model of the last answer, from its report."""
         self._chosen = ""
         self._last = Trace()
         self.on_report: Callable[[Report], None] = lambda report: None
-        """Told what each answer cost, once it has ended: that may be long after its first line was shown."""
+        """Called with each answer's report when the answer ends, possibly long after its first line was shown."""
 
-    # ---- the story
+    # ---- request flow
 
     async def complete(self, request: CompletionRequest) -> Outcome:
-        """Answer one request. Raises ProviderError or ModelError; being overtaken or too late is an outcome."""
+        """Answer one request. Raises ProviderError or ModelError; superseded and late requests are outcomes."""
         trace = self._last = Trace(request=request, asked=self._clock())
         if reason := trigger.refuses(request, self._settings):
             trace.refused = reason
@@ -81,14 +81,14 @@ class Completer:
             except InfillError as exc:
                 self._end(trace, Outcome(reason=exc.message.rstrip(".")))
                 raise
-            if trace.source == "none":  # an equal question was under way, and told its own trace
+            if trace.source == "none":  # an equal request was running and has its own trace
                 trace.source = "running"
         if hit is None:
             return self._end(trace, Outcome(reason="superseded"))
         return self._end(trace, self._offer(request, question, hit, trace))
 
     async def _ask(self, question: CompletionRequest, trace: Trace) -> Hit | None:
-        """Wait for the burst of keys to end, then for an answer that agrees: one under way, else a new one."""
+        """Wait for the end of a burst of keys, then for an answer that agrees: a running one, or a new one."""
         trace.waited_ms = wait = self._wait(question)
         while True:
             hit = self._find(question)
@@ -112,7 +112,10 @@ class Completer:
     def _begin(
         self, question: CompletionRequest, trace: Trace | None, parent: Answer | None = None, before: CompletionRequest | None = None
     ) -> Answer:
-        """Put the question to the provider: for now, or for when its `parent`, the answer to the question `before`, has been accepted."""
+        """Send the request to the provider.
+
+        With `parent`, it is a prefetch: the request after the answer `parent` to the request `before` has been accepted.
+        """
         limits = self._provider.limits
         snippets = self._context.gather(before or question, prompt.snippet_budget(limits))
         asked = prompt.build(question, limits, self._settings, snippets=snippets, priority="background" if parent else None, before=before)
@@ -134,7 +137,7 @@ class Completer:
         return answer
 
     def _offer(self, request: CompletionRequest, question: CompletionRequest, hit: Hit, trace: Trace) -> Outcome:
-        """What remains of the answer, made to fit the cursor; nothing rather than something poor."""
+        """What remains of the answer, fitted to the cursor; empty rather than wrong."""
         trace.answer = hit.answer
         suggestions, reason = self._suggestions(question, hit, trace)
         if trace.source == "model":
@@ -173,21 +176,21 @@ class Completer:
                 reason = doubt or why_dropped(shown.steps) or reason
         return tuple(found.values()), reason
 
-    # ---- around it
+    # ---- events
 
     def changed(self, request: CompletionRequest, typed: bool) -> None:
-        """The document was opened or changed; the cursor is where the edit ended. Stops what disagrees, warms after a pause."""
+        """The document was opened or changed, and the cursor is at the end of the edit. Stops answers that disagree; warms up after a pause."""
         if typed:
             self._rhythm.key(self._clock())
         self._cache.changed(request.uri)
         cursors = [request, *_within_pair(request)]
         self._scheduler.keep(request.uri, lambda answer: any(follows(answer, cursor) for cursor in cursors))
         if not self._scheduler.busy(request.uri):
-            self._scheduler.overtake(request.uri)  # a question that still waits for a burst of keys to end would be asked of a text that is gone
+            self._scheduler.overtake(request.uri)  # a request still in its debounce would be for a text that no longer exists
             self._warm(request, WARM_AFTER_S if typed else 0)
 
     def moved(self, request: CompletionRequest) -> None:
-        """The cursor was put elsewhere without an edit. Stops what goes on for another line unless somebody waits for it, warms after a pause."""
+        """The cursor moved without an edit. Stops answers for other lines unless a caller waits for them; warms up after a pause."""
         if self._scheduler.waited_for(request.uri):
             return
         above = place_of(request).above
@@ -196,18 +199,18 @@ class Completer:
             self._warm(request, WARM_AFTER_S)
 
     def closed(self, uri: str) -> None:
-        """The document was closed: its work ends. What is known of it stays, it may be opened again."""
+        """The document was closed. Its tasks end; its answers stay in the cache because it may be opened again."""
         self._scheduler.close(uri)
         self._context.forget(uri)
         provider = self._provider
         self._scheduler.background(lambda: provider.forget(uri))
 
     def accepted(self, uri: str, text: str) -> None:
-        """The user took a suggestion, or the beginning of one."""
+        """The user accepted a suggestion or its beginning."""
         self._last.accepted += len(text)
 
     def explain(self) -> dict[str, object]:
-        """How the last request went."""
+        """How the last request was handled."""
         return self._last.explain(
             {
                 "rhythmMs": round(self._rhythm.interval_ms()),
@@ -217,7 +220,7 @@ class Completer:
         )
 
     async def aclose(self) -> None:
-        """End everything that is under way. The provider stays: it belongs to whoever made it."""
+        """End all running requests. The provider stays open: its creator closes it."""
         await self._scheduler.aclose()
 
     @property
@@ -245,7 +248,7 @@ class Completer:
 
     @property
     def model(self) -> str:
-        """The model that was chosen; what another one said is not shown any more, what it is just saying is heard out."""
+        """The chosen model. After a change, answers of another model are no longer shown; those that are being generated run to their end."""
         return self._chosen
 
     @model.setter
@@ -255,14 +258,14 @@ class Completer:
             self._cache.clear()
 
     def forget_answers(self) -> None:
-        """Somebody else answers from now on: what is known and what is under way is thrown away."""
+        """Drop all cached and running answers, because the provider changes."""
         self._scheduler.close_all()
         self._cache.clear()
 
     # ---- details
 
     def _find(self, question: CompletionRequest) -> Hit | None:
-        """Who asks by key gets a new answer, or the one that grows for exactly this question."""
+        """A cached answer. A request by key accepts only an answer that is growing for exactly the same request."""
         if question.automatic:
             return self._cache.find(question)
         return self._cache.find(question, lambda hit: hit.answer.by_key and not hit.typed and not hit.answer.complete)
@@ -281,7 +284,7 @@ class Completer:
         )
 
     def _patience(self, trace: Trace) -> float:
-        """Seconds to wait for a whole line; words from another machine come in pieces, and fast, once they come."""
+        """Seconds to wait for a whole line. Remote servers send text in fast pieces once it starts, so there the wait is the whole deadline."""
         if self._provider.limits.remote:
             return self._settings.completion.deadline_ms / 1000
         return max(0.0, self._settings.latency.target * PATIENCE / 1000 - (self._clock() - trace.asked))
@@ -304,7 +307,7 @@ class Completer:
         self._scheduler.warm(request.uri, pause, work)
 
     def _draft_ahead(self, question: CompletionRequest, hit: Hit, shown: Suggestion) -> None:
-        """Ask, once the answer is complete and at the lowest priority, what follows when it has been accepted."""
+        """Request in advance what follows the suggestion, at the lowest priority and after the answer is complete."""
         if not self._settings.engine.prefetch or self._provider.limits.remote:
             return
         after = msgspec.structs.replace(question, automatic=True)
@@ -315,11 +318,11 @@ class Completer:
             if not trigger.refuses(then, self._settings) and self._cache.find(then) is None:
                 self._begin(then, None, parent=hit.answer, before=after)
 
-        # in a burst of keys it would be stopped at once, and stopping takes the model a token's time
+        # during a burst of keys it would be stopped at once, and a stop takes the model the time of one token
         self._scheduler.after(question.uri, hit.answer, self._rhythm.over_ms() / 1000, begin)
 
     def _ended(self, answer: Answer) -> None:
-        """An answer will grow no more: what is of no use is thrown away, and everything when another model begins to answer."""
+        """An answer is complete: drop it if it is of no use, and drop all others if another model has begun to answer."""
         if answer.report:
             self.on_report(answer.report)
         if answer.chosen != self._chosen:
@@ -337,13 +340,13 @@ class Completer:
 
 
 async def _shown_or_wrong(hit: Hit) -> None:
-    """Until the answer can be shown, or turns out to say something else than what was typed."""
+    """Wait until the answer can be shown or disagrees with the typed text."""
     while not hit.answer.ready(hit.typed) and hit.answer.agrees(hit.typed):
         await hit.answer.grown()
 
 
 def _with_selected(request: CompletionRequest) -> CompletionRequest:
-    """The question behind a selected popup item: what follows it?"""
+    """The request as if the selected popup item were already inserted."""
     if not request.selected:
         return request
     return msgspec.structs.replace(request, prefix=request.prefix + request.selected, selected="")
@@ -359,7 +362,7 @@ def _origin(hit: Hit) -> Source:
 
 
 def _within_pair(request: CompletionRequest) -> list[CompletionRequest]:
-    """An edit that ends with `()` was `(` typed by the user and `)` by the editor: the cursor is between."""
+    """An edit that ends with `()`: the user typed `(`, the editor added `)`, and the cursor is between them."""
     pair = request.prefix[-2:]
     if len(pair) == 2 and ((pair[1] in CLOSERS and OPENERS.get(pair[0]) == pair[1]) or (pair[0] == pair[1] and pair[0] in QUOTES)):
         return [msgspec.structs.replace(request, prefix=request.prefix[:-1], suffix=pair[1] + request.suffix)]

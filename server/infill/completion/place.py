@@ -1,7 +1,7 @@
-"""Where a cursor stands: the text near it that decides what is kept, shown and reused. Pure.
+"""The text near a cursor, which decides what is kept, shown and reused. Pure.
 
-Everything that compares two moments of a document does it with these windows, never with whole documents: so an edit far away changes nothing
-here, and a document of 5,000 lines costs no more than one of 50.
+Two states of a document are compared by these windows, never by whole documents. So an edit far away has no effect, and a document of 5,000 lines
+costs no more than one of 50.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from infill.completion.style import Region, Style, quote_of, region_of, style_of
 from infill.completion.types import CompletionRequest, Indentation
 
 TAIL = 1024
-"""Characters above the cursor's line that the steps of post-processing look at: some 25 lines."""
+"""Number of characters above the cursor's line that post-processing uses: about 25 lines."""
 BELOW = 2048
-"""Characters right of the cursor that the steps of post-processing look at."""
+"""Number of characters right of the cursor that post-processing uses."""
 CONTEXT = 4096
-"""Characters above the cursor's line that the lexer reads."""
+"""Number of characters above the cursor's line that the lexer reads."""
 REACH = 4096
-"""Characters that may have been typed since an answer was asked for."""
+"""Maximum number of characters typed since an answer was requested."""
 REACH_LINES = 64
 
 OPENERS = {"(": ")", "[": "]", "{": "}"}
@@ -30,17 +30,17 @@ QUOTES = "\"'`"
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """A cursor and what surrounds it."""
+    """A cursor and the text around it."""
 
     above: str
     """Up to TAIL characters before the cursor's line."""
     line_before: str
     line_after: str
     below: str
-    """Up to BELOW characters right of the cursor, the rest of its line included."""
+    """Up to BELOW characters right of the cursor, including the rest of its line."""
     language: str = ""
     context: str = ""
-    """Up to CONTEXT characters before the cursor's line: what the lexer needs to know what is open."""
+    """Up to CONTEXT characters before the cursor's line, for the lexer."""
     region: Region = Region("")
     """The part of the document that the cursor is in; its start is an offset in `above`."""
     indentation: Indentation = Indentation()
@@ -48,7 +48,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def style(self) -> Style:
-        """How lines are indented here."""
+        """The indentation style at the cursor."""
         text = self.line_before.lstrip(" \t")
         white = self.line_before[: len(self.line_before) - len(text)] + text[:1]
         if self.region.start:
@@ -57,11 +57,11 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def indent(self) -> int:
-        """Columns by which the cursor's line is indented (as far as it is written)."""
+        """Columns of indentation of the cursor's line, as far as it is written."""
         return self.columns(self.line_before)
 
     def columns(self, text: str) -> int:
-        """Width of the white space that `text` begins with, as this document counts."""
+        """Width of the leading white space of `text` in this document, in columns."""
         return columns(text, self.style.width)
 
     @property
@@ -89,7 +89,7 @@ def place_of(request: CompletionRequest) -> Place:
 
 
 def _context(prefix: str, end: int, language: str) -> str:
-    """Whole lines up to `end`; where they are not the document's first ones, they do not begin inside a string."""
+    """Whole lines up to `end`. If they are not the first lines of the document, they do not begin inside a string."""
     if end <= CONTEXT:
         return prefix[:end]
     start = prefix.find("\n", end - CONTEXT, end) + 1 or end
@@ -101,7 +101,7 @@ def _context(prefix: str, end: int, language: str) -> str:
 
 
 def line_starts(prefix: str) -> Iterator[int]:
-    """Where the cursor's line and those above it start, nearest first, as far as what was typed since an answer was asked for may reach."""
+    """Offsets of the cursor's line and the lines above it, nearest first, within the limits REACH and REACH_LINES."""
     nearest = max(0, len(prefix) - REACH)
     start = len(prefix)
     for _ in range(REACH_LINES):
@@ -115,9 +115,9 @@ def line_starts(prefix: str) -> Iterator[int]:
 
 
 def same_below(before: str, now: str, typed: str, *, to_end: bool) -> bool:
-    """Whether the text right of the cursor begins with what stood there before `typed` was typed, but for pairs that the editor closed or overtyped.
+    """Whether the text right of the cursor begins with `before`, the text there before `typed` was typed. Pairs closed by the editor are ignored.
 
-    `to_end`: the document ended with `before`, so that it has to be the same to its end.
+    `to_end`: the document ended with `before`, so the text has to be equal to its end.
     """
     if _alike(before, now, to_end=to_end):
         return True
@@ -125,7 +125,7 @@ def same_below(before: str, now: str, typed: str, *, to_end: bool) -> bool:
         if count <= len(typed) and before.startswith(typed[-count:]) and _only_closers(typed[-count:]) and _alike(before[count:], now, to_end=to_end):
             return True
     rest = now
-    for closer in _left_open(typed):  # `)` put there by the editor because `(` was typed
+    for closer in _left_open(typed):  # the editor added `)` because `(` was typed
         stripped = rest.lstrip(" \t\n")
         if not stripped.startswith(closer):
             return False
@@ -144,7 +144,7 @@ def _only_closers(text: str) -> bool:
 
 
 def _left_open(typed: str) -> list[str]:
-    """Closers that an editor would have added for what was typed, innermost first."""
+    """Closers that an editor would have added for `typed`, innermost first."""
     wanted: list[str] = []
     for character in typed:
         if wanted and character == wanted[-1]:

@@ -1,7 +1,7 @@
-"""What does a text leave open, and what closes it? One small lexer for every step that asks. Pure.
+"""Which strings, comments and brackets a text leaves open, and what closes them. The one lexer of all steps. Pure.
 
-It knows strings, interpolations, comments, brackets, regular expressions and tags, per language: as much as editors know when they close pairs, and
-no more. See docs/develop/decisions/lexer.md for why it is our own.
+It knows strings, interpolations, comments, brackets, regular expressions and tags, per language: what editors know when they close pairs, and no
+more. docs/develop/decisions/lexer.md says why no library is used.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def state_after(above: str, language: str) -> State:
 
 
 def scan(text: str, state: State) -> Scanner:
-    """Read the rest of a text, whose beginning a state describes."""
+    """Read the rest of a text from `state`, which describes its beginning."""
     scanner = Scanner(text, state)
     scanner.advance(len(text))
     return scanner
@@ -44,5 +44,5 @@ def scan(text: str, state: State) -> Scanner:
 
 @lru_cache(maxsize=64)
 def ends_in_comment(line: str, language: str) -> bool:
-    """Whether a line of code ends in a line comment: what stands at its end opens nothing."""
+    """Whether a line of code ends in a line comment, in which no bracket opens anything."""
     return any(frame.closer == "\n" for frame in state_after(line, language).stack)

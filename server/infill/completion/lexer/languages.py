@@ -1,4 +1,4 @@
-"""How each language writes comments, strings and regular expressions: the lexer's table. Pure data.
+"""The lexer's table: comments, strings and regular expressions of each language. Pure data.
 
 A language that is not listed gets `DEFAULT`. The names are LSP language identifiers.
 """
@@ -12,43 +12,43 @@ class String(NamedTuple):
     """One kind of string literal."""
 
     opener: str
-    """Regular expression; the closer is derived from what it matched (see `modes.closer_of`)."""
+    """Regular expression of the opener; the closer is derived from the match (see `modes.closer_of`)."""
     lines: bool = False
     """May contain line breaks."""
     escapes: bool = True
-    """A backslash hides the next character."""
+    """A backslash escapes the next character."""
     holes: str = ""
     """Regular expression that opens an interpolation; it ends with the opening bracket."""
     skips: str = ""
-    """Regular expression of text that looks like a hole or a closer and is none."""
+    """Regular expression of text that looks like an interpolation or a closer but is none."""
     prose: bool = False
-    """Holds text more often than data: quotes and backticks in it come in pairs."""
+    """Usually contains text, not data: quotes and backticks in it come in pairs."""
 
 
 class Language(NamedTuple):
-    """What the lexer knows of one language."""
+    """The syntax of one language, as far as the lexer needs it."""
 
     line: str = ""
-    """Regular expression of what begins a line comment."""
+    """Regular expression that begins a line comment."""
     blocks: tuple[tuple[str, str], ...] = ()
     """Block comments: opener and closer."""
     strings: tuple[String, ...] = ()
     characters: bool = False
-    """A single quote holds one character, and stands alone too: `'a`."""
+    """A single quote encloses one character; it can also stand alone: `'a`."""
     regex: bool = False
     """`/` begins a regular expression where an operand is expected."""
     angles: bool = False
-    """`<` behind a name opens type arguments."""
+    """`<` after a name opens type arguments."""
     pipes: bool = False
     """`|` where an operand is expected opens the parameters of a closure."""
     tags: bool = False
     """JSX: `<` where an operand is expected begins an element."""
     heredoc: str = ""
-    """Regular expression of what begins a here-document, its word last."""
+    """Regular expression that begins a here-document; it ends with the delimiter word."""
     markup: str = ""
     """`html`, `xml`, `vue`, `svelte`, `php`: text with tags."""
     prose: bool = False
-    """Text: quotes are punctuation."""
+    """Text without code: quotes are punctuation."""
 
 
 C_BLOCK = (("/*", "*/"),)
@@ -207,5 +207,5 @@ ALIASES = {
 
 
 def language_of(name: str) -> Language:
-    """What is known of an LSP language identifier (or of the word behind a Markdown fence)."""
+    """The entry for an LSP language identifier or for the word after a Markdown fence."""
     return LANGUAGES.get(ALIASES.get(name, name), DEFAULT)

@@ -1,6 +1,6 @@
-"""The lexer's modes: for each kind of text one regular expression of the next thing that matters, and what to do about it. Pure.
+"""The lexer's modes: for each kind of text, one regular expression that matches the next relevant token, and its action. Pure.
 
-A mode's alternatives are tried in the order in which they are written; each names an action of `scanner.Scanner` and what that action needs.
+The alternatives of a mode are tried in their order. Each names an action of `scanner.Scanner` and the action's argument.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _CHARACTER = r"'(?=(?:\\[^\n']*'|\\'|[^'\\\n]'|'))"
 
 Rule = tuple[str, object]
 Alternative = tuple[str, str, object]
-"""An action's name, the regular expression that calls it, what it needs."""
+"""An action's name, the regular expression that triggers it, and the action's argument."""
 
 
 class Mode:
-    """How text is read until something else begins."""
+    """How text is read until the mode changes."""
 
     __slots__ = ("code", "language", "match", "rules")
 
@@ -45,25 +45,25 @@ class Mode:
 
 
 class Embedded(NamedTuple):
-    """Code of another language inside text: how it is read, and the text that ends it."""
+    """Code of another language inside text: its mode, and the text that ends it."""
 
     mode: Mode
     closer: str
 
 
 def _first(regex: str) -> set[str]:
-    """Characters that a match may begin with, and perhaps a few more: all others are passed over fast."""
+    """Characters that a match may begin with, and possibly a few more; all others are skipped fast."""
     plain = _LOOKAROUND.sub("", regex)
     literal = {"\\n": "\n"}.get(plain[:2], plain[1:2] if plain.startswith("\\") else "")
     return {literal or plain[0], *(character for character in _DELIMITERS if character in plain)}
 
 
 CODE_ATTRIBUTE = re.compile(r"(?:(?<=\s)(?:[:@#]|v-)[^\s=>\"']*|\bon\w+)=\Z")
-"""What stands before an attribute's value that is code: Vue's bindings, HTML's handlers."""
+"""Matches before an attribute value that is code: Vue bindings and HTML event handlers."""
 
 
 def closer_of(opener: str) -> str:
-    """The text that ends a string which begins so."""
+    """The closer of a string with this opener."""
     if opener.startswith(("[", "--[")):  # Lua
         return opener.replace("[", "]").lstrip("-")
     if opener.endswith("("):  # C++
@@ -76,7 +76,7 @@ def closer_of(opener: str) -> str:
 
 @lru_cache(maxsize=256)
 def code(name: str, outer: str = "") -> Mode:
-    """Program text of a language, until the regular expression `outer` is met."""
+    """Program text of a language, up to a match of the regular expression `outer`."""
     name = ALIASES.get(name, name)
     language = language_of(name)
     found: list[Alternative] = [("outer", outer, None)] if outer else []
@@ -102,7 +102,7 @@ def code(name: str, outer: str = "") -> Mode:
 
 @lru_cache(maxsize=256)
 def string(name: str, kind: String, closer: str) -> Mode:
-    """Text within a string literal."""
+    """Text in a string literal."""
     found: list[Alternative] = []
     if kind.skips:
         found.append(("skip", kind.skips, None))
@@ -118,19 +118,19 @@ def string(name: str, kind: String, closer: str) -> Mode:
 
 @lru_cache(maxsize=256)
 def comment(name: str, closer: str) -> Mode:
-    """Text of a comment, which a line break or the closer ends."""
+    """Text of a comment, up to `closer` (a line break for line comments)."""
     return Mode(name, [("end", re.escape(closer), closer), *_pairs_of_text(quotes=True)])
 
 
 @lru_cache(maxsize=256)
 def heredoc(name: str, word: str) -> Mode:
-    """Lines of a here-document."""
+    """The lines of a here-document."""
     return Mode(name, [("end", rf"\n[ \t]*{re.escape(word)}\b", word), ("hole", r"\$\(|\$\{|#\{|\{(?=\$)", name), *_pairs_of_text(quotes=True)])
 
 
 @lru_cache(maxsize=64)
 def prose(name: str) -> Mode:
-    """Text that is no program: Markdown, LaTeX."""
+    """Text without code, such as Markdown and LaTeX."""
     language = language_of(name)
     found: list[Alternative] = [("block", re.escape(opener), (closer, name)) for opener, closer in language.blocks]
     if language.line:
@@ -151,14 +151,14 @@ def text(dialect: str) -> Mode:
 
 @lru_cache(maxsize=64)
 def tag(dialect: str) -> Mode:
-    """Attributes of an element."""
+    """The attributes of an element."""
     found: list[Alternative] = [("partial", r"/\Z", None), ("self_closed", "/>", None), ("tag_end", ">", dialect), *_embedded(dialect)]
     value = String("[\"']", lines=True, escapes=False, holes=r"\{" if dialect == "svelte" else "")
     return Mode(dialect, [*found, ("attribute", value.opener, (value, _script(dialect))), *_holes(dialect)])
 
 
 def element_content(dialect: str, name: str) -> Mode:
-    """How the text inside an element is read."""
+    """The mode of the text inside an element."""
     if dialect not in {"jsx", "xml"} and name in {"script", "style"}:
         return code("typescript" if name == "script" else "scss", rf"(?i:</{name}\s*>)")
     return text(dialect)
@@ -171,7 +171,7 @@ def fenced(word: str) -> Mode:
 
 
 def root(name: str) -> Mode:
-    """The mode that a document of a language begins in."""
+    """The mode at the beginning of a document."""
     name = ALIASES.get(name, name)
     language = language_of(name)
     if language.markup:
@@ -180,7 +180,7 @@ def root(name: str) -> Mode:
 
 
 def _pairs_of_text(quotes: bool) -> list[Alternative]:
-    """Brackets (and quotes) in text come in pairs mostly; none has to."""
+    """Brackets and quotes in text, which usually come in pairs but do not have to."""
     found: list[Alternative] = [("weak", _OPEN, None), ("close", _CLOSE, None)]
     return [*found, ("quote", '["`]', None)] if quotes else found
 

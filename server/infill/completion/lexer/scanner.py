@@ -1,7 +1,7 @@
-"""Reads text from a known state on and keeps account of what is open. Pure.
+"""Reads text from a known state and records what is open. Pure.
 
-A state can be extended: text that is read in two pieces gives what it gives in one, unless it is cut inside a delimiter of several characters. A last
-character whose meaning shows with the next one (a backslash, a `<`, a `/`) is left unread.
+A state can be extended: reading text in two pieces gives the same as in one, unless the cut is inside a delimiter of several characters. A last
+character that depends on the next one (a backslash, a `<`, a `/`) is left unread.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from infill.completion.lexer.languages import String
 from infill.completion.lexer.modes import CLOSED_BY, Embedded, Mode
 
 BRACKET, WEAK, STRING, COMMENT, HOLE, TAG, ELEMENT, EMBEDDED = range(8)
-"""Kinds of frames. A weak one may stay open: a bracket in text, type arguments, a line comment."""
+"""Kinds of frames. A weak frame may stay open: a bracket in text, type arguments, a line comment."""
 _PASSED = frozenset({BRACKET, WEAK})
-"""What a closer of something further out ends too."""
+"""Kinds of frames that the closer of an outer frame also ends."""
 _NAME = re.compile(r"<([\w:.$-]*)")
 _VOID = frozenset(re.findall(r"\w+", "area base br col embed hr img input link meta param source track wbr"))
 _OPTIONAL = frozenset(re.findall(r"\w+", "p li td th tr dt dd option optgroup tbody thead tfoot colgroup html head body"))
-"""Elements of HTML that need no closing tag."""
+"""HTML elements that need no closing tag."""
 _OPERAND_WORD = re.compile(
     r"(?<![\w$.])(?:return|typeof|case|in|of|do|else|void|delete|throw|new|yield|await|default|move|and|or|not|if|unless|when|then)\Z"
 )
 
 
 class Frame(NamedTuple):
-    """Something that is open."""
+    """An open construct, such as a bracket or a string."""
 
     closer: str
     """The text that ends it; a line break for line comments."""
     mode: Mode
-    """How what is inside is read."""
+    """The mode of the text inside."""
     start: int
-    """Where it was opened."""
+    """Offset of the opener."""
     kind: int
 
 
@@ -44,11 +44,11 @@ class State(NamedTuple):
     stack: tuple[Frame, ...]
     position: int
     heredoc: Frame | None = None
-    """Begins with the next line."""
+    """A here-document that begins with the next line."""
 
 
 class Pair(NamedTuple):
-    """A closer that was read: where its opener begins, and where it stands itself."""
+    """A closer that was read, and the offset of its opener."""
 
     opener: int
     start: int
@@ -56,7 +56,7 @@ class Pair(NamedTuple):
 
 
 class Token(NamedTuple):
-    """What a rule of a mode matched."""
+    """The match of a mode's rule."""
 
     text: str
     start: int
@@ -74,7 +74,7 @@ class Scanner:
         self._pending = state.heredoc
         self.pairs: list[Pair] = []
         self.broken: list[Frame] = []
-        """What had to be closed and was not, where something further out ended."""
+        """Frames that needed a closer and had none when an outer frame ended."""
 
     @property
     def state(self) -> State:
@@ -146,7 +146,7 @@ class Scanner:
         if end < 0:
             self._pending = frame
             return None
-        self._read(token.end, end)  # the line goes on behind the word
+        self._read(token.end, end)  # the line continues after the word
         self._stack.append(frame)
         return end
 
@@ -180,7 +180,7 @@ class Scanner:
         del self._stack[index:]
 
     def _close_with(self, closer: str, token: Token) -> bool:
-        """End the innermost frame that this closes, if there is one within reach; in a line comment, only what the comment opened."""
+        """End the innermost frame with this closer, if it is within reach. In a line comment, end only what the comment opened."""
         for index in range(len(self._stack) - 1, 0, -1):
             frame = self._stack[index]
             if frame.closer == closer:
@@ -196,7 +196,7 @@ class Scanner:
     def _end(self, token: Token, closer: str) -> None:
         self._close_with(closer, token)
         if closer == "\n":
-            self.pairs.pop()  # a line break is no closer that an editor adds
+            self.pairs.pop()  # editors add no closer for a line comment
 
     def _line_end(self, token: Token, need: None) -> None:
         while (frame := self._stack.pop()).kind != STRING:
@@ -249,7 +249,7 @@ class Scanner:
         return None
 
     def _operand(self, position: int) -> bool:
-        """Whether an operand rather than an operator is expected there."""
+        """Whether an operand, not an operator, is expected at `position`."""
         text = self._text
         while position > 0 and text[position - 1].isspace():
             position -= 1

@@ -1,7 +1,7 @@
-"""From what a model wrote to what is worth showing: two ordered lists of small pure steps.
+"""From a model's answer to the text to show: two ordered lists of small pure steps.
 
-`CACHEABLE` looks at the answer and the place that it was asked for, once; `AT_CURSOR` looks at what remains of it at the cursor now, each time that
-it is shown. A step returns its text, changed or not; an empty one means: nothing to show. No step knows of another.
+`CACHEABLE` runs once, on the answer and the place it was requested for. `AT_CURSOR` runs each time the answer is shown, on what remains of it at the
+cursor. A step returns its text, changed or not; empty means that nothing is shown. Steps do not depend on each other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OPENING: tuple[Step, ...] = (
     indentation.not_doubled,
     indentation.blank_lines_emptied,
 )
-"""How an answer begins: these hold for an answer of which only some characters are known, but for white space at its end."""
+"""Steps for the beginning of an answer. They are valid even if only some of its characters are known, except for white space at the end."""
 
 CACHEABLE: tuple[Step, ...] = (
     foreign.foreign_text_cut,
@@ -47,11 +47,11 @@ AT_CURSOR: tuple[Step, ...] = (
 ENDING = frozenset(
     {"foreign_text_cut", "notice_cut", "loop_in_a_line_cut", "repeated_lines_cut", "line_above_not_repeated", "arguments_kept", "kept"}
 )
-"""Steps after which nothing that follows in the answer can matter."""
+"""Steps after which the rest of the answer cannot matter."""
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What the cursor gets of an answer."""
+    """The part of an answer that is shown at a cursor."""
 
     text: str
     replaces: int
@@ -59,7 +59,7 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 def opening(text: str, place: Place) -> str:
-    """The answer's beginning as it would stand in the document, as far as it is certain."""
+    """The beginning of the answer as it would be in the document, as far as it is certain."""
     text = text.rstrip(" \t")
     for step in OPENING:
         text = step(text, place)
@@ -67,12 +67,12 @@ def opening(text: str, place: Place) -> str:
 
 
 def cacheable(text: str, place: Place) -> tuple[str, tuple[str, ...]]:
-    """What is worth keeping of an answer, and the names of the steps that changed it."""
+    """The part of an answer to keep, and the names of the steps that changed it."""
     return _through(CACHEABLE, text, place)
 
 
 def at_cursor(text: str, place: Place) -> Shown:
-    """What is worth showing of `text` at a cursor."""
+    """The part of `text` to show at a cursor."""
     text, steps = _through(AT_CURSOR, text, place)
     if not text:
         return Shown("", 0, steps)

@@ -10,7 +10,7 @@ from infill.completion.place import Place
 def closed_below(text: str, cursor: Cursor, place: Place) -> bool:
     """Whether the lines below close all that the text leaves open, without the rest of the cursor's line.
 
-    Either the body stands below too, deeper, and its closer in the opener's column; or the closers there close nothing while the text is missing.
+    Either the body also follows below, indented deeper, and its closer is in the opener's column. Or the closers below close nothing without the text.
     """
     below = place.below[len(place.line_after) :]
     before = cursor.before + text
@@ -28,10 +28,10 @@ def closed_below(text: str, cursor: Cursor, place: Place) -> bool:
 
 
 def _in_line(pair: Pair, text: str, place: Place) -> bool:
-    """Whether a closer's line is indented like its opener's."""
+    """Whether a closer's line has the same indentation as its opener's line."""
     return _column(text, pair.opener, place) == _column(text, pair.start, place)
 
 
 def _column(text: str, offset: int, place: Place) -> int:
-    """Columns by which the line of an offset is indented."""
+    """Columns of indentation of the line at `offset`."""
     return place.columns(text[text.rfind("\n", 0, offset) + 1 :])
