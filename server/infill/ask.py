@@ -1,7 +1,7 @@
-"""The words of asking and answering, shared by everybody between the cursor and llama.cpp. Values only: no behaviour, no I/O.
+"""Requests and answers, shared by all packages between the cursor and llama.cpp. Values only: no behaviour, no I/O.
 
 An answer is a stream of `Delta`s that ends with one `Finish` per candidate, then one `Report`. Closing the iterator early (`aclose`, or cancelling
-the task that reads it) stops the work wherever it is done. Trouble is a `ProviderError` or a `ModelError`; being cancelled is not trouble.
+the task that reads it) stops the generation. Errors are a `ProviderError` or a `ModelError`; cancellation is no error.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an answer ends, beside the model's own end-of-text."""
+    """Where an answer ends, in addition to the model's end-of-text token."""
 
     max_tokens: int = 64
     single_line: bool = False
-    """End before the first newline that follows something other than white space."""
+    """End before the first newline that follows visible text."""
     indent: int | None = None
-    """End before a non-blank line that is indented by fewer columns than this and follows another one; None: no limit."""
+    """End before a later, non-blank line that is indented by fewer columns than this; None: no limit."""
     whole_lines: bool = False
-    """The answer begins at a line's start: a remote server that strips answers also takes its indentation, and then `indent` is no limit."""
+    """The answer begins at a line's start. A remote server that strips answers also removes its indentation; then `indent` is no limit."""
     tab: Annotated[int, msgspec.Meta(ge=1)] = 8
-    """Columns to the next multiple of which a tab reaches where that is counted."""
+    """Columns of a tab stop when `indent` is compared."""
     deadline_ms: int = 10_000
-    """End, with what is there, after this long in the provider's hands."""
+    """Maximum time at the provider; the answer ends with the text so far."""
     ignore_end: bool = False
-    """Go on past end-of-text: for benchmarks on random weights."""
+    """Continue after end-of-text: for benchmarks on random weights."""
 
 
 class Snippet(msgspec.Struct, frozen=True):
@@ -53,39 +53,39 @@ class Piece(msgspec.Struct, frozen=True):
     text: str
     """Tokenized as plain text: names of control tokens in it stay text."""
     control: str = ""
-    """The name of a control token that stands before the text, such as `<|file_sep|>`."""
+    """Name of a control token before the text, such as `<|file_sep|>`."""
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
-    """Parts only: whoever holds the tokenizer joins them."""
+    """The parts of a prompt; the owner of the tokenizer (engine or server) joins them."""
 
     slot: str
-    """Whose share of the KV cache this is: one per document and editor."""
+    """Name of the slot in the KV cache: one per document and editor."""
     prefix: str
     suffix: str
     path: str = ""
     snippets: tuple[Snippet, ...] = ()
     candidates: int = 1
-    """How many different answers; more than one makes all but the first sampled."""
+    """Number of different answers; with several, all but the first are sampled."""
     sampling: Sampling = Sampling()
     stop: Stop = Stop()
     priority: Priority = "automatic"
     yield_after_line: bool = False
-    """Once the first line is complete, go on only as long as nobody else asks."""
+    """After the first line, generate only while no other request waits."""
     remote_allowed: bool = True
     logprobs: bool = False
-    """The probability of the answer is of use: remote servers are asked for it."""
+    """The probability of the answer is used, so remote servers are asked for it."""
     model: str = ""
-    """Another local model than the one that completes."""
+    """Id of a local model other than the one for completions."""
 
 
 class Rewriting(msgspec.Struct, frozen=True, kw_only=True):
     """A prompt in a model's own format, for the next edit."""
 
     slot: str
-    """Whose share of the KV cache this is: one per document."""
+    """Name of the slot in the KV cache: one per document."""
     model: str
-    """A local model; these formats are asked of no other."""
+    """Id of a local model; only local models get these formats."""
     pieces: tuple[Piece, ...]
     sampling: Sampling = Sampling()
     stop: Stop = Stop(max_tokens=512)
@@ -96,7 +96,7 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
 
     total_ms: float = 0.0
     waited_ms: float = 0.0
-    """Debounce and queue."""
+    """Time in debounce and queue."""
     first_token_ms: float = 0.0
     evaluate_ms: float = 0.0
     generate_ms: float = 0.0
@@ -105,7 +105,7 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     tokens_generated: int = 0
     tokens_drafted: int = 0
     tokens_accepted: int = 0
-    """Of those drafted by lookup, how many the model agreed with."""
+    """Number of tokens drafted by lookup that the model accepted."""
 
 
 class Delta(msgspec.Struct, frozen=True):
@@ -114,29 +114,29 @@ class Delta(msgspec.Struct, frozen=True):
     text: str
     candidate: int = 0
     logprob: float | None = None
-    """Natural logarithm of the calibrated probability of all text of this candidate so far; None: the provider does not tell."""
+    """Natural logarithm of the calibrated probability of all text of this candidate so far; None if the provider returns none."""
 
 
 class Finish(msgspec.Struct, frozen=True):
-    """A candidate's end."""
+    """The end of a candidate."""
 
     candidate: int = 0
     why: Literal["end", "line", "indent", "length", "deadline", "stopped"] = "end"
     mean_logprob: float = 0.0
     first_logprob: float = 0.0
     logprob: float | None = None
-    """As in `Delta`, of the whole answer and of its ending there."""
+    """As in `Delta`, for the whole answer including its end."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The last thing in a stream: who answered, and what it cost."""
+    """The last event of a stream: provider, model and timings."""
 
     provider: str
     model: str
     timings: Timings = Timings()
     notes: tuple[str, ...] = ()
     interrupted: str = ""
-    """What broke the answer off; empty: it ended as it should."""
+    """Error that interrupted the answer; empty if it ended normally."""
 
 
 Event = Delta | Finish | Report
@@ -150,7 +150,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Instruction(msgspec.Struct, frozen=True, kw_only=True):
-    """A question to an instruct model, put in its own chat template by whoever holds it."""
+    """A request to an instruct model; the owner of its chat template renders it."""
 
     slot: str
     messages: tuple[Message, ...]
@@ -158,4 +158,4 @@ class Instruction(msgspec.Struct, frozen=True, kw_only=True):
     stop: Stop = Stop(max_tokens=1024, deadline_ms=300_000)
     remote_allowed: bool = True
     thinking: bool = False
-    """Let the model reason before it answers; the reasoning comes as text, between marks that `answers` knows."""
+    """Let the model reason before it answers. The reasoning is returned as text between marks that `answers` recognises."""

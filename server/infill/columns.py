@@ -1,13 +1,13 @@
-"""How wide white space is. Pure: the one place that counts columns.
+"""The width of white space in columns. Pure; the only code that counts columns.
 
-How wide a tab is, a document decides (completion/style.py); whoever counts is told.
+The width of a tab depends on the document (completion/style.py) and is a parameter.
 """
 
 from __future__ import annotations
 
 
 def columns(text: str, tab: int) -> int:
-    """Width of the white space that `text` begins with; a tab reaches to the next multiple of `tab` columns."""
+    """Width of the leading white space of `text`; a tab extends to the next multiple of `tab` columns."""
     width = 0
     for character in text:
         if character == " ":

@@ -1,7 +1,6 @@
-"""Completion with a model that has no fill-in-the-middle tokens, local or remote: the text before the cursor is the prompt, below the path and the
-snippets as comments.
+"""Prompts for models without fill-in-the-middle tokens, local or remote: the path and the snippets as comments, then the text before the cursor.
 
-The model does not see the suffix. The next line of the suffix is where the answer ends. Pure.
+The model does not see the suffix. The answer ends at the next line of the suffix. Pure.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ HINT = "If it was trained for it, set providers.remote.{entry}.family."
 NOTE = "continues only: the code behind the cursor is not seen"
 REMARK = "It continues only: it has no fill-in-the-middle tokens and does not see the code after the cursor."
 LEAST = 4
-"""Letters and digits of a line, at least, by which it is told from others: a lone bracket ends nothing."""
+"""Minimum number of letters and digits in a line that ends the answer: a lone bracket is not unique enough."""
 _HASH, _SLASHES, _DASHES, _MARKUP = ("# ", ""), ("// ", ""), ("-- ", ""), ("<!-- ", " -->")
 _STYLES = {
     _HASH: "py pyi pyx rb sh bash zsh fish pl r jl yaml yml toml ex exs nix cmake tf mk dockerfile makefile ps1 coffee conf ini",
@@ -32,7 +31,7 @@ _BY_ENDING = {ending: style for style, endings in _STYLES.items() for ending in 
 
 
 class Question(Protocol):
-    """What a completion is asked with, such as `ask.Prompt` or `engine.protocol.Complete`."""
+    """The input of a completion, such as `ask.Prompt` or `engine.protocol.Complete`."""
 
     @property
     def path(self) -> str: ...
@@ -45,12 +44,12 @@ class Question(Protocol):
 
 
 def render(question: Question) -> str:
-    """The prompt's text."""
+    """The text of the prompt."""
     return comments(question.path, question.snippets) + question.prefix
 
 
 def comments(path: str, snippets: Sequence[Snippet]) -> str:
-    """The snippets and the path as whole lines of comments; empty where the comments of this kind of file are not known."""
+    """The snippets and the path as comment lines; empty if the comment syntax of this file type is unknown."""
     style = _BY_ENDING.get(path.rpartition("/")[2].rpartition(".")[2].lower())
     if style is None:
         return ""
@@ -60,13 +59,13 @@ def comments(path: str, snippets: Sequence[Snippet]) -> str:
 
 def _comment(text: str, style: tuple[str, str]) -> str:
     start, end = style
-    # what would close the comment is taken apart
+    # split the closing mark, which would end the comment
     lines = text.replace(end.strip(), " ".join(end.strip())).splitlines() if end else text.splitlines()
     return "\n".join(f"{start}{line}{end}".rstrip() for line in lines)
 
 
 def line_below(suffix: str) -> str:
-    """The first line below the cursor that is not blank, where the answer ends; empty if too short to be told from other lines."""
+    """The first line below the cursor that is not blank, where the answer ends; empty if it is too short to be unique."""
     below = suffix.partition("\n")[2]
     line = next((line for line in below.split("\n") if line.strip()), "").rstrip()
     return line if sum(map(str.isalnum, line)) >= LEAST else ""
@@ -79,5 +78,5 @@ def ends(suffix: str) -> tuple[str, ...]:
 
 
 def is_one_line(suffix: str) -> bool:
-    """Whether code stands after the cursor in its line: the answer has one line, then."""
+    """Whether code follows the cursor in its line, so that the answer has one line."""
     return bool(suffix.partition("\n")[0].strip(" \t\r)]}\"'`;,:"))

@@ -1,5 +1,5 @@
-"""Reads what chat models write: the code in an answer, without reasoning, prose, fences and marks. Pure; for `generation` and remote providers.
+"""Extracts the code from the answers of chat models, without reasoning, prose, fences and marks. Pure; for `generation` and remote providers.
 
-Every function takes the text so far and says what it means. `done` is False while more may come: then nothing is returned that could turn out to
-be something else. How the text was cut into pieces makes no difference.
+Every function gets the text so far. With `done` False, more text may follow; then only text with a certain meaning is returned. The result does not
+depend on how the text was cut into pieces.
 """

@@ -1,7 +1,7 @@
 """The parts of an answer: reasoning, prose and fenced code blocks, in order.
 
-Fences follow CommonMark (spec 0.31, section 4.5) as far as models do. A fence inside an open string or comment of the code does not close the
-block, a fence with a language opens another one, and a block that is never closed ends with the answer.
+Fences follow CommonMark (spec 0.31, section 4.5) as far as models do. A fence inside an open string or comment of the code does not close the block.
+A fence with a language opens another block, and an unclosed block ends with the answer.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _MARKDOWN = frozenset({"markdown", "md", "mdx"})
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of an answer."""
+    """A part of an answer."""
 
     kind: Literal["reasoning", "prose", "code"]
     text: str
     info: str = ""
-    """Of code: what stands behind the opening fence."""
+    """For code: the text after the opening fence."""
     closed: bool = True
-    """False for reasoning or code whose end has not come."""
+    """False for reasoning or code without an end so far."""
 
 
 def parts(raw: str, *, done: bool) -> tuple[Part, ...]:
@@ -76,7 +76,7 @@ def parts(raw: str, *, done: bool) -> tuple[Part, ...]:
 
 
 def _reasoning(found: list[Part], rest: list[str], at: int, lines: list[str]) -> int:
-    """Add the reasoning that begins `rest`; returns the next line to look at, whose reasoning has been removed."""
+    """Add the reasoning that begins `rest`. Returns the next line to read, from which the reasoning has been removed."""
     for number, line in enumerate(rest):
         if (closing := line.lower().find(CLOSE)) >= 0:
             found.append(Part(kind="reasoning", text="\n".join([*rest[:number], line[:closing]])))
@@ -87,7 +87,7 @@ def _reasoning(found: list[Part], rest: list[str], at: int, lines: list[str]) ->
 
 
 def _code(fence: re.Match[str], lines: list[str], start: int, *, done: bool) -> tuple[Part, int, bool]:
-    """The block that begins with line `start`, the next line to look at, and whether reasoning ends inside of it."""
+    """The block that begins with line `start`, the next line to read, and whether reasoning ends inside the block."""
     info, indent = fence["info"].strip(), fence["indent"]
     end, closed = _closing(fence, lines, start, done=done)
     misplaced = next((number for number in range(start, end) if lines[number].strip().lower() == CLOSE), None)
@@ -108,10 +108,10 @@ def _code(fence: re.Match[str], lines: list[str], start: int, *, done: bool) -> 
 
 
 def _closing(fence: re.Match[str], lines: list[str], start: int, *, done: bool) -> tuple[int, bool]:
-    """The line that closes a block, and whether there is one; else where the certain text of the block ends."""
+    """The line that closes a block, and True; else where the certain text of the block ends, and False."""
     markdown = fence["info"].strip().lower().partition(" ")[0] in _MARKDOWN
     depth, quote = 0, ""
-    paired: bool | None = False  # inside a string: a fence is open there
+    paired: bool | None = False  # inside a string: whether a fence is open
     for number in range(start, len(lines)):
         other = _FENCE.match(lines[number])
         if other is None or other["fence"][0] != fence["fence"][0] or _deeper(other["indent"], fence["indent"]):
@@ -134,9 +134,9 @@ def _closing(fence: re.Match[str], lines: list[str], start: int, *, done: bool) 
 
 
 def _belongs_to(quote: str, lines: Sequence[str], at: int, *, done: bool) -> bool | None:
-    """Whether a fence stands inside the open string or comment; None where more text has to come first.
+    """Whether a fence is inside the open string or comment; None if more text is needed.
 
-    It does where the string is closed further down, and the fences up to there come in pairs.
+    It is if the string is closed further down and the number of fences up to there is even.
     """
     fences = 0
     for line in lines[at:]:
@@ -147,7 +147,7 @@ def _belongs_to(quote: str, lines: Sequence[str], at: int, *, done: bool) -> boo
 
 
 def open_string(line: str, quote: str = "") -> str:
-    """What is open behind a line: triple quotes or a block comment; empty: nothing. `quote`: what is open before it."""
+    """What is open after a line: triple quotes or a block comment; empty for nothing. `quote`: what is open before it."""
     for mark in _STRINGS.findall(line):
         if not quote and mark != "*/":
             quote = mark
@@ -161,7 +161,7 @@ def _deeper(indent: str, outer: str) -> bool:
 
 
 def _without(line: str, indent: str) -> str:
-    """A line of a block without the indentation of its fence (of a list item: its width)."""
+    """A line of a block without its fence's indentation (in a list item: the width of the item's marker)."""
     width = min(len(indent), len(line) - len(line.lstrip(" \t")))
     return line[width:]
 

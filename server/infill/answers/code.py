@@ -1,7 +1,7 @@
-"""Which part of an answer is the code that was asked for.
+"""The part of an answer that is the requested code.
 
-The block in the document's language, not the longest; no installation, no output, no example of use; a later block only where it is said to be the
-whole, or holds all of the first. Without any block: what is left once sentences are taken away.
+It is the block in the document's language, not the longest. Installation commands, output and examples of use are excluded. A later block is used
+only if its lead calls it the complete code, or if it contains all of the first. Without blocks, sentences are removed from the text.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from infill.answers.prose import is_lead, is_prose
 from infill.answers.reasoning import CLOSE, canonical
 
 MARK = "<<<CODE GOES HERE>>>"
-"""Where the code goes, in the prompt of a generation."""
+"""Marks where the code goes, in the prompt of a generation."""
 CURSOR = "<CURSOR>"
-"""The same in the prompt of a completion by a chat model."""
+"""The same mark in a chat model's prompt for a completion."""
 _MARKS = re.compile(r"[ \t]*(?:#|//|--|/\*|<!--)?[ \t]*(?:<{1,3}\s*CODE GOES HERE\s*>{1,3}|<CURSOR>)[ \t]*(?:\*/|-->)?", re.IGNORECASE)
 _BEGUN_MARK = re.compile(r"[ \t]*(?:(?:#|//|--)[ \t]*)?<{1,3}(?:C(?:O(?:D(?:E[A-Z ]*|)|)|U(?:R(?:S(?:O(?:R)?)?)?)?)?)?\Z")
 _COMMAND = re.compile(
@@ -53,7 +53,7 @@ _TAIL = re.compile(
     re.IGNORECASE,
 )
 ASKS_FOR_USE = re.compile(r"\b(?:example|usage|demo|test|main|script|print|call)", re.IGNORECASE)
-"""An instruction that wants more than a definition: then an example of use at the end belongs to the answer."""
+"""Matches an instruction that asks for more than a definition; then an example of use at the end is part of the code."""
 _ALOUD = re.compile(
     r"\s*(?:(?:okay|ok|alright|hmm+|well|so)[,.!]*\s+(?:so\b|let(?:'s| me| us)\b|the user|i (?:need|have|should|want|must)"
     r"|we (?:need|have)|first|what)"
@@ -74,7 +74,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def code_of(raw: str, language: str = "", *, done: bool = True, wish: str = "") -> str:
-    """The code in an answer; empty where there is none. `language`: an identifier or a file's ending; `wish`: the instruction."""
+    """The code in an answer; empty if there is none. `language`: an identifier or a file extension; `wish`: the instruction."""
     if not done and thinks_aloud(raw):
         return ""
     found = mended([part for part in parts(raw, done=done) if part.kind != "reasoning"])
@@ -92,12 +92,12 @@ def is_reasoning(raw: str) -> bool:
 
 
 def thinks_aloud(raw: str) -> bool:
-    """Whether an unfinished answer looks like reasoning without a mark (the server's template opened the block), whose end may still come."""
+    """Whether an unfinished answer looks like reasoning without an opening mark (the server's template wrote it), whose end may still follow."""
     return bool(_ALOUD.match(raw)) and CLOSE not in canonical(raw, done=False)
 
 
 def mended(found: list[Part]) -> list[Part]:
-    """The parts of an answer that forgot its opening fence: what stands before the only fence is the code."""
+    """The parts of an answer without an opening fence: the text before its only fence is the code."""
     codes = [part for part in found if part.kind == "code"]
     if len(codes) == 1 and not codes[0].closed and not codes[0].info and found[0].kind == "prose" and (text := bare(found[0].text, "", done=True)):
         return [Part(kind="code", text=text)]
@@ -119,7 +119,7 @@ NOTHING = Block(language="", text="", lead="")
 
 
 def chosen(blocks: list[Block], wanted: str) -> Block:
-    """The block that answers; `NOTHING` where all are commands or output."""
+    """The block that answers the request; `NOTHING` if all are commands or output."""
     able = [block for block in blocks if block.text.strip() and not is_command(block, wanted)]
     best = max((languages.agreement(block.language, wanted) for block in able), default=0)
     able = [block for block in able if languages.agreement(block.language, wanted) == best]
@@ -140,7 +140,7 @@ def chosen(blocks: list[Block], wanted: str) -> Block:
 
 
 def is_command(block: Block, wanted: str) -> bool:
-    """Whether a block is a command to type or what a program prints, where something else is wanted."""
+    """Whether a block is a shell command or program output although other code is requested."""
     if wanted in languages.CONSOLE or block.language == wanted != "":
         return False
     lines = [line for line in block.text.split("\n") if line.strip()]
@@ -151,20 +151,20 @@ def is_command(block: Block, wanted: str) -> bool:
 
 
 def answering(block: Block, wanted: str) -> bool:
-    """Whether a block may be shown before it is known what else comes."""
+    """Whether a block may be shown before the rest of the answer is known."""
     able = block.text.strip() and not is_command(block, wanted) and not _is_aside(block)
     return bool(able) and languages.agreement(block.language, wanted) > 0
 
 
 def _is_aside(block: Block) -> bool:
-    """An example of use, or the code as it was before."""
+    """Whether a block is an example of use or the code before the change."""
     if _WHOLE.search(block.lead):
         return False
     return bool(_USAGE.search(block.lead) or _QUOTING.search(block.lead))
 
 
 def _holds(text: str, other: str) -> bool:
-    """Whether each line of `other` stands in `text`, and more besides."""
+    """Whether `text` contains each line of `other`, and more."""
     lines = {line.strip() for line in text.split("\n")}
     wanted = {line.strip() for line in other.split("\n") if line.strip()}
     return len(wanted) > 1 and wanted < lines
@@ -175,7 +175,7 @@ def _only_imports(text: str) -> bool:
 
 
 def bare(text: str, wanted: str, *, done: bool) -> str:
-    """The code of an answer without fences: nothing but sentences is no code."""
+    """The code of an answer without fences; empty if it has only sentences."""
     if inline := INLINE.match(text.strip()):
         return inline[1]
     lines = text.strip("\n").split("\n")
@@ -185,19 +185,19 @@ def bare(text: str, wanted: str, *, done: bool) -> str:
         return "\n".join(lines)
     while lines and (not lines[-1].strip() or is_prose(lines[-1])):
         lines.pop()
-    # a line that is still being written may become a sentence, or introduce a fence
+    # an unfinished line may become a sentence or the lead of a fence
     return "" if not done and len(lines) == 1 and not text.endswith("\n") and re.match(r"[A-Z`*-]", lines[0].lstrip()) else "\n".join(lines)
 
 
 def without_marks(code: str, *, done: bool) -> str:
-    """The code without our own marks; a line that held nothing else goes."""
+    """The code without the marks of our prompts; a line with only a mark is removed."""
     lines = [line for line in code.split("\n") if not (_MARKS.search(line) and not _MARKS.sub("", line).strip())]
     text = _MARKS.sub("", "\n".join(lines))
     return text if done else _BEGUN_MARK.sub("", text)
 
 
 def without_usage(code: str) -> str:
-    """The code without an example of use at its end, where a comment says that one begins."""
+    """The code without an example of use at its end that begins with a comment."""
     lines = code.split("\n")
     for number in range(1, len(lines)):
         if _TAIL.match(lines[number]) and any(line.strip() and not _IMPORT.match(line) for line in lines[:number]):

@@ -1,4 +1,4 @@
-"""What models write behind a fence for each language, and which languages stand in for one another. Data, by LSP language identifier."""
+"""The names that models write after a fence for each language, and which languages are related. Data, by LSP language identifier."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ _RELATED = (
 CONSOLE = frozenset(
     ("shellscript", "powershell", "bat", "console", "terminal", "shellsession", "shell-session", "plaintext", "output", "log", "stdout")
 )
-"""Languages of commands and of what programs print."""
+"""Languages of commands and of program output."""
 PROSE = frozenset(("markdown", "plaintext", "restructuredtext", "latex", "asciidoc", "yaml", "html", "xml", "gitcommit", "git-commit", "feature"))
-"""Languages whose documents may hold sentences of their own."""
+"""Languages whose documents can contain sentences."""
 TITLES = {
     "cpp": "C++", "csharp": "C#", "css": "CSS", "fsharp": "F#", "html": "HTML", "javascript": "JavaScript", "javascriptreact": "JavaScript (React)",
     "json": "JSON", "php": "PHP", "plaintext": "plain text", "shellscript": "shell script", "sql": "SQL", "toml": "TOML", "typescript": "TypeScript",
@@ -59,12 +59,12 @@ TITLES = {
 
 
 def title(language: str) -> str:
-    """A language's name in a sentence."""
+    """The name of a language for use in a sentence."""
     return TITLES.get(language, language[:1].upper() + language[1:])
 
 
 def canonical(name: str) -> str:
-    """The identifier for what stands behind a fence or at the end of a file's name; empty where nothing does."""
+    """The identifier for a word after a fence or a file extension; empty if it is unknown."""
     word = re.split(r"[\s:{},=\[]", name.strip().strip("{").lstrip(".").strip(), maxsplit=1)[0].lower()
     if "." in word:
         word = word.rpartition(".")[2]
@@ -72,7 +72,7 @@ def canonical(name: str) -> str:
 
 
 def agreement(block: str, wanted: str) -> int:
-    """How well a block of one language serves where another is wanted: 2 the same, 1 unknown or related, 0 another one."""
+    """How well a block's language fits the wanted one: 2 equal, 1 unknown or related, 0 different."""
     if not block or not wanted:
         return 1
     if block == wanted:

@@ -1,4 +1,4 @@
-"""Tells natural language from code, a line at a time: by English function words, and by what only code has."""
+"""Distinguishes prose from code, line by line: by English function words, and by characters that only code has."""
 
 from __future__ import annotations
 
@@ -185,11 +185,11 @@ _CODE = re.compile(r"[{};\\]\s*$|[(\[=]\s*$|\s[-+*/%|&^]?=\s|[:=!<>+-]=|=>|->|::
 _QUOTES = re.compile(r"`[^`]*`|\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)")
 LEAST_WORDS = 3
 SHARE = 0.2
-"""Of a sentence's words, how many are function words at least."""
+"""Minimum share of function words in a sentence."""
 
 
 def is_prose(line: str) -> bool:
-    """Whether a line is a sentence, a heading or a list item of an explanation rather than code."""
+    """Whether a line is a sentence, a heading or a list item of an explanation, and not code."""
     bare = line.strip()
     if not bare:
         return False

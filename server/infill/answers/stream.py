@@ -1,6 +1,6 @@
-"""Reads a chat model's answer to a completion as it arrives: what is certain to be the code at the cursor, never to be taken back.
+"""Reads a chat model's answer to a completion while it arrives, and returns only code that cannot change any more.
 
-Looks at whole lines only, so that the pieces in which an answer arrives make no difference.
+It uses whole lines only, so the result does not depend on the pieces in which an answer arrives.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from infill.answers.code import INLINE, NOTHING, answering, blocks_of, chosen, m
 from infill.answers.prose import is_lead, is_prose
 
 REPEATED_LINES = 40
-"""Lines above the cursor that an answer may repeat."""
+"""Maximum number of lines above the cursor that an answer may repeat."""
 
 
 class Completion:
-    """One answer. `feed` and `end` return what of the code is new."""
+    """One answer. `feed` and `end` return the new part of the code."""
 
     def __init__(self, prefix: str = "", language: str = "") -> None:
-        """`prefix`: what stands before the cursor; `language`: an identifier or a file's ending."""
+        """`prefix`: the text before the cursor; `language`: an identifier or a file extension."""
         self._above = prefix.split("\n")[-REPEATED_LINES:]
         self._language = languages.canonical(language)
         self._raw = self._given = ""
         self._seen = 0
 
     def feed(self, piece: str) -> str:
-        """Add a piece."""
+        """Add a piece of the answer."""
         self._raw += piece
         new = ""
         while (newline := self._raw.find("\n", self._seen)) >= 0:
@@ -34,7 +34,7 @@ class Completion:
         return new
 
     def end(self) -> str:
-        """Nothing more comes."""
+        """End the answer."""
         return self._step(self._raw, done=True)
 
     def _step(self, raw: str, *, done: bool) -> str:
@@ -56,7 +56,7 @@ class Completion:
         return self._new(without_marks(code, done=True), done=done)
 
     def _bare(self, text: str, *, done: bool) -> str:
-        """Lines of code up to the first sentence behind them; of prose languages everything but the lead."""
+        """The lines of code up to the first sentence after them; in prose languages, all text except the lead."""
         kept: list[str] = []
         quote = ""
         lines = text.split("\n")
@@ -74,7 +74,7 @@ class Completion:
         return "\n".join(kept).rstrip("\n") if done else "\n".join(kept).rstrip()
 
     def _new(self, code: str, *, done: bool) -> str:
-        """The code without the lines above the cursor where it begins by repeating them."""
+        """The code without leading lines that repeat the lines above the cursor."""
         lines = code.split("\n")
         for start in range(len(self._above)):
             whole, begun = self._above[start:-1], self._above[-1]
@@ -94,6 +94,6 @@ class Completion:
 
 
 def _significant(whole: list[str], begun: str) -> bool:
-    """Whether lines say enough for their repetition to be one."""
+    """Whether the lines are specific enough to count as a repetition."""
     letters = sum(character.isalnum() for line in (whole or [begun]) for character in line)
     return letters >= (4 if whole else 3) and (not whole or bool(whole[0].strip()))

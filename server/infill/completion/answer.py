@@ -117,7 +117,7 @@ class Answer:
         return any(said.startswith(typed) or typed.startswith(said) for said in map(self._opening, self._raw or {0: ""}))
 
     def ready(self, typed: str) -> bool:
-        """Whether it can be shown: complete, or one line beyond `typed` is complete (unless the whole is required), or enough words after a long wait."""
+        """Whether it can be shown: complete, or one line beyond `typed` is complete, or enough words after a long wait. If `whole`, only complete."""
         if self.complete:
             return True
         return not self.whole and any(self._can_be_read(candidate, typed) for candidate in self._raw)
@@ -199,7 +199,7 @@ class Answer:
         return known[1]
 
     def _of_a_growing_line(self, raw: str) -> str:
-        """The part of an unfinished line to show: after a long wait, if it is long, or before a loop. Empty before a closer that needs its own line."""
+        """The part of an unfinished line to show: after a long wait, if long, or before a loop. Empty before a closer that needs its own line."""
         if "\n" in raw and self.place.line_after.strip():
             return ""
         long = self.hurried or len(raw) > LONG

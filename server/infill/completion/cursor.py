@@ -57,7 +57,7 @@ def _read(above: str, line: str, after: str, language: str) -> Cursor:
 
 
 def state_behind(before: str, after: str, above: State, language: str) -> State:
-    """The state at the end of `before`. In a language with character literals, a single quote is a pair only with the quote right after the cursor."""
+    """The state at the end of `before`. In a language with character literals, a single quote pairs only with the quote right after the cursor."""
     if after.startswith("'") and language_of(language).characters:
         pairs = scan(f"{before}'", above).pairs
         opener = next((pair.opener for pair in pairs if pair.start == len(before)), 0)

@@ -1,7 +1,7 @@
-"""Spends the provider's budget on the text around the cursor. Pure.
+"""Divides the provider's budget among the text around the cursor. Pure.
 
-The windows stand still: the prefix's first line is a multiple of STEP lines from the file's beginning, the suffix's last line one from its end.
-Typing moves neither, so what was evaluated before stays true, and only when a window overflows does its far edge jump, by whole steps.
+The windows are stable: the prefix begins a multiple of STEP lines after the file's start, the suffix ends a multiple of STEP lines before its end.
+Typing moves neither, so the KV cache stays valid. If a window overflows, its far edge moves by whole steps.
 
     line 0      32      64      96   cursor         32 from the end    end
          |.......|.......|#######|###|########|......|..................|
@@ -21,13 +21,13 @@ from infill.providers.base import Limits
 from infill.settings import Settings
 
 STEP = 32
-"""Lines by which a window's far edge moves."""
+"""Number of lines by which a window's far edge moves."""
 LEAST_FILLED = 0.5
-"""Share of a window that has to be filled: where lines are long, the steps get smaller rather than the window empty."""
+"""Minimum filled share of a window. If lines are long, smaller steps are used."""
 TYPICAL_LINE = 40
 """Characters."""
 STEP_CHARACTERS = 256
-"""The step within one very long line."""
+"""Step within one very long line, in characters."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -41,9 +41,10 @@ def build(
     priority: Priority | None = None,
     before: CompletionRequest | None = None,
 ) -> Prompt:
-    """Put the question to a provider. `before` is the same document with less before and more after the cursor: its windows are kept.
+    """Build the prompt of a request.
 
-    So what is asked ahead, in the slot of what is shown, evaluates nothing but what it adds, and leaves everything where it is.
+    `before` is the request that a prefetch follows: the same document, with less text before the cursor and more after it. Its windows are kept. So a
+    prefetch in the same slot evaluates only the text it adds, and the cached text keeps its position.
     """
     wanted = settings.completion
     prefix, suffix = sent(request, limits, before)
@@ -72,19 +73,19 @@ def build(
 
 
 def sent(request: CompletionRequest, limits: Limits, before: CompletionRequest | None = None) -> tuple[str, str]:
-    """The text left and right of the cursor that `build` puts into the prompt, as it stands in the document."""
+    """The text left and right of the cursor that `build` puts into the prompt, as it is in the document."""
     start = before or request
     prefix, suffix = windows(start.prefix, start.suffix, limits)
     return prefix + request.prefix[len(start.prefix) :], suffix[len(start.suffix) - len(request.suffix) :]
 
 
 def snippet_budget(limits: Limits) -> int:
-    """Characters for text from other files: its own share, never the prefix's."""
+    """Maximum number of characters of snippets; they have their own share and never reduce the prefix."""
     return int(limits.snippet_tokens * limits.chars_per_token)
 
 
 def within_line(request: CompletionRequest) -> bool:
-    """Whether text right of the cursor keeps the suggestion on this line; a pair just opened, as in `{|}`, may be filled with lines."""
+    """Whether text right of the cursor limits the suggestion to this line. A pair just opened, as in `{|}`, may contain lines."""
     after = request.line_after.strip()
     if not after:
         return False
@@ -92,13 +93,13 @@ def within_line(request: CompletionRequest) -> bool:
 
 
 def without_indentation(prefix: str) -> str:
-    """On a blank line the model is asked from the line's start: it writes the indentation itself, in whole tokens, and never twice."""
+    """The prefix without the indentation of a blank last line. The model then writes the indentation itself, in whole tokens and never twice."""
     start = prefix.rfind("\n") + 1
     return prefix[:start] if not prefix[start:].strip() else prefix
 
 
 def windows(prefix: str, suffix: str, limits: Limits) -> tuple[str, str]:
-    """What of the text left and right of the cursor is sent: all of it where it fits."""
+    """The text left and right of the cursor that is sent; all of it if it fits."""
     room_before = int(limits.prefix_tokens * limits.chars_per_token)
     room_after = int(limits.suffix_tokens * limits.chars_per_token)
     if len(prefix) + len(suffix) <= room_before + room_after:
@@ -111,7 +112,7 @@ def _since(text: str, room: int) -> str:
     """The end of `text`, from a line whose number is a multiple of STEP."""
     if len(text) <= room:
         return text
-    first = text.count("\n", 0, len(text) - room)  # the line that the room begins in
+    first = text.count("\n", 0, len(text) - room)  # the line in which the available room begins
     starts = _line_starts(text, len(text) - room)
     step = _step(room)
     while step:
@@ -129,7 +130,7 @@ def _upto(text: str, room: int) -> str:
     if len(text) <= room:
         return text
     ends = _line_ends(text, room)
-    after = text.count("\n", ends[0]) if ends else 0  # lines that follow the last one that fits
+    after = text.count("\n", ends[0]) if ends else 0  # number of lines after the last one that fits
     step = _step(room)
     while step and ends:
         index = -after % step
@@ -148,7 +149,7 @@ def _step(room: int) -> int:
 
 
 def _line_starts(text: str, position: int) -> list[int]:
-    """Where the lines after `position` begin, up to enough of them for a step of each size."""
+    """Offsets of the lines after `position`, as many as a step of each size needs."""
     starts: list[int] = []
     while len(starts) <= STEP and (position := text.find("\n", position) + 1):
         starts.append(position)
@@ -156,7 +157,7 @@ def _line_starts(text: str, position: int) -> list[int]:
 
 
 def _line_ends(text: str, room: int) -> list[int]:
-    """Where the lines before `room` end, the last one first."""
+    """Offsets of the line ends before `room`, the last one first."""
     ends: list[int] = []
     end = room
     while len(ends) <= STEP and (end := text.rfind("\n", 0, end)) >= 0:
@@ -165,7 +166,7 @@ def _line_ends(text: str, room: int) -> list[int]:
 
 
 def _encodable(text: str) -> str:
-    """Lone surrogates cannot leave this process: a replacement character keeps every position."""
+    """The text with lone surrogates, which cannot be encoded, replaced by a character of the same length."""
     if text.isascii():
         return text
     return _SURROGATES.sub("\ufffd", text)

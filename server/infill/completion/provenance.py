@@ -1,8 +1,8 @@
-"""What an answer was made of, and whether a document still says it. Pure; a comparison of strings, a few microseconds at most.
+"""What an answer was generated from, and whether the document is still the same. Pure; string comparisons of a few microseconds.
 
-An answer may be shown again only where all that the model read is unchanged: the document and its language, the windows of text around the cursor and
-the pieces of other files, as they were sent. Text typed since, as the answer says, and closers that an editor adds or types over are no change. Text
-outside the windows was not read, so it may change. A document's path is in the prompt, so an answer never serves another document.
+An answer may be shown again only if all text that the model read is unchanged: the document and its language, the windows around the cursor, and the
+snippets as sent. Text typed since that agrees with the answer, and closers that an editor adds or overtypes, are no change. Text outside the windows
+may change. A document's path is in the prompt, so an answer is never used for another document.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from infill.completion.types import CompletionRequest, Neighbour
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of a prompt, in the words of the request that it was built from."""
+    """The parts of a prompt, with the names of the request's fields."""
 
     uri: str = ""
     path: str = ""
     language: str = ""
     prefix: str = ""
-    """The window left of the cursor, the cursor's indentation included."""
+    """The window left of the cursor, including the cursor's indentation."""
     suffix: str = ""
-    """The window right of it."""
+    """The window right of the cursor."""
     from_start: bool = False
-    """The prefix begins where the document does: text put above it would have been sent too."""
+    """The prefix begins at the start of the document, so text inserted above it would be sent too."""
     to_end: bool = False
-    """The suffix ends where the document does."""
+    """The suffix ends at the end of the document."""
     snippets: tuple[Snippet, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
-    """Where the snippets were chosen from: while these are the same, so are the snippets."""
+    """Documents that the snippets were chosen from; the same documents give the same snippets."""
 
 
 NOWHERE = Provenance()
-"""Of an answer that never serves again."""
+"""Provenance of an answer that is never used again."""
 
 
 def provenance_of(request: CompletionRequest, sent: tuple[str, str], snippets: tuple[Snippet, ...] = ()) -> Provenance:
-    """Of an answer to `request`, of which `sent` (left and right of the cursor) is in the prompt."""
+    """The provenance of an answer to `request`; `sent` is the text left and right of the cursor in the prompt."""
     prefix, suffix = sent
     return Provenance(
         uri=request.uri,
@@ -54,7 +54,7 @@ def provenance_of(request: CompletionRequest, sent: tuple[str, str], snippets: t
 
 
 def holds(made_of: Provenance, request: CompletionRequest, typed: str) -> bool:
-    """Whether all of it stands unchanged around the cursor of `request`, left of which `typed` was added."""
+    """Whether all of it is unchanged around the cursor of `request`, after `typed` was added left of the cursor."""
     start = len(request.prefix) - len(typed) - len(made_of.prefix)
     return (
         (start == 0 if made_of.from_start else start >= 0)
@@ -67,5 +67,5 @@ def holds(made_of: Provenance, request: CompletionRequest, typed: str) -> bool:
 
 
 def _stand(snippets: tuple[Snippet, ...], neighbours: tuple[Neighbour, ...]) -> bool:
-    """Whether the pieces of other files are still in them."""
+    """Whether the snippets are still in their files."""
     return all(any(piece.path == other.path and piece.text in other.text for other in neighbours) for piece in snippets)

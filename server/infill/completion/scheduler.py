@@ -1,12 +1,12 @@
-"""The sole owner of tasks. One lane for each document: a question that is waited for, an answer that is read, one that is drafted ahead, a warming.
+"""Owns all tasks. Each document has a lane: a request that callers wait for, an answer that is read, a prefetch and a warm-up.
 
-    question A  |--wait--|--reads--x            newest wins: A's caller is told `None`, at once
-    question B             |--------|           equal questions join: two callers, one question
-    answer                 |-----first line-------------end|   read on after its callers have been answered
-    ahead                                            |-------| asked once the answer is complete
+    request A   |--wait--|--reads--x            newest wins: A's caller gets `None` at once
+    request B              |--------|           equal requests join: two callers, one request
+    answer                 |-----first line-------------end|   reading continues after the callers have their result
+    prefetch                                         |-------| sent when the answer is complete
 
-Nothing here knows what a prompt or a suggestion is. Being cancelled, being overtaken and being too slow are ordinary ends, never exceptions for the
-caller (but his own CancelledError).
+This module does not depend on prompts or suggestions. Cancelled, superseded and late requests are normal results, never exceptions for the caller
+(except its own CancelledError).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]
 
 LINGER_S = 0.010
-"""After its last caller gave up, an answer is read for this long: editors cancel a request just before they send the next one."""
+"""An answer is read for this long after its last caller has cancelled: editors cancel a request just before they send the next one."""
 RESCUE_S = 0.300
-"""The same once a change of the document has shown that the answer still holds: until the editor asks again."""
+"""The same if the document has changed and the answer still agrees; the editor is expected to send a new request."""
 
 
 class _Question(Generic[T]):
-    """One question, however many wait for it."""
+    """One request with any number of callers."""
 
     def __init__(self, key: object, result: asyncio.Future[T | None]) -> None:
         self.key = key
@@ -49,7 +49,7 @@ class _Run:
         self.answer = answer
         self.task = task
         self.parent = parent
-        """The answer whose acceptance this one is for."""
+        """The answer that has to be accepted first; set for a prefetch."""
 
     def stop(self, why: str) -> None:
         self.answer.close(stopped=why)
@@ -57,7 +57,7 @@ class _Run:
 
 
 class _Lane:
-    """What goes on for one document."""
+    """The tasks of one document."""
 
     def __init__(self) -> None:
         self.question: _Question[Any] | None = None
@@ -68,21 +68,21 @@ class _Lane:
         self.warming: asyncio.Task[None] | None = None
         self.linger: asyncio.Task[None] | None = None
         self.holds = False
-        """The document has changed since the last question, and the running answer still agrees."""
+        """The document has changed since the last request, and the running answer still agrees."""
 
 
 class Scheduler:
-    """Starts, joins and ends everything that takes time."""
+    """Starts, joins and ends all tasks."""
 
     def __init__(self, sleep: Sleep = asyncio.sleep) -> None:
         self._sleep = sleep
         self._lanes: dict[str, _Lane] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    # ---- questions
+    # ---- requests
 
     async def turn(self, uri: str, key: object, work: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
-        """Do `work`, unless the same is done already; None when a newer question came first."""
+        """The result of `work`, which equal requests share; None if a newer request superseded it."""
         lane = self._lane(uri)
         question: _Question[T] | None = lane.question
         if question is None or question.key != key or question.result.done():
@@ -100,7 +100,7 @@ class Scheduler:
                 self._abandon(lane, question)
 
     def overtake(self, uri: str, key: object = None) -> None:
-        """Whoever waits for another question than `key` is told that a newer one came."""
+        """End a request with another key than `key`; its callers get None."""
         lane = self._lanes.get(uri)
         if lane and lane.question and lane.question.key != key:
             _cancel(lane.question.task)
@@ -145,7 +145,7 @@ class Scheduler:
         ended: Callable[[Answer], None],
         parent: Answer | None = None,
     ) -> None:
-        """Read `stream` into `answer`, for `deadline` seconds at most. With a `parent` it is for later, else it takes the present one's place."""
+        """Read `stream` into `answer`, for at most `deadline` seconds. With a `parent` it is a prefetch; else it replaces the running answer."""
         lane = self._lane(uri)
         task = self._spawn(self._read(lane, answer, stream, deadline, ended))
         run = _Run(answer, task, parent)
@@ -158,7 +158,7 @@ class Scheduler:
             lane.running = run
 
     def use(self, uri: str, answer: Answer) -> None:
-        """Somebody wants this answer: one that was drafted ahead becomes the present one."""
+        """Keep reading an answer that a caller needs; a prefetched one becomes the running answer."""
         lane = self._lane(uri)
         _cancel(lane.linger)
         if lane.ahead and lane.ahead.answer is answer:
@@ -166,7 +166,7 @@ class Scheduler:
             lane.running, lane.ahead = lane.ahead, None
 
     def keep(self, uri: str, agrees: Callable[[Answer], bool]) -> None:
-        """The document changed: what disagrees with it is stopped; what agrees and has lost its caller gets time until it is asked for again."""
+        """The document changed: stop answers that disagree. One that agrees and has no caller stays until its request can come."""
         lane = self._lanes.get(uri)
         if not lane:
             return
@@ -183,7 +183,7 @@ class Scheduler:
             lane.ahead = lane.planned = None
 
     def after(self, uri: str, answer: Answer, pause: float, begin: Callable[[], None]) -> None:
-        """Call `begin` once `answer` is complete, and `pause` seconds have passed in which nothing else was planned."""
+        """Call `begin` when `answer` is complete and `pause` seconds have passed without another plan."""
         lane = self._lane(uri)
         if lane.planned is not answer or not (lane.plan and lane.plan.done()):
             _cancel(lane.plan)
@@ -225,7 +225,7 @@ class Scheduler:
 
     @contextlib.contextmanager
     def reminded(self, seconds: float, work: Callable[[], None]) -> Iterator[None]:
-        """Call `work` if what is done inside takes longer than that."""
+        """Call `work` if the block takes longer than `seconds`."""
 
         async def remind() -> None:
             await self._sleep(seconds)
@@ -240,25 +240,25 @@ class Scheduler:
     # ---- background
 
     def warm(self, uri: str, pause: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do `work` after `pause` seconds; what was to be warmed before is dropped."""
+        """Run `work` after `pause` seconds; it replaces an earlier warm-up that waits."""
         lane = self._lane(uri)
         _cancel(lane.warming)
         lane.warming = self._spawn(self._later(pause, work))
 
     def background(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do `work` in its own time; its failure is nobody's."""
+        """Run `work` without a caller; its errors are ignored."""
         self._spawn(self._later(0, work))
 
     async def _later(self, pause: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if pause:
             await self._sleep(pause)
-        with contextlib.suppress(Exception):  # nobody waits for it, and whoever asks next meets the same trouble
+        with contextlib.suppress(Exception):  # no caller waits for it, and the next request reports the same error
             await work()
 
     # ---- ends
 
     def close(self, uri: str) -> None:
-        """End everything of one document."""
+        """End all tasks of one document."""
         if lane := self._lanes.pop(uri, None):
             if lane.question:
                 _cancel(lane.question.task)
@@ -273,7 +273,7 @@ class Scheduler:
             self.close(uri)
 
     async def aclose(self) -> None:
-        """End everything, and wait until it has ended."""
+        """End all tasks, and wait for them."""
         self.close_all()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
@@ -286,7 +286,7 @@ class Scheduler:
         return bool(lane and lane.running)
 
     def waited_for(self, uri: str) -> bool:
-        """Whether somebody waits for an answer for this document."""
+        """Whether a caller waits for an answer for this document."""
         lane = self._lanes.get(uri)
         return bool(lane and lane.question and not lane.question.result.done())
 

@@ -1,8 +1,8 @@
-"""Which columns a document uses: tabs or spaces, how wide a level and a tab are. Pure; the one place that decides it.
+"""Which columns a document uses: tabs or spaces, and the width of a level and of a tab. Pure; all code that counts indentation uses it.
 
     the lines around the cursor (in an embedded language: of that part) > the editor, `.editorconfig` > the language > spaces, 4 columns a level
 
-Everything that counts or converts indentation asks here: the stop rule in the prompt, and the steps of post-processing.
+It is used by the stop rule in the prompt and by the steps of post-processing.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ LEAST_STEP = 2
 """Columns of the smallest level that models write."""
 TABS_ALWAYS = frozenset({"go", "makefile", "make", "mk"})
 SPACES_ALWAYS = frozenset({"yaml", "yml", "dockercompose", "github-actions-workflow"})
-"""The language forbids tabs."""
+"""Languages that forbid tabs."""
 MAKE = frozenset({"makefile", "make", "mk"})
 _MARKDOWN = frozenset({"markdown", "mdx", "quarto", "rmd"})
 _BACKTICKS = frozenset({"go", "javascript", "typescript", "javascriptreact", "typescriptreact"})
-"""Where strings in backticks have lines."""
+"""Languages with multi-line strings in backticks."""
 _TRIPLE_QUOTES = frozenset({"python", "java", "kotlin", "scala", "swift", "csharp"})
 _FENCE = re.compile(r"[ \t>]*(?:`{3,}|~{3,})[ \t]*\{?[ \t]*([\w+-]*)")
 _WITHIN = 4096
-"""Characters left of the cursor in which the beginning of a fenced block, or of a string in three quotes, is looked for."""
+"""Number of characters left of the cursor that are searched for the start of a fenced block or a triple-quoted string."""
 _SPACES = re.compile(r"^( {2,})(?=[^\s*])", re.MULTILINE)
 _WIDE = re.compile(r"^\t+ {4,7}\S", re.MULTILINE)
-"""Alignment that a tab of four columns would have done."""
+"""Alignment by spaces that a tab of four columns would replace."""
 
 
 class Style(msgspec.Struct, frozen=True):
     """How lines are indented at a cursor."""
 
     tabs: bool | None
-    """Lines begin with tabs; None: unknown (inside a string), they stay as the model writes them."""
+    """Lines begin with tabs. None: unknown (inside a string); lines stay as the model writes them."""
     step: int = USUAL_STEP
     """Columns of a level of spaces."""
     tab: int = 0
@@ -48,7 +48,7 @@ class Style(msgspec.Struct, frozen=True):
 
     @property
     def width(self) -> int:
-        """Columns of a tab where indentations of one document are compared."""
+        """Columns of a tab, for comparing indentations within a document."""
         return self.tab or USUAL_TAB
 
 
@@ -57,22 +57,22 @@ class Region(msgspec.Struct, frozen=True):
 
     language: str
     start: int = 0
-    """Offset in the text left of the cursor; 0 where the part is the whole document."""
+    """Offset in the text left of the cursor; 0 if the part is the whole document."""
     string: bool = False
-    """It is a string, in whatever language."""
+    """The part is a string of unknown content."""
 
 
 def quote_of(language: str) -> str:
-    """What begins and ends a string of several lines; empty: the language has none, or nothing simple."""
+    """The delimiter of a multi-line string; empty if the language has none or several."""
     return "`" if language in _BACKTICKS else '"""' if language in _TRIPLE_QUOTES else ""
 
 
 def region_of(prefix: str, language: str) -> Region:
-    """The fenced block or the string of several lines that the cursor is in, else the document."""
+    """The fenced block or multi-line string that the cursor is in, else the document."""
     if language in _MARKDOWN:
         return _fenced(prefix, language)
     quote = quote_of(language)
-    near = 0 if quote == "`" else max(0, len(prefix) - _WITHIN)  # counting three characters takes long, and only a near one matters
+    near = 0 if quote == "`" else max(0, len(prefix) - _WITHIN)  # counting triple quotes is slow, and only a near one matters
     start = prefix.rfind(quote, near) if quote else -1
     if start < 0 or prefix.count(quote) % 2 == 0:
         return Region(language)
@@ -93,7 +93,7 @@ def _fenced(prefix: str, language: str) -> Region:
 def style_of(above: str, line: str, below: str, language: str, declared: Indentation, *, string: bool = False) -> Style:
     """The style of lines between `above` and `below`, text of one part of the document.
 
-    `line` is the cursor's line up to its first visible character: while it has none, its indentation may still grow and tells no step.
+    `line` is the cursor's line up to its first visible character. Without one its indentation may still grow, so it gives no step.
     """
     above, below = f"\n{above}{line}", below.partition("\n")[1] + below.partition("\n")[2]
     tabs = _tabs(above, below, language, declared)
@@ -113,17 +113,17 @@ def _tabs(above: str, below: str, language: str, declared: Indentation) -> bool 
 
 
 def _step(text: str) -> int:
-    """The difference between levels of spaces that is seen most often, the smaller of two; 0: there are none."""
+    """The most frequent difference between levels of spaces, the smaller of two; 0 if there are none."""
     widths = [0, *(len(match[1]) for match in _SPACES.finditer(text))]
     rises = Counter(after - before for before, after in itertools.pairwise(widths) if LEAST_STEP <= after - before <= USUAL_TAB)
     return min(rises, key=lambda rise: (-rises[rise], rise), default=0)
 
 
 def stop_columns(line_before: str, style: Style) -> tuple[int, int]:
-    """How `ask.Stop` counts: columns of the cursor's line, and of a tab.
+    """The columns for `ask.Stop`: of the cursor's line, and of a tab.
 
-    Models write levels of two to eight columns also in files of tabs. Only what is certainly less indented ends an answer there: a tab counts as the
-    smallest level, and the rest is left to block.py, which sees lines as the document indents them.
+    In files of tabs, models also write levels of two to eight columns. Only a line that is certainly indented less ends an answer there, so a tab counts
+    as the smallest level. `block.py` does the rest, because it sees lines as the document indents them.
     """
     tab = LEAST_STEP if style.tabs else style.step if style.tabs is False else USUAL_TAB
     return columns(line_before, tab), tab

@@ -1,4 +1,4 @@
-"""Why there was this suggestion, or none: what `infill.explain` shows of the last request. Pure; never holds more than one request."""
+"""Why there was a suggestion or none: the data of `infill.explain` for the last request. Pure; keeps one request."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Trace:
         self.begun = asked
         self.waited_ms = 0.0
         self.refused = ""
-        """Why nothing was asked."""
+        """Why no request was sent."""
         self.source: Source = "none"
         self.prompt: Prompt | None = None
         self.answer: Answer | None = None
@@ -51,12 +51,12 @@ class Trace:
         self.held_back = False
 
     def judged(self, probability: float | None, doubt: str) -> None:
-        """How probable a candidate is, and why it is not shown; the first one counts."""
+        """Record a candidate's probability and why it is hidden; the first candidate's probability is kept."""
         self.probability = probability if self.probability is None else self.probability
         self.held_back = self.held_back or bool(doubt)
 
     def explain(self, more: dict[str, object]) -> dict[str, object]:
-        """Everything, as JSON; the document's text is never in it."""
+        """All data as JSON, without the document's text."""
         if self.request is None:
             return {"request": None, "reason": "nothing was asked yet", **more}
         outcome = self.outcome or Outcome(reason="not answered yet")
@@ -82,7 +82,7 @@ class Trace:
 
 
 def why_nothing(answer: Answer) -> str:
-    """Why an answer has nothing to show."""
+    """Why an answer has no text to show."""
     if answer.stopped:
         return answer.stopped
     if answer.ended_by() == "deadline":
@@ -91,7 +91,7 @@ def why_nothing(answer: Answer) -> str:
 
 
 def why_dropped(steps: tuple[str, ...]) -> str:
-    """What the last step that took something away means."""
+    """The message for the last step that removed text."""
     return next((_DROPPED[step] for step in reversed(steps) if step in _DROPPED), "")
 
 
@@ -122,7 +122,7 @@ def _prompt(prompt: Prompt | None) -> dict[str, object] | None:
 
 
 def _answer(answer: Answer | None) -> dict[str, object] | None:
-    """As it stands now: it may have grown since the request was answered."""
+    """The answer as it is now; it may have grown since the request was answered."""
     if answer is None:
         return None
     timings = answer.report.timings if answer.report else None

@@ -1,4 +1,4 @@
-"""When nothing is asked at all. Pure: one look at the request, one sentence part as the answer."""
+"""Reasons to send no request. Pure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from infill.completion.types import CompletionRequest
 from infill.settings import Settings
 
 MAY_FOLLOW = frozenset(")]}\"'`;:,> \t\r")
-"""What may stand right of the cursor while typing: what editors close by themselves, and punctuation."""
+"""Characters that may follow the cursor while typing: closers that editors add, and punctuation."""
 CLOSING_TAGS = re.compile(r"\s*(?:</[\w:.-]*>\s*)+[)\]};,]*\s*")
-"""What editors of markup close by themselves."""
+"""Closers that markup editors add."""
 LONGEST_LINE = 2000
-"""Characters left of the cursor in its line; more is minified or data, and no model continues that."""
+"""Maximum number of characters left of the cursor in its line. Longer lines are minified code or data, which models cannot continue."""
 
 
 def refuses(request: CompletionRequest, settings: Settings) -> str:
-    """Why there is nothing to ask for; empty: ask."""
+    """Why no request is sent; empty if one is."""
     if not settings.enabled:
         return "infill is switched off"
     if request.disabled:
@@ -29,7 +29,7 @@ def refuses(request: CompletionRequest, settings: Settings) -> str:
 
 
 def _too_early(request: CompletionRequest) -> str:
-    """Why an automatic suggestion would be in the way; asking by key is always allowed."""
+    """Why an automatic suggestion would disturb the user. Requests by key are always sent."""
     before, after = request.line_before[-LONGEST_LINE - 1 :], request.line_after[:LONGEST_LINE]
     if not MAY_FOLLOW.issuperset(after) and not CLOSING_TAGS.fullmatch(after) and not _before_a_closer(request, after):
         return "in the middle of a word" if _is_word(before[-1:]) and _is_word(after[:1]) else "text follows right of the cursor"
@@ -43,7 +43,7 @@ def _too_early(request: CompletionRequest) -> str:
 
 
 def _before_a_closer(request: CompletionRequest, after: str) -> bool:
-    """Whether what stands right of the cursor closes what the cursor is in, or opens the block of its line: what follows is no part of it."""
+    """Whether the text right of the cursor closes what the cursor is in, or opens the block of its line; a suggestion cannot come before it."""
     closer = cursor_at(place_of(request)).innermost
     return after.strip() == "{" or (closer is not None and not after[: closer.start].strip())
 

@@ -1,6 +1,6 @@
-"""The values that a completion is made of, from the cursor to the suggestion. Immutable, no behaviour beyond small views, no I/O.
+"""The values of a completion, from the request to the suggestion. Immutable; small views only, no I/O.
 
-Positions never appear here: text left of the cursor is `prefix`, text right of it is `suffix`. Only `lsp/` turns them into ranges.
+There are no positions: `prefix` is the text left of the cursor, `suffix` the text right of it. Only `lsp/` converts them to ranges.
 """
 
 from __future__ import annotations
@@ -13,49 +13,49 @@ from infill.ask import Timings
 
 
 class Neighbour(msgspec.Struct, frozen=True):
-    """A piece of another open or recently edited document."""
+    """Part of another document that is open or was edited recently."""
 
     path: str
-    """As shown to the model: relative to the workspace."""
+    """Path in the prompt, relative to the workspace."""
     text: str
     edited: float = 0.0
-    """When it was last edited, in seconds of the monotonic clock; larger is newer."""
+    """Time of the last edit, in seconds of the monotonic clock."""
 
 
 class Indentation(msgspec.Struct, frozen=True, kw_only=True):
-    """What an editor or `.editorconfig` says of a document's indentation."""
+    """A document's indentation as set by an editor or `.editorconfig`."""
 
     tabs: bool | None = None
-    """Lines are indented by tabs; None: not said."""
+    """Lines are indented by tabs; None: not set."""
     step: int = 0
-    """Columns of a level of spaces; 0: not said."""
+    """Columns of a level of spaces; 0: not set."""
     tab: int = 0
-    """Columns of a tab; 0: not said."""
+    """Columns of a tab; 0: not set."""
 
 
 class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One question: what belongs at this cursor? A snapshot: nothing in it changes while it is answered."""
+    """A request for the text at a cursor; an immutable snapshot of the document."""
 
     uri: str
     """Identity of the document (a notebook's cells share their notebook's)."""
     path: str = ""
-    """File name relative to the workspace, for the model to read; may be empty (untitled)."""
+    """File name relative to the workspace, for the prompt; may be empty (untitled)."""
     language: str = ""
     """LSP language identifier, such as `python`."""
     version: int = 0
     prefix: str
-    """All text left of the cursor (bounded by the shell to what could ever be used), newlines as `\\n`."""
+    """All text left of the cursor (limited by the caller to what can be used), newlines as `\\n`."""
     suffix: str
-    """All text right of it."""
+    """All text right of the cursor."""
     automatic: bool = True
-    """True while typing; False when the user asked by a key: no debounce, several candidates."""
+    """True while typing. False if requested with a key: no debounce, several candidates."""
     selected: str = ""
-    """What the completion popup has selected, beyond what is typed: the suggestion starts with it or there is none."""
+    """The rest of the item selected in the completion popup; every suggestion begins with it."""
     indentation: Indentation = Indentation()
     disabled: str = ""
-    """Why nothing may be suggested here (switched off, excluded, read-only), as a sentence; empty: it may."""
+    """Why suggestions are off for this document (switched off, excluded, read-only), as a sentence; empty if they are on."""
     remote_allowed: bool = True
-    """False in files whose text must not leave this machine."""
+    """False for files whose text must not leave this machine."""
     neighbours: tuple[Neighbour, ...] = ()
 
     @property
@@ -71,32 +71,32 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Suggestion(msgspec.Struct, frozen=True):
-    """One thing the user may accept."""
+    """One text that the user can accept."""
 
     text: str
     """Inserted at the cursor."""
     replaces: int = 0
-    """Characters (code points) right of the cursor that `text` repeats and therefore takes the place of."""
+    """Number of characters (code points) right of the cursor that `text` replaces, because it repeats them."""
     mean_logprob: float = 0.0
     probability: float | None = None
-    """That its first line is what belongs there, 0 to 1; None: the provider does not tell."""
+    """Probability that its first line is right, 0 to 1; None if the provider returns none."""
 
 
 Source = Literal["model", "cache", "running", "prefetch", "none"]
-"""Who had the answer: evaluated for it, the cache, a generation already under way, or one computed ahead."""
+"""Origin of the answer: evaluated for this request, the cache, a running generation, or a prefetch."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The one answer to a request; without suggestions, `reason` says why."""
+    """The result of a request; `reason` explains why there are no suggestions."""
 
     suggestions: tuple[Suggestion, ...] = ()
     held_back: bool = False
-    """There is a suggestion, and it was judged not worth reading."""
+    """There is a suggestion, hidden because of its low probability."""
     reason: str = ""
-    """Such as `cancelled`, `superseded`, `in the middle of a word`: one sentence part, always set when there is no suggestion."""
+    """Part of a sentence, such as `cancelled`, `superseded` or `in the middle of a word`; set if there is no suggestion."""
     source: Source = "none"
     provider: str = ""
     model: str = ""
     timings: Timings = Timings()
     notes: tuple[str, ...] = ()
-    """More for `infill.explain`: what was trimmed, moved, filtered, who was asked before."""
+    """More for `infill.explain`: what was trimmed, moved or filtered, and which providers were tried before."""

@@ -1,1 +1,1 @@
-"""From an instruction to an edit. No LSP, no sockets, no files: what a person wants and where, what a model is asked, what of its answer is kept."""
+"""From an instruction to an edit: where the edit goes, the prompt for the model, and which part of its answer is kept. No LSP, sockets or files."""

@@ -1,6 +1,6 @@
-"""What of a model's answer is kept: the code, without thinking, fences, chatter and what stands there already, indented for its place.
+"""The code in a model's answer, indented for its place, without reasoning, fences, prose and text that the document already has.
 
-Each step is pure, works on unfinished answers too, and leaves alone what it does not understand.
+Each step is pure, also handles unfinished answers, and leaves text unchanged that it does not recognise.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def without_following(code: str, after: str) -> str:
     lines = code.rstrip().split("\n")
     for count in range(min(len(below), len(lines) - 1), 0, -1):
         tail = [line.strip() for line in lines[-count:]]
-        # a lone closing bracket may well belong to the new code: it is dropped only where it is one too many
+        # a single closing bracket may be part of the new code: drop it only if it is one too many
         if tail == below[:count] and (count > 1 or len(tail[0]) > 2 or depth("\n".join(lines)) < 0):
             return "\n".join(lines[:-count])
     return code
 
 
 def depth(code: str) -> int:
-    """Opening less closing brackets, outside of nothing: strings are not understood, which errs towards keeping."""
+    """Opening minus closing brackets. Brackets in strings count too; an error keeps text rather than removing it."""
     return sum(code.count(bracket) for bracket in _OPENERS) - sum(code.count(bracket) for bracket in _CLOSERS)
 
 
@@ -52,7 +52,7 @@ def reindented(code: str, indent: str) -> str:
 
 
 def _with_first_line_indented(code: str) -> str:
-    """Models often start without the indentation that their further lines have: the first line gets that of the least indented other one."""
+    """Give the first line the smallest indentation of the other lines: models often omit it."""
     first, newline, rest = code.partition("\n")
     others = [indent_of(line) for line in rest.split("\n") if line.strip()]
     opens = first.rstrip().endswith((":", "{", "(", "[", "=>", "then", "do"))
@@ -62,7 +62,7 @@ def _with_first_line_indented(code: str) -> str:
 
 
 def to_whole_statement(code: str) -> str:
-    """What a token limit cut short, ended after its last whole statement: brackets closed, no line left hanging."""
+    """An answer cut off by the token limit, ended after its last whole statement with balanced brackets."""
     lines = code.split("\n")[:-1]
     while lines and (
         depth("\n".join(lines)) > 0 or not lines[-1].strip() or lines[-1].rstrip().endswith((":", ",", "\\", "=", "+", "and", "or", "(", "{"))
@@ -72,20 +72,20 @@ def to_whole_statement(code: str) -> str:
 
 
 ENDLESS = 300
-"""Characters of a line from which on repetition within it is no table of numbers any more."""
+"""Length of a line from which repetition within it is a loop and not a table of numbers."""
 LONGEST_PERIOD = 60
-"""Lines of a block that is looked for again right behind itself."""
+"""Maximum number of lines of a block that is compared with the lines right before it."""
 LONG_PERIOD, MANY_LETTERS = 6, 16
-"""A block with so many lines that say something is a circle when it comes twice; one with so many letters when it comes three times."""
+"""A block with so many lines of letters or digits is a loop if it occurs twice; one with so many letters, if it occurs three times."""
 
 
 MOST_COUNTED = 30
-"""Lines in a row that differ in their numbers only."""
+"""Number of consecutive lines that may differ only in their numbers."""
 _DIGITS = re.compile(r"[0-9]+")
 
 
 def runs_in_circles(code: str) -> bool:
-    """Whether the last whole lines are a block of lines again and again, or one line goes on so without an end: nothing better will come."""
+    """Whether the last whole lines are a repeated block, or the last line is an endless repetition. Then generation can stop."""
     line = code[code.rfind("\n") + 1 :]
     if len(line) > ENDLESS and once(line) != line:
         return True
@@ -96,7 +96,7 @@ def runs_in_circles(code: str) -> bool:
 
 
 def without_circles(code: str) -> str:
-    """Ends behind the first turn of a block of lines that comes again and again, and where an endless line begins to repeat itself."""
+    """Cut after the first occurrence of a repeated block of lines, and where an endless line begins to repeat itself."""
     lines = code.split("\n")
     if len(lines[-1]) > ENDLESS:
         lines[-1] = once(lines[-1])
@@ -109,7 +109,7 @@ def without_circles(code: str) -> str:
 
 
 def _turns(lines: list[str], end: int, period: int) -> int:
-    """How often the `period` lines before `end` come in a row, where that is often enough for a circle; else 0."""
+    """How often the `period` lines before `end` occur in a row, if that is often enough for a loop; else 0."""
     block = lines[end - period : end]
     if lines[end - 2 * period : end - period] != block:
         return 0
@@ -121,7 +121,7 @@ def _turns(lines: list[str], end: int, period: int) -> int:
 
 
 def _counted(lines: list[str], end: int) -> int:
-    """How many lines before `end` differ in their numbers only, blank ones between them, where a model counts without an end; else 0."""
+    """Number of lines before `end` that differ only in their numbers (with blank lines between them), if the model counts endlessly; else 0."""
     shape = _DIGITS.sub("0", lines[end - 1]) if end else ""
     if "0" not in shape or not any(character.isalpha() for character in shape):
         return 0
@@ -136,22 +136,22 @@ def _counted(lines: list[str], end: int) -> int:
 
 
 class Raw(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model said, and how."""
+    """A model's answer and how it was requested."""
 
     text: str
     from_fim: bool
-    """It filled in the middle; else it answered in a conversation."""
+    """Requested by fill-in-the-middle; False: in a conversation."""
     language: str = ""
     done: bool = True
     cut_short: bool = False
-    """It ended at a limit, not by itself."""
+    """Ended by a limit, not by the model."""
 
 
 def placed(raw: Raw, place: Place, before: str, after: str) -> str:
-    """All steps in order: the text that goes between `before` and `after`, which are the document without what is replaced."""
-    # filled in, the code goes on behind the indentation that the prompt ended with; told in a conversation, it has an indentation of its own
+    """All steps in order: the text between `before` and `after`, the document's text around the replaced part."""
+    # a fill-in-the-middle answer follows the indentation that ends the prompt; an answer in a conversation has its own indentation
     within = bool(before) and not before.endswith("\n") and not place.own_line
-    # a model whose tokens begin with a space puts one more behind that indentation
+    # a model whose tokens begin with a space adds one after that indentation
     if raw.from_fim:
         code = place.indent + (raw.text if within else raw.text.lstrip(" \t"))
     else:
@@ -168,7 +168,7 @@ def placed(raw: Raw, place: Place, before: str, after: str) -> str:
 
 
 def _closing(place: Place, before: str, after: str) -> str:
-    """`f() {}` was opened up: its closing brace goes on a line of its own."""
+    """The closing brace of `f() {}` on its own line, because its body now has lines."""
     if place.kind == "signature" and before.endswith("{") and after.startswith("}"):
         return "\n" + indent_of(before.rpartition("\n")[2])
     return ""

@@ -1,4 +1,4 @@
-"""Which model writes, and whether it follows instructions or only continues code."""
+"""Which model generates code, and whether it follows instructions or only continues code."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ LOCAL = PREFIX.rstrip(":")
 
 
 def chosen(settings: Settings, workspace: str | None) -> tuple[str, bool]:
-    """The model id for the role `generate`, and whether it follows instructions; empty: whoever is the first in `providers.order`, a remote one.
+    """The model id for the role `generate`, and whether it follows instructions. Empty: the first provider in `providers.order`, a remote one.
 
-    It is what was set or chosen for just this role, else whoever completes.
+    It is the model set or chosen for this role, else the model for completions.
     """
     own = settings.models.generate or state.choice_of("generate", workspace)
     completes = settings.models.complete or state.choice_of("complete", workspace)
@@ -26,11 +26,11 @@ def chosen(settings: Settings, workspace: str | None) -> tuple[str, bool]:
 
 
 def follows_instructions(model_id: str) -> bool:
-    """Remote models are asked to; local ones do when they have the role `generate`."""
+    """Whether a model follows instructions: remote models do, local ones if they have the role `generate`."""
     if not model_id.startswith(PREFIX):
         return True
     try:
         return "generate" in store.find(model_id).roles
     except ModelError:
-        # loading it will say what is wrong with it; nothing is promised until then
+        # the error is reported when the model is loaded
         return False

@@ -1,4 +1,4 @@
-"""How languages write comments and bodies: data, by LSP language identifier."""
+"""Comments and bodies of each language. Data, by LSP language identifier."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import msgspec
 
 
 class Syntax(msgspec.Struct, frozen=True, kw_only=True):
-    """What generation has to know of a language."""
+    """The syntax of a language that generation needs."""
 
     line: str = ""
-    """What starts a comment that ends with its line."""
+    """Begins a line comment."""
     block: tuple[str, str] = ("", "")
-    """What starts and ends a comment of several lines."""
+    """Begin and end of a block comment."""
     body: str = "brace"
-    """How a body is held: `indent`, `brace`, `end` (a word), or `none`."""
+    """How a body is delimited: `indent`, `brace`, `end` (a word), or `none`."""
     signature: str = ""
-    """Regular expression of a line that opens a function or type."""
+    """Regular expression of a line that begins a function or type."""
 
 
 _BRACE_SIGNATURE = r"[\w\])>*&\"']\s*(?:->[^{]+|:[^{=]+)?\{\s*(?://.*)?$"
@@ -68,21 +68,21 @@ BY_ENDING = {
     ".py": "python", ".pyi": "python", ".rb": "ruby", ".rs": "rust", ".scss": "scss", ".sh": "shellscript", ".sql": "sql", ".swift": "swift",
     ".toml": "toml", ".ts": "typescript", ".tsx": "typescriptreact", ".yaml": "yaml", ".yml": "yaml", ".zig": "zig",
 }  # fmt: skip
-"""LSP language identifiers by file ending."""
+"""LSP language identifiers by file extension."""
 
 
 def syntax_of(language: str) -> Syntax:
-    """What is known of a language; of an unknown one nothing is assumed."""
+    """The syntax of a language; empty defaults for an unknown one."""
     return BY_LANGUAGE.get(language, PLAIN)
 
 
 def as_comment(text: str, language: str, indent: str) -> str:
-    """`text` as comment lines of the language; as it is where the language has none."""
+    """`text` as comment lines of the language; unchanged if it has no comments."""
     syntax = syntax_of(language)
     if syntax.line:
         return "\n".join(f"{indent}{syntax.line} {line}".rstrip() for line in text.splitlines())
     if syntax.block[0]:
-        # a text that holds the closing mark would end its own comment
+        # the closing mark inside the text would end the comment
         lines = text.replace(syntax.block[1], "").splitlines()
         return f"{indent}{syntax.block[0]} " + f"\n{indent}".join(lines) + f" {syntax.block[1]}"
     return indent + text

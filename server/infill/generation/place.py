@@ -1,4 +1,4 @@
-r"""Where generated code goes, and what was asked for: from an instruction, a selection, a comment, a docstring or a signature above an empty body.
+r"""Where generated code goes, and the instruction: explicit, from a selection, a comment, a docstring, or a signature above an empty body.
 
 Offsets count code points of the document's text, whose newlines are `\\n`. Pure.
 """
@@ -15,26 +15,26 @@ from infill.generation.languages import Syntax, syntax_of
 
 Kind = Literal["selection", "instruction", "comment", "docstring", "signature"]
 LONGEST_INSTRUCTION = 20_000
-"""Characters: more is no instruction but a document, and would crowd out the code around the place."""
+"""Maximum number of characters; a longer text would leave no room for the code around the place."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """The stretch of text that the code takes the place of, and what is wanted there."""
+    """The range of text that the code replaces, and the instruction."""
 
     kind: Kind
     instruction: str
     start: int
     end: int
     indent: str
-    """Indentation of the code's first line, and the least of all its lines."""
+    """Indentation of the first line of the code, and the minimum of all its lines."""
     own_line: bool
-    """The code begins on a line of its own, below the line that `start` ends."""
+    """The code begins on its own line, below the line that `start` ends."""
 
 
 def find(text: str, start: int, end: int, language: str, instruction: str, unit: str) -> Place:
-    """Find the place for a cursor (`start == end`) or a selection. `unit` is one level of indentation.
+    """The place for a cursor (`start == end`) or a selection. `unit` is one level of indentation.
 
-    Raises RequestError where nothing says what is wanted, or the instruction is too long to be one.
+    Raises RequestError if there is no instruction, or it is too long.
     """
     instruction = instruction.strip()
     if len(instruction) > LONGEST_INSTRUCTION:
@@ -54,12 +54,12 @@ def find(text: str, start: int, end: int, language: str, instruction: str, unit:
 
 
 def indent_of(line: str) -> str:
-    """The white space that a line begins with."""
+    """The leading white space of a line."""
     return line[: len(line) - len(line.lstrip())]
 
 
 def line_bounds(text: str, offset: int) -> tuple[int, int]:
-    """Start and end (before the newline) of the line that holds `offset`."""
+    """Start and end (before the newline) of the line that contains `offset`."""
     end = text.find("\n", offset)
     return text.rfind("\n", 0, offset) + 1, len(text) if end < 0 else end
 
@@ -67,19 +67,19 @@ def line_bounds(text: str, offset: int) -> tuple[int, int]:
 def _selection(text: str, start: int, end: int, instruction: str) -> Place:
     if not instruction:
         raise RequestError("Nothing says how the selection should be rewritten.", "Give an instruction.")
-    # white space at its ends was not meant: a selection of whole lines goes on to the start of the next one, which must stay where it is
+    # without white space at the ends: a selection of whole lines ends at the start of the next line, which must stay in place
     start, end = end - len(text[start:end].lstrip()), start + len(text[start:end].rstrip())
     if start >= end:
         raise RequestError("Nothing but white space is selected.", "Select code, or put the cursor where code shall go.")
     first, _ = line_bounds(text, start)
-    # a selection that begins inside the indentation takes the whole of it
+    # a selection that begins inside the indentation includes all of it
     if not text[first:start].strip():
         start = first
     return Place(kind="selection", instruction=instruction, start=start, end=end, indent=indent_of(text[first:end]), own_line=False)
 
 
 def _at_cursor(text: str, cursor: int, instruction: str, deeper: str) -> Place:
-    """On a blank line: there. Else below the cursor's line, `deeper` where that line opens a block."""
+    """The place for a cursor: on a blank line, that line; else below the cursor's line, `deeper` if that line opens a block."""
     first, last = line_bounds(text, cursor)
     line = text[first:last]
     if line.strip():
@@ -89,14 +89,14 @@ def _at_cursor(text: str, cursor: int, instruction: str, deeper: str) -> Place:
 
 
 def _below(text: str, last: int, cursor: int, **found: object) -> Place:
-    """The place below a line that ends at `last`: the blank line there if the cursor waits on it, else a new line."""
+    """The place below a line that ends at `last`: the blank line there if the cursor is on it, else a new line."""
     if cursor > last:
         return Place(start=last + 1, end=line_bounds(text, cursor)[1], own_line=False, **found)  # type: ignore[arg-type]
     return Place(start=last, end=last, own_line=True, **found)  # type: ignore[arg-type]
 
 
 def _anchor_line(text: str, cursor: int) -> tuple[int, int]:
-    """The cursor's line, or the line above where that one is blank."""
+    """The cursor's line, or the line above if it is blank."""
     first, last = line_bounds(text, cursor)
     if not text[first:last].strip() and first > 0:
         return line_bounds(text, first - 1)
@@ -131,7 +131,7 @@ def _block_comment(text: str, cursor: int, syntax: Syntax) -> Place | None:
     _, line_end = _anchor_line(text, cursor)
     start = text.rfind(opening, 0, line_end) if opening and opening != closing else -1
     stop = text.find(closing, start + len(opening)) if start >= 0 else -1
-    # the comment must reach the anchor line, and stand alone on its lines
+    # the comment must extend to the anchor line and be alone on its lines
     if stop < 0 or line_bounds(text, stop)[1] < line_end or text[stop + len(closing) : line_bounds(text, stop)[1]].strip():
         return None
     words = " ".join(line.strip().lstrip("*").strip() for line in text[start + len(opening) : stop].splitlines()).strip()
@@ -164,7 +164,7 @@ _EMPTY_BODY = re.compile(r"\n[ \t]+(?:pass|\.\.\.)[ \t]*(?=\n|\Z)")
 
 
 def _over_empty_body(text: str, last: int, cursor: int, **found: object) -> Place:
-    """As `_below`, but a body that says nothing (`pass`, `...`) is replaced."""
+    """As `_below`, but an empty body (`pass`, `...`) is replaced."""
     if match := _EMPTY_BODY.match(text, last):
         return Place(start=last, end=match.end(), own_line=True, **found)  # type: ignore[arg-type]
     return _below(text, last, cursor, **found)
@@ -184,7 +184,7 @@ def _signature(text: str, cursor: int, syntax: Syntax, unit: str) -> Place | Non
 
 
 def _inside_braces(text: str, first: int, last: int, unit: str) -> Place:
-    """`f() {}`: the code goes between the braces, the closing one on its own line (the writer adds it back)."""
+    """For `f() {}`: the place between the braces. `answer.placed` puts the closing brace on its own line."""
     line = text[first:last].rstrip()
     brace = first + len(line) - 1
     return Place(

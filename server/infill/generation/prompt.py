@@ -1,6 +1,6 @@
-"""What a model is asked: as fill-in-the-middle with the instruction as a comment, or as a conversation with an instruct model. Pure.
+"""The prompt for a model: fill-in-the-middle with the instruction as a comment, or a conversation with an instruct model. Pure.
 
-The text next to the place is never given up: what does not fit is cut at the far ends, and said so in a note.
+The text next to the place is always kept. Text that does not fit is cut at the far ends of the document, and a note reports it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Surroundings(msgspec.Struct, frozen=True):
     before: str
     after: str
     imports: str = ""
-    """Import lines of what was cut away: the model should know them all the same."""
+    """Import lines of the removed text, because the model needs them."""
     notes: tuple[str, ...] = ()
 
 
 def surroundings(text: str, place: Place, budget: int) -> Surroundings:
-    """Cut the document to `budget` characters: three quarters before the place, the rest behind it, at whole lines. Spare room is passed on."""
+    """The document cut at whole lines to `budget` characters: three quarters before the place, the rest after it. An unused share goes to the other side."""
     before, after = text[: place.start], text[place.end :]
     if len(before) + len(after) <= budget:
         return Surroundings(before, after)
@@ -55,7 +55,7 @@ def _head(text: str, room: int) -> str:
 
 
 def fim_parts(around: Surroundings, place: Place, selected: str, language: str) -> tuple[str, str]:
-    """Prefix and suffix for a base model; what the document does not say yet is said in a comment above the place."""
+    """Prefix and suffix for a base model; an instruction that is not in the document becomes a comment above the place."""
     above, newline, line = around.before.rpartition("\n")
     comment = ""
     if place.kind == "selection":
@@ -75,14 +75,14 @@ _SYSTEM = (
 
 
 class Refinement(msgspec.Struct, frozen=True):
-    """Code that was written before, and how to change it."""
+    """Code that was generated before, and the instruction to change it."""
 
     text: str
     instruction: str
 
 
 def refined(messages: tuple[Message, ...], refine: Refinement | None, language: str) -> tuple[Message, ...]:
-    """The conversation that led to the earlier code, that code, and what to change in it."""
+    """The messages that led to the earlier code, that code, and the change."""
     if refine is None:
         return messages
     task = f"{refine.instruction}\n\nAnswer with the whole changed code, for the same place."
@@ -90,7 +90,7 @@ def refined(messages: tuple[Message, ...], refine: Refinement | None, language: 
 
 
 def conversation(around: Surroundings, place: Place, selected: str, language: str, path: str) -> tuple[Message, ...]:
-    """The messages for an instruct model: of a document that has nothing yet, only its language is told, which small models follow best."""
+    """The messages for an instruct model. For an empty document they name only its language, which works best with small models."""
     if not (around.before + selected + around.after).strip():
         return Message("system", _SYSTEM), Message("user", f"Write this{f' in {title(language)}' if language else ''}: {place.instruction}")
     parts = [f"File: {path or 'untitled'}" + (f" ({language})" if language else "")]
@@ -107,7 +107,7 @@ def conversation(around: Surroundings, place: Place, selected: str, language: st
 
 
 def _lead(around: Surroundings, place: Place) -> str:
-    """What brings the marker to where the code will begin: on its own line, as deep as the code; in the middle of a line, nothing."""
+    """The white space before the marker: a line break and the code's indentation, or nothing in the middle of a line."""
     if place.own_line:
         return "\n" + place.indent
     return "" if around.before.rpartition("\n")[2] else place.indent
@@ -120,12 +120,12 @@ _DEFINITION = re.compile(f"{_KEYWORD}|{_TYPED}")
 
 
 def enclosing_scopes(before: str, indent: str) -> list[str]:
-    """The definitions that hold the place, outermost first: going up, those among the lines that are indented less and less."""
+    """The definitions around the place, outermost first: going up, those among the lines with less and less indentation."""
     width = _columns(indent)
     found: list[str] = []
     for line in reversed(before.split("\n")):
         words = line.strip()
-        # a closing bracket ends what began above it, and a preprocessor's lines stand at the margin wherever they are
+        # a closing bracket ends a block that began above it, and preprocessor lines are never indented
         if words and words[0] not in ")]}#" and _columns(indent_of(line)) < width:
             width = _columns(indent_of(line))
             if _DEFINITION.match(words):

@@ -1,15 +1,15 @@
-"""Where a place went while its code was being written: edits elsewhere move it, an edit of the place itself ends the matter. Pure."""
+"""Where a place is after edits during generation: edits elsewhere move it; after an edit of the place itself there is none. Pure."""
 
 from __future__ import annotations
 
 from difflib import SequenceMatcher
 
 MOST_LINES = 20_000
-"""Beyond so many changed lines the comparison would take longer than anybody waits."""
+"""Maximum number of changed lines; comparing more takes too long."""
 
 
 def rebased(old: str, new: str, start: int, end: int) -> tuple[int, int] | None:
-    """The offsets in `new` of what was `old[start:end]`; None where the lines that hold it were changed."""
+    """The offsets in `new` of the text `old[start:end]`; None if its lines were changed."""
     if old == new:
         return start, end
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
@@ -34,7 +34,7 @@ def rebased(old: str, new: str, start: int, end: int) -> tuple[int, int] | None:
 
 
 def _only_twin(before: list[str], after: list[str], first: int, last: int) -> int | None:
-    """Offset in `after` of the lines `first..last` of `before`, where there is exactly one such place in both."""
+    """Offset in `after` of the lines `first..last` of `before`, if both contain exactly one such place."""
     wanted = [line.rstrip("\n") for line in before[first : last + 1]]
     if not any(line.strip() for line in wanted):
         return None

@@ -1,6 +1,6 @@
-"""The story of a generation: find the place, ask the model, show what is there so far, end with one edit.
+"""The flow of a generation: find the place, send the request, show the text so far, end with one edit.
 
-No LSP, no sockets: the provider is handed in. Being cancelled closes the provider's stream, which stops the model at the next token.
+No LSP, no sockets: the provider is a parameter. Cancellation closes the provider's stream, which stops the model at the next token.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ NO_INSTRUCTIONS = "The model {model} follows no instructions: it only continues 
 
 NO_CODE = "The answer of the model contains no code."
 LIMITS = frozenset({"length", "deadline"})
-"""Ends that are not the model's own."""
+"""Reasons other than the model's own end."""
 
 
 class Answerer(Protocol):
-    """A provider that can do both: `providers.base.Provider` and `Generator`."""
+    """A provider for both kinds of request: `providers.base.Provider` and `Generator`."""
 
     name: str
 
@@ -44,7 +44,7 @@ class Answerer(Protocol):
 
 
 class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wanted, where. A snapshot: offsets count code points of `text`."""
+    """The instruction and the place. A snapshot: offsets count code points of `text`."""
 
     slot: str
     text: str
@@ -55,45 +55,45 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     path: str = ""
     instruction: str = ""
     refine: Refinement | None = None
-    """Change code that was written before; only a model that follows instructions can."""
+    """Change code that was generated before; requires a model that follows instructions."""
     model: str = ""
-    """Empty: the one chosen for `generate`."""
+    """Empty: the model chosen for `generate`."""
     follows_instructions: bool = True
-    """False for base models and the bundled one: they are asked by fill-in-the-middle."""
+    """False for base models and the bundled one, which get a fill-in-the-middle prompt."""
     unit: str = "    "
     """One level of indentation."""
     remote_allowed: bool = True
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """What is there so far; the last one has `done`."""
+    """The text so far; the last one has `done`."""
 
     text: str
-    """Goes in the place of `place.start:place.end`."""
+    """Replaces `place.start:place.end`."""
     place: Place
     done: bool = False
     thinking: bool = False
-    """The model is reasoning: nothing of its answer has come yet."""
+    """The model is reasoning and has not begun the answer."""
     tokens: int = 0
     tokens_per_second: float = 0.0
     provider: str = ""
     model: str = ""
     interrupted: str = ""
-    """What broke the answer off, whose beginning this is; empty: it is whole."""
+    """Error that interrupted the answer, of which `text` is the beginning; empty if it is complete."""
     notes: tuple[str, ...] = ()
-    """What a person should know: what was cut, and why it ended where it does."""
+    """Notes for the user: what was cut, and why the answer ended early."""
     details: tuple[str, ...] = ()
-    """What the provider says of its work, for `explain`."""
+    """Notes of the provider, for `explain`."""
     timings: Timings = Timings()
 
     @property
     def activity(self) -> str:
-        """What the model does, to be shown before its speed; empty while it writes."""
+        """The state to show before the speed; empty while the model writes code."""
         return "thinking, " if self.thinking else ""
 
 
 class Writer:
-    """Writes code with whoever answers."""
+    """Generates code with a provider."""
 
     def __init__(self, answerer: Answerer, settings: Generate, clock: Callable[[], float] = time.monotonic) -> None:
         self.answerer = answerer
@@ -101,7 +101,7 @@ class Writer:
         self._clock = clock
 
     async def write(self, request: GenerationRequest) -> AsyncGenerator[Progress, None]:
-        """Yield progress as text arrives, then the finished one. Raises RequestError, ProviderError, ModelError."""
+        """Yield progress while text arrives, then the finished one. Raises RequestError, ProviderError, ModelError."""
         where = place.find(request.text, request.start, request.end, request.language, request.instruction, request.unit)
         if request.refine and not request.follows_instructions:
             raise NotAChatModel(f"{request.model} is a base model: it cannot change code by an instruction.", "Choose an instruct model.")
@@ -115,7 +115,7 @@ class Writer:
                 async for step in progress:
                     yield step
         except NotAChatModel:
-            # no chat template: what fill-in-the-middle gives is better than nothing, and the note says what it is
+            # no chat template: use fill-in-the-middle, and the note says so
             async with aclosing(self._attempt(request, where, by_fim=True)) as progress:
                 async for step in progress:
                     yield step
@@ -148,7 +148,7 @@ class Writer:
         yield self._finished(report, last, around.notes + remarks, request.model)
 
     def _so_far(self, raw: str, text: str, where: Place, seconds: float, *, thinking: bool = False) -> Progress:
-        # what arrives are pieces of text: until the report comes, tokens are told from their usual length
+        # the provider sends pieces of text: estimate tokens from their usual length until the report arrives
         tokens = round(len(raw) / self.answerer.limits.chars_per_token)
         return Progress(text=text, place=where, thinking=thinking, tokens=tokens, tokens_per_second=tokens / max(seconds, 1e-6))
 
@@ -179,7 +179,7 @@ class Writer:
         return remarks
 
     def _budget(self) -> int:
-        """Characters of document that the model can read beside what it will write."""
+        """Number of characters of the document that fit beside the answer."""
         limits = self.answerer.limits
         return int((limits.prefix_tokens + limits.suffix_tokens) * limits.chars_per_token)
 

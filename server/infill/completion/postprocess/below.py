@@ -10,7 +10,7 @@ from infill.completion.place import Place
 def closed_below(text: str, cursor: Cursor, place: Place) -> bool:
     """Whether the lines below close all that the text leaves open, without the rest of the cursor's line.
 
-    Either the body also follows below, indented deeper, and its closer is in the opener's column. Or the closers below close nothing without the text.
+    Either the body also follows below, indented deeper, with its closer in the opener's column. Or the closers below close nothing without the text.
     """
     below = place.below[len(place.line_after) :]
     before = cursor.before + text

@@ -1,4 +1,4 @@
-"""A suggestion stays in the block that the cursor is in, and is worth reading. Pure."""
+"""Steps that keep a suggestion in the cursor's block and drop one that is too short. Pure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from infill.completion.place import Place
 
 _CONTINUES = re.compile(r"[)\]}]|</|(?:el(?:se|if|sif)|except|finally|catch|case|default|end|then|fi|done|esac|while|until|and|or)\b")
 _CHAINS = re.compile(r"[.?:&|+]")
-"""Goes on with the line above, where no blank line is between."""
+"""Begins a line that continues the line above, if no blank line is between."""
 _OPENS_BLOCK = re.compile(
     r"(?:[:{]|\b(?:then|do|else|begin|function\b[^()]*\([^)]*\))|\bdo\s*\|[^|]*\|)\s*$"
     r"|^\s*(?:def|class|module|if|unless|case|while|until|for)\b[^{;:]*$"
 )
 MIN_CHARACTERS = 2
-"""Visible characters below which an answer is not worth a look."""
+"""Minimum number of visible characters of an answer."""
 
 
 def kept(text: str, place: Place) -> str:
-    """Ends before a line that is indented less than the cursor's, before what follows a block that it opened, and before two blank lines."""
+    """Cut before a line indented less than the cursor's, before the code after a block that the text opened, and before two blank lines."""
     lines = text.split("\n")
     base = place.indent
     head = place.line_before + lines[0]
@@ -39,13 +39,13 @@ def kept(text: str, place: Place) -> str:
 
 
 def _goes_on(lines: list[str], number: int) -> bool:
-    """Whether a line belongs to what stands above it at the same indentation."""
+    """Whether a line continues a line above with the same indentation."""
     bare = lines[number].lstrip()
     return _CONTINUES.match(bare) is not None or (_CHAINS.match(bare) is not None and bool(lines[number - 1].strip()))
 
 
 def arguments_kept(text: str, place: Place) -> str:
-    """In round brackets that hold nothing yet: one line, unless it opens something, a block too, or ends with a comma."""
+    """In empty round brackets, keep one line. Keep more if the line opens a bracket or block, or ends with a comma."""
     first, broken, rest = text.partition("\n")
     if not broken or not first.strip() or not rest.strip() or not place.line_after.strip() or not in_empty_pair(place):
         return text
@@ -58,7 +58,7 @@ def arguments_kept(text: str, place: Place) -> str:
 
 
 def white_space_trimmed(text: str, place: Place) -> str:
-    """Nothing invisible at the end, but for a space in a string that is closed behind it, and a line break before a closer."""
+    """Remove white space at the end, except a space in a string that is closed after it, and a line break before a closer."""
     trimmed = text.rstrip()
     if not trimmed or not place.line_after.strip():
         return trimmed
@@ -69,7 +69,7 @@ def white_space_trimmed(text: str, place: Place) -> str:
 
 
 def too_short_dropped(text: str, place: Place) -> str:
-    """One character is typed faster than read."""
+    """Drop a text of one character: typing it is faster than reading it."""
     return text if sum(not character.isspace() for character in text) >= MIN_CHARACTERS else ""
 
 

@@ -1,11 +1,11 @@
-"""Closers right of the cursor: how many of them a suggestion repeats, and where it ends because a line below closes what it would. Pure.
+"""Closers right of the cursor: how many of them a suggestion repeats, and where it has to end. Pure.
 
-One rule for all of it: the line, the suggestion in it and what stays right of it have to be balanced, and what closes something below goes on closing
-the same. Where plain insertion does that, nothing is replaced.
+One rule: the line with the suggestion has to be balanced, and closers below have to keep their openers. If plain insertion does that, nothing is
+replaced.
 
-foo(|)      `a, b)` is shown and takes the place of the `)` that the editor put there; `a) - len(b` leaves it alone
-foo(|       a suggestion loses its last line `)` where the next line closes the bracket already
-{|}         a suggestion of lines ends with a line break, so that the brace gets its own line
+foo(|)      `a, b)` is shown and replaces the `)` that the editor added; `a) - len(b` does not replace it
+foo(|       a suggestion loses its last line `)` if the next line already closes the bracket
+{|}         a suggestion of several lines ends with a line break, so that the brace gets its own line
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from infill.completion.place import OPENERS, Place
 from infill.completion.postprocess.below import closed_below
 
 HORIZON = 600
-"""Characters below the cursor's line whose closers have to keep their openers."""
+"""Number of characters below the cursor's line whose closers have to keep their openers."""
 MOST_CUTS = 8
 _REPLACEABLE = re.compile(r"""(?:[\s)\]}>"'`|;:,{(]|\*/|-->|/>|</[\w:.-]*>|%>|\?>|=>)*""")
 _COMMENT = re.compile(r"(?:(?:#|//|--).*|/\*.*\*/)?")
@@ -32,7 +32,7 @@ class Fitted(NamedTuple):
 
     text: str
     replaces: int
-    """Characters right of the cursor that the text repeats."""
+    """Number of characters right of the cursor that the text replaces."""
 
 
 class Candidate(NamedTuple):
@@ -45,7 +45,7 @@ class Candidate(NamedTuple):
 
 
 def fitted(text: str, place: Place) -> Fitted:
-    """The text as far as it fits, and how much right of the cursor it takes the place of; empty where it cannot stand there."""
+    """The text as far as it fits, and how many characters right of the cursor it replaces; empty if no part fits."""
     cursor = cursor_at(place)
     whole = scan(cursor.before + text, cursor.state)
     if (comment := _own_comment(whole.state, cursor)) is not None and place.line_after.strip():
@@ -60,22 +60,22 @@ def fitted(text: str, place: Place) -> Fitted:
 
 
 def _own_comment(state: State, cursor: Cursor) -> int | None:
-    """Where the line comment begins that the text ends in, if the text itself began it."""
+    """Offset of the line comment that the text ends in, if the text itself began it."""
     frame = next((frame for frame in state.stack if frame.closer == "\n"), None)
     return frame.start if frame and frame.start >= len(cursor.before) else None
 
 
 def _before_line_break(text: str, comment: int, cursor: Cursor, place: Place) -> Fitted:
-    """Text that ends in a line comment: closers that follow get a line of their own, before anything else the comment is left out."""
+    """For a text that ends in a line comment: put closers that follow on their own line; before anything else, remove the comment."""
     closes_next = cursor.closers and not place.line_after[: cursor.closers[0].start].strip()
     ended = text.rstrip() + "\n" if closes_next else text[:comment].rstrip()
     return fitted(ended, place) if ended else Fitted("", 0)
 
 
 def _needs_care(cursor: Cursor, state: State, place: Place) -> bool:
-    """Whether the text leaves anything else open than was open before, and something right of the cursor or below could be concerned."""
+    """Whether the text changes what is open, and so affects the text right of the cursor or below."""
     if any(closer.opener >= cursor.state.position for closer in cursor.closers):
-        return True  # what the last character means depends on what follows
+        return True  # the meaning of the last character depends on the next one
     before, now = _opened(cursor.state.stack), _opened(state.stack)
     return now != before and (bool(place.line_after.strip()) or now[: len(before)] != before)
 
@@ -99,7 +99,7 @@ def _best(right: Right, text: str, whole: Scanner) -> Candidate:
 
 
 def _lines(right: Right, text: str) -> Iterator[Candidate]:
-    """Beginnings that are whole lines and leave open what was open, the longest first."""
+    """Beginnings of whole lines that leave the same open as before, the longest first."""
     wanted = _opened(right.cursor.state.stack)
     lines = text.split("\n")
     for count in range(len(lines) - 1, 0, -1):
@@ -110,7 +110,7 @@ def _lines(right: Right, text: str) -> Iterator[Candidate]:
 
 
 class Right:
-    """The text right of a cursor, and what it closes there."""
+    """The text right of a cursor, and what it closes."""
 
     def __init__(self, cursor: Cursor, place: Place) -> None:
         self.cursor = cursor
@@ -120,7 +120,7 @@ class Right:
         self._owners = self._owners_below(place)
 
     def _owners_below(self, place: Place) -> dict[int, int]:
-        """For each closer below that closes something opened left of the cursor: where that was opened."""
+        """For each closer below whose opener is left of the cursor: the offset of the opener."""
         cursor = self.cursor
         known = len(cursor.before) + len(self._line)
         text = cursor.before + self._line + self._below
@@ -133,9 +133,9 @@ class Right:
         return {pair.start - known: pair.opener for pair in pairs if pair.start >= known and pair.opener < len(cursor.before)}
 
     def best(self, text: str, told: Scanner) -> Candidate:
-        """How much has to be replaced: as little as possible. `told` has read the text."""
+        """The candidate with the fewest faults that replaces the fewest characters. `told` is a scanner that has read the text."""
         before, state = self.cursor.before + text, told.state
-        broken = 2 * self._left_open(told.broken)  # a closer is missing, and one is where it should not be
+        broken = 2 * self._left_open(told.broken)  # two faults: one closer is missing and one is misplaced
         candidates = []
         for count in self._counts(text):
             if self._line[count : count + 1] == "'":
@@ -146,24 +146,24 @@ class Right:
         return min((found for found in candidates if found.faults == least), key=lambda found: (self._goes_on(found), self._loose(before, found)))
 
     def _goes_on(self, found: Candidate) -> int:
-        """0 where all that follows in the line is replaced, and either the text ends with it or the lines below close what the text opens; else 1."""
+        """0 if the rest of the line is replaced, and the text ends with it or the lines below close what the text opens; else 1."""
         if found.replaces < len(self._line.rstrip()) or not self._line.strip():
             return 1
         opened = found.text.rstrip()[-1:] in OPENERS and found.state.stack[-1].kind == BRACKET  # a block begins at its end
         return 0 if self._repeats_all(found) or (opened and closed_below(found.text, self.cursor, self._place)) else 1
 
     def _repeats_all(self, found: Candidate) -> bool:
-        """Whether the text ends with all that stands right of the cursor, which opens something for the lines below: `} {`."""
+        """Whether the text ends with the whole rest of the line, which opens something for the lines below: `} {`."""
         rest = self._line.strip()
         return rest[-1:] in OPENERS and found.replaces >= len(self._line.rstrip()) and found.text.rstrip().endswith(rest)
 
     def _loose(self, before: str, found: Candidate) -> int:
-        """Brackets in text that the suggestion opens and nothing in the line closes."""
+        """Number of brackets in text that the suggestion opens and the line does not close."""
         stack = scan(before + self._line[found.replaces :], found.state).state.stack
         return sum(frame.start >= len(self.cursor.before) and frame.kind == WEAK and frame.closer != "\n" for frame in stack)
 
     def faults(self, before: str, state: State, taken: int) -> int:
-        """Closers that close nothing or something else, and what stays open, where that much of the line is replaced."""
+        """Number of wrong closers and of frames left open, if `taken` characters of the line are replaced."""
         line = self._line[taken:]
         scanner = Scanner(before + line + self._below, state)
         end = scanner.advance(len(before) + len(line))
@@ -173,12 +173,12 @@ class Right:
         kept = count + self._faults_below(before + line, end)
         if line.strip() or kept == 0:
             return kept
-        # nothing follows in the line: what the text itself opens may be closed later
+        # nothing follows in the line: the user may close later what the text opens
         ended = end._replace(stack=tuple(frame for frame in end.stack if frame.start < len(self.cursor.before)))
         return min(kept, count + self._faults_below(before + line, ended))
 
     def _same(self, closer: Pair, opener: int | None, state: State) -> bool:
-        """Whether a closer closes what it closed before, something in the same line, or what the text opened behind that: `} else {`."""
+        """Whether a closer closes the same as before, something in the same line, or what the text then opened: `} else {`."""
         if opener is None or opener == closer.opener:
             return opener is not None
         anew = opener >= len(self.cursor.before) and all(frame.start != closer.opener for frame in state.stack)
@@ -196,7 +196,7 @@ class Right:
         return moved + self._left_open(frame for frame in (*scanner.state.stack, *scanner.broken) if frame.start < len(before))
 
     def _is_outside(self, position: int) -> bool:
-        """Whether a closer below is in a line that is indented less than the cursor's: it closes nothing that the cursor's line opened."""
+        """Whether a closer below is in a line indented less than the cursor's, so that it closes nothing that the cursor's line opened."""
         line = self._below[self._below.rfind("\n", 0, max(0, position)) + 1 :]
         return position >= 0 and self._place.columns(line) < self._place.indent
 
@@ -204,7 +204,7 @@ class Right:
         return sum(frame.start >= self.cursor.line_start and frame.kind != WEAK for frame in frames)
 
     def _counts(self, text: str) -> Iterator[int]:
-        """Where the replaced part may end: behind closers and punctuation that are in the text too, in the same order."""
+        """Numbers of characters that may be replaced: up to closers and punctuation that are also in the text, in the same order."""
         inside = {position for closer in self.cursor.closers for position in range(closer.start + 1, closer.end)}
         match = _REPLACEABLE.match(self._line)
         characters = iter(text)
@@ -217,7 +217,7 @@ class Right:
 
 
 def _ended(found: Candidate, cursor: Cursor, place: Place) -> Fitted:
-    """With the punctuation that stands right of the cursor too, and the line break that the closer needs."""
+    """The candidate, also replacing punctuation right of the cursor, and with the line break that the closer needs."""
     taken = found.replaces + _punctuation(found, cursor, place)
     text = found.text.rstrip() if found.text.endswith("\n") else found.text
     following = place.line_after[taken:]
@@ -239,14 +239,14 @@ def _ended(found: Candidate, cursor: Cursor, place: Place) -> Fitted:
 
 
 def _needs_line_break(everything: str, cursor: Cursor) -> bool:
-    """Whether nothing can follow in the line: it ends in a line comment that the text began, or with the word that ends a here-document."""
+    """Whether nothing can follow in the line: it ends in a line comment that the text began, or with the delimiter of a here-document."""
     read = scan(everything, cursor.state)
     heredoc = any(pair.end == len(everything) and everything[pair.start] == "\n" for pair in read.pairs[-1:])
     return heredoc or _own_comment(read.state, cursor) is not None
 
 
 def _with_line_break(text: str, taken: int, frame: Frame, everything: str, spaces: int) -> Fitted:
-    """Ended by a line break and the indentation of the line that opened what is closed next."""
+    """The text with a line break and the indentation of the line that opened the frame."""
     line = everything[everything.rfind("\n", 0, frame.start) + 1 :]
     indentation = line[: len(line) - len(line.lstrip(" \t"))]
     if frame.kind == COMMENT:
@@ -255,12 +255,12 @@ def _with_line_break(text: str, taken: int, frame: Frame, everything: str, space
 
 
 def _opened_anew(frame: Frame, owner: int, text: str) -> bool:
-    """Whether the text closed a block of lines itself and opened the next one, `} else {`, which the closer right of it now ends."""
+    """Whether the text closed a block of lines and opened another one, `} else {`, which the closer on the right now ends."""
     return frame.start > owner and frame.start == len(text) - 1 and "\n" in text[owner:]
 
 
 def _closed_next(before: str, state: State, following: str) -> Frame | None:
-    """What the first thing right of the text closes."""
+    """The frame that the first closer right of the text closes."""
     if not following.strip():
         return None
     pairs = scan(before + following, state).pairs
@@ -270,7 +270,7 @@ def _closed_next(before: str, state: State, following: str) -> Frame | None:
 
 
 def _alone(frame: Frame, text: str, said: str) -> bool:
-    """Whether what is open was opened at the end of a line, so that its closer gets a line of its own."""
+    """Whether the frame was opened at the end of a line, so that its closer gets its own line."""
     line, broken, _ = text[frame.start :].partition("\n")
     if not broken:
         return False
@@ -284,7 +284,7 @@ def _alone(frame: Frame, text: str, said: str) -> bool:
 
 
 def _punctuation(found: Candidate, cursor: Cursor, place: Place) -> int:
-    """Punctuation behind the replaced closers that the text has too, behind its own closer or at its end."""
+    """Number of punctuation characters after the replaced closers that the text also has, after its own closer or at its end."""
     rest = place.line_after[found.replaces :]
     said = found.text.rstrip()
     if (

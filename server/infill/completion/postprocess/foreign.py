@@ -1,7 +1,7 @@
-"""Text that belongs to no document: a model's own tokens, control characters, the fence of a chat. Pure.
+"""Removes text that belongs to no document: special tokens of models, control characters, Markdown fences. Pure.
 
-Where a server renders the prompt, nobody here knows the model's family, so the tokens of all known vocabularies count; tests keep this list and
-providers/families.toml together. The same text may be meant: in a string, as a tag of markup, or because the document has it already.
+If a server renders the prompt, the model's family is unknown, so the tokens of all known vocabularies are listed. Tests keep this list and
+providers/families.toml equal. The same text can be intended: in a string, as a markup tag, or because the document already has it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TOKEN = re.compile(
 )
 _UNFINISHED = re.compile(rf"<{_BAR}[^\s<>|\uff5c]*{_BAR}?\Z")
 _OPERATORS = frozenset({"fsharp", "elm", "ocaml", "purescript", "haskell"})
-"""Where `<|` is one."""
+"""Languages with the operator `<|`."""
 _MARKUP = re.compile(r"html|xml|xsl|svg|vue|svelte|astro|markdown|mdx|php|jsx|tsx|react|razor|blade|erb|handlebars|twig|jinja|liquid")
 _FENCE = re.compile(r"(?:^|\n)[ \t]*```")
 _MAY_HAVE_FENCES = frozenset({"markdown", "mdx", "quarto", "rmd", "restructuredtext"})
@@ -43,7 +43,7 @@ _QUOTED = re.compile(r"""\\.|["'`]""")
 
 
 def foreign_text_cut(text: str, place: Place) -> str:
-    """Ends where control characters, a model's own tokens as text, or the fence of a chat begin."""
+    """Cut the text before a control character, a special token as text, or a Markdown fence."""
     ends = [next((match.start() for match in _TOKEN.finditer(text) if not _is_meant(match, text, place)), len(text))]
     if place.language not in _OPERATORS and (unfinished := _UNFINISHED.search(text)):
         ends.append(unfinished.start())
@@ -53,7 +53,7 @@ def foreign_text_cut(text: str, place: Place) -> str:
 
 
 def _is_meant(match: re.Match[str], text: str, place: Place) -> bool:
-    """Whether what looks like a token is text that belongs there."""
+    """Whether text that looks like a token is intended."""
     said, before = match[0], text[: match.start()]
     if match["never"]:
         return False
@@ -68,12 +68,12 @@ def _is_meant(match: re.Match[str], text: str, place: Place) -> bool:
 
 
 def _is_open(before: str) -> bool:
-    """Whether the element `s` (text that is struck through) is open."""
+    """Whether the element `s` (struck-through text) is open."""
     return len(re.findall(r"<s[\s>]", before)) > before.count("</s>")
 
 
 def _in_string(before: str, after: str) -> bool:
-    """Whether a string of the line holds the token whole: it is open before it and closed after it."""
+    """Whether the token is inside a string of the line: opened before it and closed after it."""
     quote = ""
     for match in _QUOTED.finditer(before, before.rfind("\n") + 1):
         if match[0] in "\"'`":
@@ -82,5 +82,5 @@ def _in_string(before: str, after: str) -> bool:
 
 
 def _in_docstring(place: Place) -> bool:
-    """Fences do occur in comments and docstrings: there where the line is, or one stands near above."""
+    """Whether fences are possible because the line is a comment or docstring, or a fence is near above."""
     return "```" in place.above or place.line_before.lstrip().startswith(("#", "//", "*", "/*", "--", ";", '"""', "'''"))

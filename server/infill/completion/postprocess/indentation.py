@@ -1,6 +1,6 @@
-"""Indentation as the document has it: tabs where it has tabs, not doubled on a line that is indented already, without the space of a tokenizer. Pure.
+"""Indents an answer like the document: same kind of white space, not doubled, without a tokenizer's extra space. Pure.
 
-On a blank line the model is asked from the line's start (see prompt.py), so its first line brings the whole indentation; elsewhere it brings none.
+On a blank line the prompt ends at the line's start (see prompt.py), so the answer's first line has the whole indentation; on other lines it has none.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ _BLANK_LINES = re.compile(r"(?:[ \t]*\n)+")
 _WHITE_LINES = re.compile(r"^[ \t]+$", re.MULTILINE)
 _PROSE = frozenset({"markdown", "mdx", "plaintext", "restructuredtext", "latex", "asciidoc"})
 _LEAVES = re.compile(r"(?:return|break|continue|yield|raise|throw|await|goto)\b")
-"""A line that begins so stands inside a function."""
+"""A line that begins with this is inside a function."""
 _CONDITION = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
 _OPENS = re.compile(rf"(?:[:{{(\[]|=>|->|\b(?:then|do|else|begin))\s*$|^\s*(?:if|for|while)\s*{_CONDITION}\s*$")
 
 
 def blank_lines_dropped(text: str, place: Place) -> str:
-    """On a blank line the suggestion starts on this very line, not further down."""
+    """On a blank line, start the suggestion on this line, not below."""
     if place.line_is_blank and (match := _BLANK_LINES.match(text)):
         return text[match.end() :]
     return text
 
 
 def tabs_or_spaces(text: str, place: Place) -> str:
-    """Lines begin with the kind of white space that the document's lines begin with."""
+    """Indent lines with the kind of white space that the document uses."""
     first = 0 if place.line_is_blank else 1
     if "\n" not in text[: -1 or None] and first:
         return text
@@ -45,7 +45,7 @@ def tabs_or_spaces(text: str, place: Place) -> str:
 
 
 def extra_space_dropped(text: str, place: Place) -> str:
-    """Without the space that some tokenizers (SentencePiece) put before the first word: the document has one there, or a level of indentation."""
+    """Remove the space that some tokenizers (SentencePiece) put before the first word, if the document has a space or indentation there."""
     bare = text.lstrip(" ")
     extra = len(text) - len(bare)
     if not extra or not bare or bare[0] == "\t":
@@ -55,12 +55,12 @@ def extra_space_dropped(text: str, place: Place) -> str:
     if place.line_is_blank:
         deep = extra == _star(place) + 1 if bare[0] == "*" else _one_too_many(extra, place)
         return text[1:] if deep else text
-    comment = place.region.language == "python" and bare[0] == "#"  # two spaces stand before it
+    comment = place.region.language == "python" and bare[0] == "#"  # two spaces precede a comment
     return bare if extra == 1 and not comment and _needs_no_space(place) else text
 
 
 def _star(place: Place) -> int:
-    """The column in which a comment goes on with `*`, as the line above does or has begun it; far away where it does neither."""
+    """The column of `*` in a continued comment, from the line above; a column beyond all others if that line is not part of a comment."""
     above = _line_above(place)
     bare = above.lstrip()
     return place.columns(above) + bare.startswith("/*") if bare.startswith(("*", "/*")) else len(above) + place.indent + 1
@@ -71,7 +71,7 @@ def _line_above(place: Place) -> str:
 
 
 def _one_too_many(width: int, place: Place) -> bool:
-    """Whether a first line of so many columns is one column deeper than lines are here."""
+    """Whether a first line with this many columns is one column deeper than the document's levels."""
     style, typed = place.style, place.indent
     if style.tabs is None:
         return width == 1 and not typed and "\n " not in place.above
@@ -91,7 +91,7 @@ def _one_too_many(width: int, place: Place) -> bool:
 
 
 def _needs_no_space(place: Place) -> bool:
-    """Whether a space more would be one too many behind what is left of the cursor."""
+    """Whether another space after the text left of the cursor would be one too many."""
     before = place.line_before
     if before[-1] in " \t":
         return before[-2:-1] not in {" ", "\t", ""}
@@ -103,20 +103,20 @@ def _needs_no_space(place: Place) -> bool:
 
 
 def _is_padded(opener: str, text: str) -> bool:
-    """Whether a space stands behind an opener in lines more often than not."""
+    """Whether an opener is usually followed by a space."""
     padded = text.count(f"{opener} ")
     return 2 * padded > text.count(opener) - text.count(f"{opener}\n")
 
 
 def not_doubled(text: str, place: Place) -> str:
-    """On an indented blank line, without what stands there already. Less is another block, unless only the first line has lost its indentation."""
+    """On an indented blank line, remove the indentation already there. A line indented less is in another block, unless its indentation was lost."""
     typed = place.line_before
     if not typed or not place.line_is_blank:
         return text
     if text.startswith(typed):
         return text[len(typed) :]
     white = retab.white_of(text)
-    if place.columns(white) >= place.indent:  # the same columns in another mixture of tabs and spaces
+    if place.columns(white) >= place.indent:  # the same columns as another mix of tabs and spaces
         return _beyond(white, place) + text[len(white) :]
     if white or not (_all_lines_have_lost_it(text, place) or _has_lost_its_indentation(text, place)):
         return ""
@@ -131,9 +131,9 @@ def _beyond(white: str, place: Place) -> str:
 
 
 def _has_lost_its_indentation(text: str, place: Place) -> bool:
-    """Whether a first line without indentation belongs where the cursor is: some servers strip what a model says.
+    """Whether a first line without indentation belongs at the cursor, because the server stripped the answer.
 
-    The lines after it tell, which have kept theirs; without any, what stands around: a block that is not finished cannot be left.
+    The lines after it decide, because they kept their indentation. If there are none, it belongs there unless the cursor's block can end.
     """
     first, _, rest = text.partition("\n")
     if not first or first[0] in CLOSERS:
@@ -146,19 +146,19 @@ def _has_lost_its_indentation(text: str, place: Place) -> bool:
 
 
 def _all_lines_have_lost_it(text: str, place: Place) -> bool:
-    """Whether the lines after one that opens a block are no deeper than the block that the cursor is in: all count from its first line."""
+    """Whether the lines after one that opens a block are no deeper than the cursor's block, because all are indented relative to the first line."""
     first, _, rest = text.partition("\n")
     following = [place.columns(line) for line in rest.split("\n") if line.strip()]
     return _opens(first, place) and bool(following) and 0 < following[0] <= place.indent and _block_goes_on(place)
 
 
 def _opens(line: str, place: Place) -> bool:
-    """Whether the lines below a line are deeper; what a comment ends with opens nothing."""
+    """Whether the next line is indented deeper; the end of a comment opens nothing."""
     return _OPENS.search(line) is not None and not ends_in_comment(line, place.region.language)
 
 
 def _block_goes_on(place: Place) -> bool:
-    """Whether the block of the cursor's line has just been opened, or has more lines, or its closer, below."""
+    """Whether the block of the cursor's line was just opened, or has more lines or its closer below."""
     above = _line_above(place)
     if _opens(above, place) and place.columns(above) < place.indent:
         return True
@@ -167,6 +167,6 @@ def _block_goes_on(place: Place) -> bool:
 
 
 def blank_lines_emptied(text: str, place: Place) -> str:
-    """Without white space on blank lines; the last line may go on."""
+    """Remove white space on blank lines, except on the last line, which may be unfinished."""
     body, newline, last = text.rpartition("\n")
     return _WHITE_LINES.sub("", body) + newline + last

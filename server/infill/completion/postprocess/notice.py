@@ -1,6 +1,6 @@
-"""Notices of copyright and licence at the head of a file: a model recites those of other projects. Pure.
+"""Removes copyright and licence notices of other projects at the head of a file. Pure.
 
-Where the user has begun one (the file says "copyright" or "licence" already), the model may continue it.
+If the file contains "copyright" or "licence", the model may continue the user's notice.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _COMMENT = ("#", "//", "/*", "*", "--", ";", "%", "<!--", "<?", '"""', "'''")
 
 
 def notice_cut(text: str, place: Place) -> str:
-    """Ends before the first line with such a notice, where no code stands above and the file has none yet."""
+    """Cut before the first line with such a notice, if no code is above and the file has no notice."""
     if not _NOTICE.search(place.line_before + text) or _BEGUN.search(place.above + place.line_before) or not _is_head(place):
         return text
     kept, begun = 0, place.line_before
@@ -39,7 +39,7 @@ def notice_cut(text: str, place: Place) -> str:
 
 
 def _is_head(place: Place) -> bool:
-    """Whether there is nothing but comments and the beginning of a docstring before the cursor."""
+    """Whether only comments and the beginning of a docstring precede the cursor."""
     before = place.above + place.line_before
     for quote in ('"""', "'''"):
         if before.count(quote) % 2:

@@ -1,4 +1,4 @@
-"""What stands around the cursor already is not suggested again. Pure; takes away no line that the document does not hold."""
+"""Removes text that is already around the cursor. Pure; never removes a line that the document does not contain."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from infill.completion.place import CLOSERS, OPENERS, Place
 from infill.completion.postprocess.below import closed_below
 
 SIGNIFICANT = 3
-"""Letters and digits that a line needs before it counts as the same line rather than the same punctuation."""
+"""Minimum number of letters and digits for a line to count as the same line, not only the same punctuation."""
 WORDS = 3
-"""Names by which a line is known to be repeated, whatever it opens."""
+"""Number of names from which a line is a repetition, whatever it opens."""
 PART = 8
-"""Characters by which a last line that was cut short is known."""
+"""Minimum number of characters to recognise a last line that is incomplete."""
 _PUNCTUATION = re.compile(r"[^\w=&|?+%^~]*")
-"""What closers.py replaces instead, if the text repeats it."""
+"""Punctuation that closers.py replaces if the text repeats it."""
 _END = re.compile(r"(?:end\w*|fi|done|esac|next|loop|wend|until)\b")
-"""Words that close a block which a word opened."""
+"""Words that close a block opened by a word."""
 _WORD = re.compile(r"(?<![\w.\\])[A-Za-z_$][\w$.]* ?\Z")
 _SEVERAL = re.compile(r"\w\W*\s+\W*\w|\w\s*=\Z")
 _NAME = re.compile(r"[A-Za-z_$][\w.$:]+")
@@ -35,7 +35,7 @@ _KEYWORDS = frozenset(
         " typedef unless unsafe until use using val var void when where while with yield",
     )
 )
-"""Words that statements begin with, in any language."""
+"""Words that begin statements, in any language."""
 _TAG_START = re.compile(r"</?[\w-]*\Z")
 _DOLLARS = frozenset({"php", "shellscript", "perl", "powershell"})
 """Languages whose variables begin with `$`."""
@@ -43,7 +43,7 @@ _C_FAMILY = frozenset({"c", "cpp", "objective-c", "objective-cpp", "cuda-cpp"})
 
 
 def line_not_repeated(text: str, place: Place) -> str:
-    """Without what stands left of the cursor already, if the model begins with the whole line or its last word again."""
+    """Remove the text left of the cursor if the answer begins with the whole line or its last word."""
     line, bare = place.line_before.lstrip(), text.lstrip(" \t")
     core = line.rstrip()
     if core and bare.startswith(core) and (_is_certain(core, place) or (_repeats(line, bare, place) and _needs_nothing_before(text, place))):
@@ -56,7 +56,7 @@ def line_not_repeated(text: str, place: Place) -> str:
 
 
 def _begins_again(letter: str, text: str, place: Place) -> bool:
-    """Whether a text begins with a word that is known here, where its first letter is typed: `i` before `if x:`."""
+    """Whether a text begins with a known word whose first letter is typed: `i` before `if x:`."""
     match = re.match(r"[A-Za-z_]\w+", text)
     if not (match and letter.strip()):
         return False
@@ -65,7 +65,7 @@ def _begins_again(letter: str, text: str, place: Place) -> bool:
 
 
 def _sigil(place: Place) -> str:
-    """The beginning of a tag or of a variable that stands left of the cursor: `<`, `</`, `<d`, `$`."""
+    """The beginning of a tag or variable left of the cursor: `<`, `</`, `<d`, `$`."""
     line, mode = place.line_before, cursor_at(place).state.stack[-1].mode
     found = _TAG_START.search(line) if not mode.code or language_of(mode.language).tags else None
     if found is None and place.language in _DOLLARS and line.endswith("$") and not line.endswith("$$"):
@@ -74,18 +74,18 @@ def _sigil(place: Place) -> str:
 
 
 def _without_blanks(text: str, most: int) -> str:
-    """Without spaces and tabs at its start, `most` at most: those that are typed already."""
+    """Without up to `most` leading spaces and tabs, which are typed already."""
     return text[min(most, len(text) - len(text.lstrip(" \t"))) :]
 
 
 def may_repeat_line(text: str, place: Place) -> bool:
-    """Whether a text that still grows has been nothing but the line's beginning so far."""
+    """Whether a growing text has so far only repeated the beginning of the line."""
     bare = text.strip()
     return _letters(bare) >= SIGNIFICANT and place.line_before.lstrip().startswith(bare)
 
 
 def _is_certain(core: str, place: Place) -> bool:
-    """Whether a line says so much that code does not continue with it: several words, the beginning of a block or of a string, `} else {`."""
+    """Whether a line is long or specific enough that code cannot continue with it: several words, the start of a block or string, `} else {`."""
     if core[0] in CLOSERS and core[-1] == "{" and _letters(core) >= SIGNIFICANT:
         return True
     if not any(map(str.isalpha, core)):
@@ -96,12 +96,12 @@ def _is_certain(core: str, place: Place) -> bool:
 
 
 def _is_doubled(word: str, place: Place) -> bool:
-    """Whether code has the word twice in a row: `long long`."""
+    """Whether code can have the word twice in a row: `long long`."""
     return word in _DOUBLED or (word == "long" and place.language in _C_FAMILY)
 
 
 def _repeats(line: str, text: str, place: Place) -> bool:
-    """Whether a text begins with the line; in rows of numbers, and of what a comma separates, that is no repetition."""
+    """Whether a text begins with the line. In rows of numbers or comma-separated values this is no repetition."""
     core = line.rstrip()
     row = core[-1] == "," and not any(opener in core for opener in OPENERS)
     if _letters(core) < 2 or not any(map(str.isalpha, core)) or row or _is_doubled(core, place):
@@ -110,14 +110,14 @@ def _repeats(line: str, text: str, place: Place) -> bool:
 
 
 def _needs_nothing_before(text: str, place: Place) -> bool:
-    """Whether the text closes nothing that was opened left of the cursor: a repeated line is whole, `max(max(a, b), c)` is not."""
+    """Whether the text closes nothing opened left of the cursor. A repeated line is whole; `max(max(a, b), c)` is not."""
     cursor = cursor_at(place)
     length = len(cursor.before)
     return not any(pair.opener < length <= pair.start for pair in scan(cursor.before + text, cursor.state).pairs)
 
 
 def _last_word(place: Place) -> str:
-    """The name that is being written, or the word and the space before the cursor, outside of text; empty: nothing that a model repeats."""
+    """The name being typed, or the word and space before the cursor, outside of prose; empty if models do not repeat it."""
     match = _WORD.search(place.line_before[-80:])
     if match is None or _is_doubled(match[0].strip(), place) or not _is_code(place):
         return ""
@@ -129,7 +129,7 @@ def _is_code(place: Place) -> bool:
 
 
 def suffix_not_repeated(text: str, place: Place) -> str:
-    """Nothing where the suggestion's first line is the next line, or the rest of this one."""
+    """Empty if the suggestion's first line is the next line or the rest of this one."""
     first = text.lstrip("\n").partition("\n")[0]
     full = (first if text.startswith("\n") else place.line_before + first).rstrip()
     rest = place.line_after.rstrip()
@@ -140,7 +140,7 @@ def suffix_not_repeated(text: str, place: Place) -> str:
 
 
 def tail_trimmed(text: str, place: Place) -> str:
-    """Ends before the suffix's next line."""
+    """Cut before the suffix's next line."""
     lines = text.split("\n")
     below = [line.rstrip() for line in place.below.split("\n")[1:] if line.strip()]
     for start in range(1, len(lines)) if below else ():
@@ -154,7 +154,7 @@ def tail_trimmed(text: str, place: Place) -> str:
 
 
 def _begins(below: list[str], tail: list[str]) -> bool:
-    """Whether the suffix's lines begin with those of the tail, whose last one may be unfinished."""
+    """Whether the suffix begins with the lines of `tail`, whose last one may be incomplete."""
     count = len(tail)
     if below[:count] == tail:
         return True
@@ -163,7 +163,7 @@ def _begins(below: list[str], tail: list[str]) -> bool:
 
 
 def _arrived(tail: list[str], said: list[str], below: list[str], place: Place) -> bool:
-    """Whether lines are those below: several, or one that occurs only once around here. `break;` alone says little."""
+    """Whether the lines are those below: several lines, or one that is unique nearby. `break;` alone is not enough."""
     count = next((number for number, (line, other) in enumerate(zip(tail, below, strict=False)) if line != other), min(len(tail), len(below)))
     if count > 1 and sum(map(_letters, below[:count])) >= PART:
         return True
@@ -172,20 +172,20 @@ def _arrived(tail: list[str], said: list[str], below: list[str], place: Place) -
 
 
 def _needed(shorter: str, text: str, place: Place) -> bool:
-    """Whether what follows closes what the suggestion itself opened: then it stays, and the suffix's closer belongs to something else."""
+    """Whether what follows closes what the suggestion itself opened. Then it stays, and the suffix's closer belongs to something else."""
     cursor = cursor_at(place)
     opened = _opened(shorter, cursor)
     return opened > (_opened(text, cursor) if text else 0) and not closed_below(shorter, cursor, place)
 
 
 def _opened(text: str, cursor: Cursor) -> int:
-    """Brackets, elements and the like that the text opens and leaves open."""
+    """Number of frames that the text opens and leaves open."""
     stack = scan(cursor.before + text, cursor.state).state.stack
     return sum(frame.start >= len(cursor.before) and frame.kind != WEAK for frame in stack)
 
 
 def _ends_own_block(lines: list[str], start: int, place: Place) -> bool:
-    """Whether a line such as `end` closes a block that the suggestion itself opened, in a line of the same column."""
+    """Whether a line such as `end` closes a block that the suggestion opened, in a line of the same column."""
     if not _END.match(lines[start].strip()):
         return False
     width = place.columns(lines[start])
@@ -197,7 +197,7 @@ def _ends_own_block(lines: list[str], start: int, place: Place) -> bool:
 
 
 def rest_of_line_trimmed(text: str, place: Place) -> str:
-    """Without the rest of the cursor's line at its end, unless the text needs it itself."""
+    """Remove the rest of the cursor's line from the end, unless the text itself needs it."""
     rest = place.line_after.strip()
     if _PUNCTUATION.fullmatch(rest) or not text.endswith(rest):
         return text

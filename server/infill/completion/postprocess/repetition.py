@@ -1,27 +1,28 @@
-"""Small models run in circles: loops, repeated lines, the line above once more. Pure."""
+"""Removes repetition, which small models often generate: loops, repeated lines, the line above again. Pure."""
 
 from __future__ import annotations
 
 from infill.completion.place import Place
 
 SIGNIFICANT = 4
-"""Letters and digits that a line needs before its repetition counts: closing brackets, `end` and `fi` repeat in good code."""
+"""Minimum number of letters and digits for a repetition to count: closing brackets, `end` and `fi` repeat in correct code."""
 LONGEST_PERIOD = 80
-"""Characters of a loop within one line."""
+"""Maximum number of characters in the period of a loop within one line."""
 SHORTEST_LOOP = 32
-"""Characters of all turns together."""
+"""Minimum number of characters of all repetitions together."""
 TURNS = 4
 SUSPICIOUS_LOOP, SUSPICIOUS_TURNS = 16, 2.5
-"""The same of what may become a loop: two turns, since the last of them may be unfinished. Of 100,000 lines, most of them of Python's library, a
-tenth of a percent look so on their way."""
+"""The same for a possible loop: two repetitions, because the last one may be unfinished. In 100,000 lines, most of them from Python's standard
+library, 0.1 % match at some point while they grow.
+"""
 SHORT_PERIOD, MANY_TURNS = 6, 16
-"""`0, 0, 0, 0, ` is an array more often than a loop."""
+"""Short periods need more repetitions: `0, 0, 0, 0, ` is usually an array."""
 LONGEST_LOOP = 12
-"""Lines of a loop of lines."""
+"""Maximum number of lines in the period of a loop of lines."""
 
 
 def loop_in_a_line_cut(text: str, place: Place) -> str:
-    """`a, b, a, b, a, b, a, b` at the end of a line, four times or more: once is enough."""
+    """Keep the first repetition of a loop at the end of a line: `a, b, a, b, a, b, a, b`, four or more times."""
     lines = text.split("\n")
     for number, line in enumerate(lines):
         shorter = once(line)
@@ -31,26 +32,26 @@ def loop_in_a_line_cut(text: str, place: Place) -> str:
 
 
 def in_circles(text: str) -> bool:
-    """Whether the line that is being written repeats itself already."""
+    """Whether the unfinished last line already repeats itself."""
     line = text[text.rfind("\n") + 1 :]
     return once(line) != line
 
 
 def before_a_loop(text: str) -> str:
-    """The text with the first turn of what may become a loop in its last line, which is right whatever follows; empty where nothing looks so."""
+    """The text with only the first repetition of a possible loop in its last line, which is correct in any case; empty if there is no such loop."""
     start = text.rfind("\n") + 1
     shorter = once(text[start:], SUSPICIOUS_LOOP, SUSPICIOUS_TURNS)
     return text[:start] + shorter if shorter != text[start:] else ""
 
 
 def once(line: str, shortest: int = SHORTEST_LOOP, turns: float = TURNS) -> str:
-    """The line with what comes again and again at its end only once."""
+    """The line with a loop at its end reduced to its first repetition."""
     body = line.rstrip()
     for period in range(3, min(LONGEST_PERIOD, len(body) // 3) + 1):
         start = len(body)
         while start > period and body[start - 1] == body[start - 1 - period]:
             start -= 1
-        length = len(body) - start + period  # of all turns, the last of which may be unfinished
+        length = len(body) - start + period  # of all repetitions; the last one may be unfinished
         enough = MANY_TURNS if period < SHORT_PERIOD else turns
         if length > (enough - 0.5) * period and length >= shortest and _letters(body[-period:]):
             return body[:start].rstrip()
@@ -58,7 +59,7 @@ def once(line: str, shortest: int = SHORTEST_LOOP, turns: float = TURNS) -> str:
 
 
 def repeated_lines_cut(text: str, place: Place) -> str:
-    """Lines, or blocks of lines, that come again at once: the first time is kept."""
+    """Keep the first of lines, or blocks of lines, that are repeated directly."""
     lines = text.split("\n")
     keys = [(place.line_before + lines[0]).rstrip(), *(line.rstrip() for line in lines[1:])]
     for first in range(len(keys)):
@@ -72,14 +73,14 @@ def repeated_lines_cut(text: str, place: Place) -> str:
 
 
 def _counts(length: int, following: list[str], again: list[str]) -> bool:
-    """One line has to come three times (twice happens in tables), a block twice with its next line or the end right after."""
+    """Whether it is a loop: one line three times (tables have two), a block twice and then its next line or the end."""
     if length == 1:
         return following[:1] == again
     return not any(following) or following[0] == again[0]
 
 
 def line_above_not_repeated(text: str, place: Place) -> str:
-    """Nothing where the suggestion's first line is the line above once more."""
+    """Empty if the suggestion's first line is equal to the line above."""
     above = next((line for line in reversed(place.above.split("\n")) if line.strip()), "").rstrip()
     first = (place.line_before + text.partition("\n")[0]).rstrip()
     return "" if first == above and _letters(first) >= SIGNIFICANT else text

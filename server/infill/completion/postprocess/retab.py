@@ -1,7 +1,7 @@
-"""The lines of an answer, indented with the kind of white space that the document uses. Pure.
+"""Indents the lines of an answer with the kind of white space that the document uses. Pure.
 
-A model that writes spaces in a file of tabs has its own idea of how wide a tab is. It shows in the first such line, whose level follows from the line
-before: one deeper where that opens a block, else the same. What a line has beyond whole tabs is alignment and stays.
+A model that writes spaces in a file of tabs assumes some tab width. The first such line shows it: its level is that of the line before, or one deeper
+if that line opens a block. Columns beyond whole tabs are alignment and stay.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from infill.completion.style import LEAST_STEP, MAKE, USUAL_STEP, USUAL_TAB
 
 _WHITE = re.compile(r"[ \t]*")
 _DEEPER = re.compile(r"(?:[:{(\[]|=>|->|\b(?:then|do|else|begin|try))\s*$")
-"""The next line is one level deeper."""
+"""Ends a line whose next line is one level deeper."""
 _GOES_ON = re.compile(r"[,\\&|+*/.=-]\s*$|\b(?:and|or)\s*$")
-"""The next line continues this one: where it begins is a matter of taste."""
+"""Ends a line that the next line continues, with any indentation."""
 _RULE = re.compile(r"[^\s#=][^=]*:(?!=)")
-"""The head of a rule in a makefile, whose lines begin with a tab."""
+"""The head of a rule in a makefile; the lines below it begin with a tab."""
 WIDTHS = (USUAL_TAB, USUAL_STEP, LEAST_STEP)
 """Columns that models write for a level."""
 
 
 def white_of(line: str) -> str:
-    """The white space that a line begins with."""
+    """The leading white space of a line."""
     match = _WHITE.match(line)
     return match[0] if match else ""
 
 
 def with_spaces(lines: list[str], first: int, place: Place) -> list[str]:
-    """Each tab is a level."""
+    """Replace each leading tab by one level of spaces."""
     step = place.style.step
     return [*lines[:first], *(white_of(line).expandtabs(step) + line[len(white_of(line)) :] for line in lines[first:])]
 
 
 def with_tabs(lines: list[str], first: int, place: Place) -> list[str]:
-    """Levels of spaces become tabs; lines that begin with a tab stay, unless they go deeper by spaces where the line before opens a block."""
+    """Replace levels of spaces by tabs. Lines that begin with a tab stay, unless they go deeper by spaces after a line that opens a block."""
     if place.region.language in MAKE:
         return _recipes(lines, first, place)
     done = lines[:first]
@@ -66,14 +66,14 @@ def _is_deeper_below(line: str, place: Place) -> bool:
 
 
 def _line_before(lines: list[str], first: int, place: Place) -> str:
-    """The last line with something on it before the first one that is indented anew."""
+    """The last line that is not blank before the first one to indent."""
     if first:
         return place.line_before + lines[0]
     return next((line for line in reversed(place.above.split("\n")) if line.strip()), "")
 
 
 def _width(columns: int, before: str, place: Place) -> int:
-    """How many columns of the model's are a tab, judged by its first line of spaces and the line before, which is indented by tabs."""
+    """Columns per tab in the answer, from its first line of spaces and the line before, which is indented by tabs."""
     if place.line_is_blank and "\t" in place.line_before:
         level = place.line_before.count("\t")
         if width := next((width for width in (place.style.tab, *WIDTHS) if width * level == columns), 0):
@@ -87,13 +87,13 @@ def _width(columns: int, before: str, place: Place) -> int:
 
 
 def _aligned(before: str, tab: int) -> int:
-    """The column just behind the last bracket that is open in a line."""
+    """The column after the last opening bracket in a line."""
     shown = before.expandtabs(tab)
     return max(shown.rfind(opener) for opener in "([{") + 1
 
 
 def _recipes(lines: list[str], first: int, place: Place) -> list[str]:
-    """In a makefile the lines of a rule begin with a tab, all others stay as they are: a continuation may be indented by anything."""
+    """In a makefile, begin the lines of a rule with a tab. Other lines stay: a continuation may have any indentation."""
     done = lines[:first]
     before = _line_before(lines, first, place)
     for line in lines[first:]:
