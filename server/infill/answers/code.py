@@ -197,7 +197,7 @@ def without_marks(code: str, *, done: bool) -> str:
 
 
 def without_usage(code: str) -> str:
-    """The code without an example of use at its end that begins with a comment."""
+    """The code without an example of use at its end, if a comment introduces it."""
     lines = code.split("\n")
     for number in range(1, len(lines)):
         if _TAIL.match(lines[number]) and any(line.strip() and not _IMPORT.match(line) for line in lines[:number]):

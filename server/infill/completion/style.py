@@ -122,8 +122,8 @@ def _step(text: str) -> int:
 def stop_columns(line_before: str, style: Style) -> tuple[int, int]:
     """The columns for `ask.Stop`: of the cursor's line, and of a tab.
 
-    In files of tabs, models also write levels of two to eight columns. Only a line that is certainly indented less ends an answer there, so a tab counts
-    as the smallest level. `block.py` does the rest, because it sees lines as the document indents them.
+    In files of tabs, models also write levels of two to eight columns. Only a line that is certainly indented less ends an answer there.
+    So a tab counts as the smallest level; `block.py` does the rest, with the document's indentation.
     """
     tab = LEAST_STEP if style.tabs else style.step if style.tabs is False else USUAL_TAB
     return columns(line_before, tab), tab

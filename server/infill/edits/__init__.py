@@ -1,1 +1,1 @@
-"""From the edits that were made to the next one. *Invariant:* no LSP, no I/O, no clock but the one that is passed in."""
+"""From recent edits to the next one. *Invariant:* no LSP, no I/O, no clock other than the one passed in."""

@@ -1,4 +1,4 @@
-"""Go to an error that the last edit caused; an undefined name may have a quick fix that imports it. Pure."""
+"""Suggests a jump to an error caused by the last edit; an undefined name may have a quick fix that imports it. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _IMPORT = "import"
 
 
 def suggest(situation: Situation) -> Suggestion | None:
-    """The nearest new error that is not where the cursor is."""
+    """A jump to the nearest new error. On the cursor's line, only an undefined name counts."""
     newest = situation.newest(1)
     if not newest:
         return None

@@ -1,6 +1,6 @@
-"""What of a model's rewriting is not shown: every reason is a small pure rule, asked in order.
+"""Reasons to hide a model's edit: small pure rules, checked in order.
 
-The rules are about the kind of change, never about a particular model: what models write beside what was wanted is the same for all of them.
+The rules concern kinds of changes, not particular models: all models make the same kinds of unwanted changes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from infill.edits.zones import mask, occurrences
 
 MOST_NEW_LINES = 20
 MOST_LOST_LINES = 10
-"""Lines that a suggestion may remove beyond what it puts in their place."""
+"""Maximum number of lines that a suggestion may remove more than it adds."""
 MOST_LINES_ABOVE = 2
-"""Lines that may be inserted above the cursor's line without anything there being changed."""
+"""Maximum number of lines inserted above the cursor's line without a change there."""
 _WORD = re.compile(r"\w+")
 _CONTROL = re.compile(r"<\|[\w-]{1,40}\|>|<\[[\w-]{1,40}\]>|<[\uff5c][^>\n]{1,40}[\uff5c]>|<\[end\u2581of\u2581sentence\]>")
 _IMPORT = re.compile(r"\s*(?:import|from|use|using|#include|require|const\s+\{?[\w\s,]*\}?\s*=\s*require)\b")
@@ -34,21 +34,21 @@ _MODULE = re.compile(r"(?<![\w.])([a-z_]\w*)\.")
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """One edit, and what it is judged by."""
+    """One edit, and the data that the rules check."""
 
     change: Change
     lines: Sequence[str]
-    """The document now."""
+    """The lines of the present document."""
     language: str
     cursor: tuple[int, int]
     hunks: Sequence[Hunk] = ()
-    """Of the document."""
+    """The hunks of the document."""
     undone: Collection[Undone] = ()
-    """Changes that were taken back in the document."""
+    """Changes in the document that the user has undone."""
     rejected: Collection[str] = ()
-    """Contents that the user refused: `content` of them."""
+    """The `content` of edits that the user rejected."""
     whole: Sequence[str] = ()
-    """The document with all edits of the same answer; empty: this is the only one."""
+    """The document with all edits of the same answer; empty if this is the only one."""
 
     @property
     def old(self) -> tuple[str, ...]:
@@ -60,27 +60,27 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def result(self) -> list[str]:
-        """The document after it."""
+        """The document after the edit."""
         return [*self.lines[: self.change.first], *self.new, *self.lines[self.change.end :]]
 
     @property
     def content(self) -> str:
-        """What it changes into what, wherever that stands."""
+        """A digest of the change without its place."""
         return content(self.old, self.new)
 
 
 def content(old: Sequence[str], new: Sequence[str]) -> str:
-    """A digest of what is changed into what, without indentation and place."""
+    """A digest of a change, without indentation and place."""
     both = "\0".join(["\n".join(line.strip() for line in lines) for lines in (old, new)])
     return hashlib.sha256(both.encode("utf-8", "replace")).hexdigest()[:24]
 
 
 HARMLESS = frozenset({"it changes nothing", "it changes white space only", "it was rejected before", "it changes the layout only"})
-"""Reasons that do not speak against what the same answer changes further down."""
+"""Reasons that do not exclude later edits of the same answer."""
 
 
 def refusal(proposal: Proposal) -> str:
-    """Why an edit is not shown, as a sentence; empty: it may be."""
+    """Why an edit is hidden, as a sentence; empty if it may be shown."""
     return next((reason for rule, reason in RULES if rule(proposal)), "")
 
 
@@ -109,13 +109,13 @@ def _rejected(proposal: Proposal) -> bool:
 
 
 def _takes_back(proposal: Proposal) -> bool:
-    """Whether it makes undone what the user did. What broke the syntax may be taken back."""
+    """Whether it undoes an edit of the user. It may undo one that broke the syntax."""
     back = any(_inverse(hunk, proposal) or _brings_back(hunk, proposal) or _removes(hunk, proposal) for hunk in proposal.hunks)
     return back and not _mends(proposal)
 
 
 def _inverse(hunk: Hunk, proposal: Proposal) -> bool:
-    """Whether lines of the hunk become again what they were at its beginning or at an earlier step."""
+    """Whether lines of the hunk return to their state at its beginning or at an earlier step."""
     change = proposal.change
     if change.first >= max(hunk.end, hunk.first + 1) or hunk.first >= max(change.end, change.first + 1):
         return False
@@ -130,7 +130,7 @@ def _inverse(hunk: Hunk, proposal: Proposal) -> bool:
 
 
 def _brings_back(hunk: Hunk, proposal: Proposal) -> bool:
-    """Whether lines that the user removed or replaced are inserted again, there or elsewhere."""
+    """Whether lines that the user removed or replaced are inserted again, at any place."""
     gone = {line.strip() for line in hunk.old if _worded([line])} - {line.strip() for line in hunk.new}
     there = {line.strip() for line in proposal.lines}
     added = [line.strip() for line in proposal.new if _worded([line]) and line.strip() not in there]
@@ -139,7 +139,7 @@ def _brings_back(hunk: Hunk, proposal: Proposal) -> bool:
 
 
 def _removes(hunk: Hunk, proposal: Proposal) -> bool:
-    """Whether all that the user just added there goes, and nothing takes its place."""
+    """Whether all that the user just added in the hunk is removed without a replacement."""
     change = proposal.change
     inside = change.first <= hunk.first and hunk.end <= change.end and hunk.new
     added = _words(hunk.new) - _words(hunk.old)
@@ -152,12 +152,12 @@ def _mends(proposal: Proposal) -> bool:
 
 
 def _undone_before(proposal: Proposal) -> bool:
-    """Whether it repeats a change that the user has taken back."""
+    """Whether it repeats a change that the user has undone."""
     return any((one.old, one.new) == (proposal.old, proposal.new) for one in proposal.undone)
 
 
 def _repeats(proposal: Proposal) -> bool:
-    """Whether lines are inserted that stand right below or above already."""
+    """Whether inserted lines are equal to the lines right below or above."""
     added, at = _inserted(proposal)
     if not added or not _worded(added):
         return False
@@ -166,7 +166,7 @@ def _repeats(proposal: Proposal) -> bool:
 
 
 def _inserted(proposal: Proposal) -> tuple[list[str], int]:
-    """The lines of a pure insertion, and its place in the result; none where lines are changed."""
+    """The lines of a pure insertion, and its place in the result; empty if lines are changed."""
     old, new = proposal.old, proposal.new
     found = [opcode for opcode in SequenceMatcher(None, old, new, autojunk=False).get_opcodes() if opcode[0] != "equal"]
     if len(found) != 1 or found[0][0] != "insert":
@@ -175,7 +175,7 @@ def _inserted(proposal: Proposal) -> tuple[list[str], int]:
 
 
 def _far_above(proposal: Proposal) -> bool:
-    """Whether a block is inserted above the cursor that no edit called for: imports do belong there."""
+    """Whether a block that no edit requires is inserted above the cursor; imports are allowed."""
     added, at = _inserted(proposal)
     if len(added) <= MOST_LINES_ABOVE or at > proposal.cursor[0] or all(_IMPORT.match(line) for line in added if line.strip()):
         return False
@@ -183,7 +183,7 @@ def _far_above(proposal: Proposal) -> bool:
 
 
 def _comments_out(proposal: Proposal) -> bool:
-    """Whether code becomes a comment. Lines that the user has begun to comment out go on."""
+    """Whether code becomes a comment. Continuing what the user has begun to comment out is allowed."""
     pattern, mine = mask(proposal.language), {line.strip() for hunk in proposal.hunks for line in hunk.new}
     code = [line.strip() for line in proposal.old if _worded([line]) and not _comment(line, pattern)]
     bodies = {re.sub(r"^\W+", "", line.strip()) for line in proposal.new if _comment(line, pattern)}
@@ -197,13 +197,13 @@ def _comment(line: str, pattern: re.Pattern[str]) -> bool:
 
 
 def _reflows(proposal: Proposal) -> bool:
-    """Whether the same words are laid out on another number of lines: that is a formatter's work."""
+    """Whether the same words are distributed over a different number of lines, which is a formatter's task."""
     old, new = (_WORD.findall("\n".join(lines)) for lines in (proposal.old, proposal.new))
     return bool(old) and old == new and len(proposal.old) != len(proposal.new)
 
 
 def _loses_import(proposal: Proposal) -> bool:
-    """Whether an import goes that no edit made unnecessary, or whose name is still used."""
+    """Whether an import is removed that no edit made unnecessary or that is still used."""
     gone = _imported(proposal.old) - _imported(proposal.result)
     touched = {word for hunk in proposal.hunks for word in _words(hunk.old) | _words(hunk.new)}
     return bool(gone - touched) or any(_used(proposal, name) for name in gone)
@@ -215,7 +215,7 @@ def _used(proposal: Proposal, name: str) -> bool:
 
 
 def _imports_again(proposal: Proposal) -> bool:
-    """Whether an import is added that says less than another one does already."""
+    """Whether an import is added whose names another import already has."""
     result, before = proposal.result, set(proposal.lines)
     imports = [(line, _imported([line])) for line in result if _IMPORT.match(line)]
     return any(
@@ -227,12 +227,12 @@ def _imports_again(proposal: Proposal) -> bool:
 
 
 def _imported(lines: Sequence[str]) -> set[str]:
-    """The words of imports."""
+    """The words of import lines."""
     return {word for line in lines if _IMPORT.match(line) for word in _WORD.findall(line)} - _IMPORT_WORDS
 
 
 def _stale_name(proposal: Proposal) -> bool:
-    """Whether a line is rewritten with a name that the user has just removed where it was defined, and that nothing defines now."""
+    """Whether a line is rewritten with a name whose definition the user has just removed and that has no other definition."""
     written = _words(proposal.new)
     gone = {name for hunk in proposal.hunks for name in _words(hunk.old) - _words(hunk.new) if name in written and _defines(hunk.old, name, proposal)}
     return any(_used_bare(proposal.new, name, proposal) and not _defines(proposal.whole or proposal.result, name, proposal) for name in gone)
@@ -243,13 +243,13 @@ def _defines(lines: Sequence[str], name: str, proposal: Proposal) -> bool:
 
 
 def _used_bare(lines: Sequence[str], name: str, proposal: Proposal) -> bool:
-    """Whether a name is used in code, other than as a member of something."""
+    """Whether a name is used in code, other than as a member."""
     places = [place for place in occurrences(lines, name, proposal.language) if place.zone == "code"]
     return any(not lines[place.line][: place.column].rstrip().endswith((".", "->", "::")) for place in places)
 
 
 def _not_imported(proposal: Proposal) -> bool:
-    """Whether Python code uses a module of the standard library that is not imported."""
+    """Whether Python code uses a standard-library module that is not imported."""
     if ALIASES.get(proposal.language, proposal.language) != "python":
         return False
     before = _words(proposal.lines)
@@ -259,7 +259,7 @@ def _not_imported(proposal: Proposal) -> bool:
 
 
 def breaks(proposal: Proposal) -> bool:
-    """Whether a document that parses would not parse any more."""
+    """Whether the edit makes a document unparsable."""
     before, after = "\n".join(proposal.lines), "\n".join(proposal.result)
     return parses(after, proposal.language) is False and parses(before, proposal.language) is True
 

@@ -1,7 +1,7 @@
-"""The history of edits: what was changed recently in the documents of a workspace, as line hunks whose places move with later edits.
+"""Recent edits in the documents of a workspace, as line hunks whose places move with later edits.
 
-Bounded in hunks and in lines. Recording takes time in the length of the change, not of the document. Kept out are changes that were not typed:
-formatter runs, pasted blocks and actions on save. Such a change belongs to the beginning of the history, and so do the hunks that it touches.
+The numbers of hunks and lines are limited. Recording takes time proportional to the change, not to the document. Changes that were not typed are
+excluded: formatter runs, pasted blocks and actions on save. Such a change, and each hunk that it touches, becomes part of the initial text.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Literal, NamedTuple
 from infill.edits.hunks import MERGE_SECONDS, MOST_STATES, Hunk, Splice, joined, size, touches, trimmed
 
 MOST_HUNKS = 50
-"""In a workspace; the oldest are forgotten."""
+"""Maximum number of hunks in a workspace; the oldest are removed."""
 LARGEST_HUNK = 200
-"""Lines; a longer hunk is forgotten."""
+"""Maximum number of lines; a longer hunk is removed."""
 BULK_CHARACTERS, BULK_LINES = 200, 8
 """A larger change is not typing."""
 SAVE_SECONDS = 0.3
-"""Several changes at once, so short before a save, are an action of that save."""
+"""Several changes at once within this time before a save are an action on save."""
 REMEMBERED_UNDONE = 20
 
 Kind = Literal["typed", "undone", "redone", "kept out", "saved"]
 
 
 class Event(NamedTuple):
-    """The last thing that happened to a document."""
+    """The last event of a document."""
 
     document: str
     kind: Kind
@@ -35,7 +35,7 @@ class Event(NamedTuple):
 
 
 class Undone(NamedTuple):
-    """A change that was taken back."""
+    """A change that the user has undone."""
 
     document: str
     old: tuple[str, ...]
@@ -43,7 +43,7 @@ class Undone(NamedTuple):
 
 
 class History:
-    """Takes changes in, and knows what they amount to."""
+    """Records changes and merges them into hunks."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -51,13 +51,13 @@ class History:
         self._order = 0
         self._now = 0.0
         self._action: tuple[str, int, float] | None = None
-        """A change in several places that an action on save may have made: document, the order of the last hunk before it, time."""
+        """A change in several places, possibly by an action on save: document, order of the last hunk before it, time."""
         self.last: Event | None = None
         self.undone: deque[Undone] = deque(maxlen=REMEMBERED_UNDONE)
-        """Changes that were taken back, the newest last."""
+        """Changes that the user has undone, the newest last."""
 
     def changed(self, document: str, splices: Sequence[Splice]) -> None:
-        """One event of an editor: splices in the order in which they were applied, each placed in the text before it."""
+        """Record one change event of the editor: splices in the order of application, each relative to the text before it."""
         real = [splice for splice in map(trimmed, splices) if splice.old or splice.new]
         if not real:
             return
@@ -74,7 +74,7 @@ class History:
         self._bound()
 
     def saved(self, document: str) -> None:
-        """The document was saved: what changed in several places just before was an action of the save."""
+        """Record a save: changes in several places just before it were an action on save."""
         order = self._action[1] if self._action else 0
         if self._action and self._action[0] == document and self._clock() - self._action[2] < SAVE_SECONDS:
             self._keep(document, [hunk for hunk in self.of(document) if hunk.order <= order])
@@ -82,21 +82,21 @@ class History:
         self._action = None
 
     def accepted(self, document: str, first: int, end: int) -> None:
-        """The lines `first` up to `end` of the present text are an accepted suggestion; a hunk that is larger holds typing too."""
+        """Mark the lines `first` up to `end` of the present text as an accepted suggestion, but no larger hunk, which also contains typed text."""
         for hunk in self.of(document):
             if first <= hunk.first and hunk.end <= end:
                 hunk.accepted = True
 
     def forget(self, document: str) -> None:
-        """The document was closed, or replaced as a whole."""
+        """Remove the hunks of a document that was closed or replaced as a whole."""
         self._hunks.pop(document, None)
 
     def of(self, document: str) -> list[Hunk]:
-        """A document's hunks in the order of their places, those that change white space only included."""
+        """A document's hunks in the order of their places, including changes of white space."""
         return self._hunks.get(document, [])
 
     def recent(self) -> list[Hunk]:
-        """The hunks of all documents that change more than white space, the newest first."""
+        """The hunks of all documents, except changes of white space, the newest first."""
         hunks = [hunk for one in self._hunks.values() for hunk in one if not hunk.blank]
         return sorted(hunks, key=lambda hunk: -hunk.order)
 
@@ -104,7 +104,7 @@ class History:
         self.last = Event(document, kind, self._now)
 
     def _split(self, document: str, splice: Splice) -> tuple[list[Hunk], list[Hunk], list[Hunk]]:
-        """The hunks before a splice, those that it touches, and those behind it, which are moved."""
+        """The hunks before a splice, those that it touches, and those after it, which are moved."""
         before: list[Hunk] = []
         touched: list[Hunk] = []
         behind: list[Hunk] = []
@@ -175,7 +175,7 @@ class History:
             self._hunks.pop(document, None)
 
     def _bound(self) -> None:
-        """Forget the oldest hunks beyond the bound."""
+        """Remove the oldest hunks beyond the limit."""
         every = [hunk for hunks in self._hunks.values() for hunk in hunks]
         if len(every) <= MOST_HUNKS:
             return

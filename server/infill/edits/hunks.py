@@ -1,7 +1,7 @@
-"""Line hunks: what was changed in a document, as lines before and lines now. Pure.
+"""Line hunks: changes of a document, as lines before and lines now. Pure.
 
-The hunks of a document are disjoint and ordered. Each is placed in the present text: putting the old lines of all of them back, from the last to the
-first, gives the text at the beginning of the history (`beginning`).
+The hunks of a document are disjoint and ordered, with places in the present text. Restoring the old lines of all hunks, from the last to the first,
+gives the text at the beginning of the history (`beginning`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import NamedTuple
 import msgspec
 
 MERGE_LINES = 8
-"""Hunks with fewer unchanged lines between them are read as one."""
+"""Hunks with fewer unchanged lines between them are merged in prompts."""
 MERGE_SECONDS = 1.0
-"""Changes of a hunk that follow each other within this time are one step."""
+"""Changes of a hunk within this time are one step."""
 MOST_STATES = 8
-"""Earlier states of a hunk that are kept, to recognize an undo."""
+"""Maximum number of earlier states of a hunk, which are kept to recognise an undo."""
 
 
 class Splice(NamedTuple):
-    """Lines of the text before a change, and what they became. Lines have no line ends."""
+    """Lines of the text before a change, and the lines that replace them, without line ends."""
 
     first: int
     old: Sequence[str]
@@ -28,38 +28,38 @@ class Splice(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Behind the last line, in the text before the change."""
+        """The line after the last one, in the text before the change."""
         return self.first + len(self.old)
 
 
 class Hunk(msgspec.Struct, kw_only=True):
-    """One changed place."""
+    """One changed range of lines."""
 
     document: str
     first: int
     """Line of the present text, from 0."""
     old: list[str]
-    """At the beginning of the history."""
+    """The lines at the beginning of the history."""
     new: list[str]
-    """Now."""
+    """The present lines."""
     began: float
     changed: float
-    """When it was last changed, in seconds of the history's clock."""
+    """Time of the last change, in seconds of the history's clock."""
     order: int
-    """Greater than that of all hunks which were changed earlier."""
+    """Greater than the order of all hunks changed earlier."""
     accepted: bool = False
-    """It is an accepted suggestion, and was not edited since."""
+    """It is an accepted suggestion without later edits."""
     states: list[list[str]] = []
-    """What the lines were after earlier steps, oldest first."""
+    """The lines after earlier steps, oldest first."""
 
     @property
     def end(self) -> int:
-        """Behind the last line of the present text."""
+        """The line after the last one, in the present text."""
         return self.first + len(self.new)
 
     @property
     def blank(self) -> bool:
-        """Only white space was changed."""
+        """Whether only white space was changed."""
         return "".join("".join(self.old).split()) == "".join("".join(self.new).split())
 
 
@@ -76,7 +76,7 @@ def trimmed(splice: Splice) -> Splice:
 
 
 def size(splice: Splice) -> tuple[int, int]:
-    """Characters and lines that a trimmed splice changes: the larger number of what went and what came."""
+    """Number of characters and lines that a trimmed splice changes: the larger of removed and added."""
     old, new = "\n".join(splice.old), "\n".join(splice.new)
     head, most = 0, min(len(old), len(new))
     while head < most and old[head] == new[head]:
@@ -88,7 +88,7 @@ def size(splice: Splice) -> tuple[int, int]:
 
 
 def touches(hunk: Hunk, splice: Splice) -> bool:
-    """Whether they share a line, or one of them has none and stands at the other's border."""
+    """Whether they share a line, or one of them is empty and at the other's border."""
     if hunk.first < splice.end and splice.first < hunk.end:
         return True
     empty = not hunk.new or not splice.old
@@ -96,7 +96,7 @@ def touches(hunk: Hunk, splice: Splice) -> bool:
 
 
 def joined(splice: Splice, hunks: Sequence[Hunk]) -> Splice:
-    """A splice and the hunks that it touches, in their order, as one change from the beginning of the history to now."""
+    """A splice and the hunks that it touches, in their order, as one change since the beginning of the history."""
     old: list[str] = []
     position = splice.first
     for hunk in hunks:
@@ -122,7 +122,7 @@ def beginning(lines: Sequence[str], hunks: Sequence[Hunk]) -> list[str]:
 
 
 def merged(lines: Sequence[str], hunks: Sequence[Hunk]) -> list[Splice]:
-    """A document's hunks as a person reads them: those that stand close together are one; `first` is the place in the present text."""
+    """A document's hunks with close ones merged; `first` is the line in the present text."""
     found: list[Splice] = []
     for hunk in hunks:
         if hunk.blank:

@@ -1,4 +1,4 @@
-"""Repeat inserted lines where the lines around them look the same: the same field in the next struct literal. Pure."""
+"""Repeat inserted lines between similar lines: the same field in the next struct literal. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ MOST_INSERTED = 3
 LATEST_HUNKS = 6
 _REMARKS = frozenset("#/*\"'`-")
 MORE_EXAMPLES = 2
-"""Before the newest one, where the inserted lines hold a value."""
+"""Number of examples required before the newest one if the inserted lines contain a value."""
 NEAR = 8
-"""Lines around a place in which the inserted line must not stand already."""
+"""Number of lines around a place in which the inserted line must not occur."""
 
 
 class Inserted(NamedTuple):
-    """Lines that came between two others."""
+    """Lines that were inserted between two others."""
 
     first: int
     new: tuple[str, ...]
@@ -28,14 +28,14 @@ class Inserted(NamedTuple):
 
 
 def suggest(situation: Situation) -> Suggestion | None:
-    """The same lines at the next place that has such lines above and below."""
+    """The same lines at the next place with similar lines above and below."""
     hunks = [*situation.newest(LATEST_HUNKS), *situation.accepted()]
     inserted = [one for hunk in hunks if (one := _inserted(situation, hunk.first, hunk.old, hunk.new)) is not None]
     if not inserted or not situation.newest(1) or situation.newest(1)[0].old:
         return None
     newest = inserted[0]
     if any(_key(one.new[0]) == _key(newest.new[0]) and _text(one.new) != _text(newest.new) for one in inserted):
-        return None  # each place has a value of its own
+        return None  # each place has its own value
     others = [one for one in inserted[1:] if _text(one.new) == _text(newest.new) and alike(one.above, newest.above)]
     places = _places(situation, newest)
     if len(places) < (1 if others else MORE_LINES) or (len(others) < MORE_EXAMPLES and _has_value(newest.new)):
@@ -71,7 +71,7 @@ def _places(situation: Situation, newest: Inserted) -> list[int]:
 
 
 def _block(lines: Sequence[str], at: int, depth: str) -> tuple[int, int]:
-    """The lines around a place that are indented at least as deep."""
+    """The lines around a place with at least this indentation."""
     begin = end = at
     while begin > 0 and at - begin < NEAR and lines[begin - 1].strip() and len(indentation(lines[begin - 1])) >= len(depth):
         begin -= 1
@@ -85,7 +85,7 @@ def _key(line: str) -> tuple[str, ...]:
 
 
 def _has_value(lines: Sequence[str]) -> bool:
-    """Whether the lines hold a number or a string, which may belong to one place only."""
+    """Whether the lines contain a number or a string, which may be specific to one place."""
     return any(kind(word) in {"number", "string"} for line in lines for word in words(line))
 
 

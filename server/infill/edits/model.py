@@ -15,28 +15,28 @@ from infill.edits.rewrite import changes, rejoined
 from infill.edits.types import Change, Situation, Suggestion
 
 GATES = {"low": -0.1, "medium": -0.3, "high": -0.6}
-"""The mean log-probability of an answer's tokens below which it is not shown, by eagerness. Not yet fitted to published weights."""
+"""Minimum mean log-probability of the tokens of a shown answer, by eagerness. Not yet fitted to published weights."""
 
 
 Propose = Callable[[Change], Proposal]
 NOTHING = Change(0, 0, ())
 MODEL_GROUP = "model "
-"""What groups of suggestions by a model begin with; the digest of the content follows."""
+"""Prefix of the groups of suggestions by a model; the digest of the content follows."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What became of an answer."""
+    """The result of an answer."""
 
     edits: tuple[Change, ...]
-    """Those that may be shown, in the order in which they are offered; each is for the present text, without the others."""
+    """The edits that may be shown, in the order of the offers; each applies to the present text without the others."""
     reason: str = ""
     """Why there is none, as the rest of a sentence that begins with "no next edit: "."""
     cursor: tuple[int, int] | None = None
-    """Where the model puts the cursor, in the present text with the first edit applied."""
+    """The cursor of the answer, in the present text with the first edit applied."""
 
 
 def material(situation: Situation, path: str, *, others: Sequence[Recent] = (), file_lines: int = 800) -> Material:
-    """The parts of a prompt. `others`: recent edits of other documents, which are older than those of this one."""
+    """The parts of a prompt. `others`: recent edits of other documents, older than those of this one."""
     lines = situation.lines
     own = [_recent(hunk, path, lines) for hunk in sorted(situation.hunks, key=lambda hunk: hunk.order) if not hunk.blank]
     return Material(
@@ -56,24 +56,24 @@ def _recent(hunk: Hunk, path: str, lines: Sequence[str]) -> Recent:
 
 
 class Growing:
-    """An answer while it grows."""
+    """A growing answer."""
 
     def __init__(self, question: Question) -> None:
         self._question = question
         self._format = FORMATS[question.format]
         self.text = ""
         self.region: list[str] | None = None
-        """The whole rewritten region, once the answer has rejoined the old text."""
+        """The whole rewritten region, when the answer has rejoined the old text."""
 
     def add(self, text: str) -> bool:
-        """More of it; whether it can be stopped."""
+        """Add text; returns whether generation can stop."""
         self.text += text
         if "\n" in text and self.region is None:
             self.region = rejoined(self._question.old, self._format.lines(self._question, self.text))
         return self.region is not None or any(stop in self.text for stop in self._format.stops) or self._runs_away()
 
     def read(self) -> Read | None:
-        """The region's new lines; None where the answer is none in this format."""
+        """The region's new lines; None if the answer does not have this format."""
         if self.region is not None:
             return Read(tuple(self.region))
         return self._format.read(self._question, self.text)
@@ -83,7 +83,7 @@ class Growing:
 
 
 def conclude(growing: Growing, question: Question, propose: Propose, *, cut: bool = False, mean_logprob: float = 0.0, gate: float = -1e9) -> Verdict:
-    """Judge an answer. `cut`: the token limit ended it; `propose`: what a change is judged by."""
+    """Check an answer. `cut`: the token limit ended it; `propose`: makes the proposals that the rules check."""
     read = growing.read()
     if cut and growing.region is None:
         return Verdict((), "the answer reached the token limit")
@@ -97,7 +97,7 @@ def conclude(growing: Growing, question: Question, propose: Propose, *, cut: boo
 
 
 def _judged(read: Read, question: Question, propose: Propose) -> Verdict:
-    """An answer is written from its first line to its last: what follows an edit that is refused builds on it, and is not shown either."""
+    """Check the edits in the order of the answer. Edits after a hidden one depend on it, and are hidden too."""
     proposals = _proposals(read, question, propose)
     reasons = {proposal.change: refusal(proposal) for proposal in proposals}
     wrong = min((change.first for change, reason in reasons.items() if reason and reason not in HARMLESS), default=len(propose(NOTHING).lines) + 1)
@@ -109,7 +109,7 @@ def _judged(read: Read, question: Question, propose: Propose) -> Verdict:
 
 
 def _proposals(read: Read, question: Question, propose: Propose) -> list[Proposal]:
-    """The edits of an answer, each with the document after all of them; one edit where they are sound only together."""
+    """The edits of an answer, each with the document after all of them. One joint edit if single ones would break the syntax."""
     empty = propose(NOTHING)
     found = changes(question.old, read.lines, question.first, empty.cursor[0])
     whole = [*empty.lines[: question.first], *read.lines, *empty.lines[question.end :]]
@@ -123,7 +123,7 @@ def _proposals(read: Read, question: Question, propose: Propose) -> list[Proposa
 
 
 def proposing(situation: Situation, undone: Collection[Undone] = (), rejected: Collection[str] = ()) -> Propose:
-    """What a change of a document is judged by."""
+    """A function that makes the proposal for a change."""
     taken_back = [one for one in undone if one.document == situation.document]
 
     def propose(change: Change) -> Proposal:
@@ -141,7 +141,7 @@ def proposing(situation: Situation, undone: Collection[Undone] = (), rejected: C
 
 
 def suggestion(situation: Situation, verdict: Verdict, title: str) -> Suggestion | None:
-    """The first edit of a verdict; None where it has none."""
+    """The first edit of a verdict; None if it has none."""
     if not verdict.edits:
         return None
     change = verdict.edits[0]

@@ -1,4 +1,4 @@
-"""What became of suggestions: a rejected group is not offered again, nor is one that the user passed over."""
+"""Which suggestions are not offered again: rejected groups, and groups that the user ignored."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from infill.edits.types import Situation, Suggestion
 
 REMEMBERED = 50
 PASSED_OVER = {"rename": 2}
-"""How often a suggestion of a source may be passed over; once for all others."""
+"""How often a suggestion of a source may be ignored before it is no longer offered; once for other sources."""
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """The last suggestion in a document, what stood there, and the last change before it."""
+    """The last suggestion in a document, the text at its place, and the order of the last change before it."""
 
     suggestion: Suggestion
     old: tuple[str, ...]
@@ -25,17 +25,17 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class Offers:
-    """Asks the rules, and remembers the answers. One for a workspace."""
+    """Runs the rules and stores their results. One per workspace."""
 
     def __init__(self, history: History) -> None:
         self._history = history
         self._last: dict[str, Offer] = {}
         self.on_ignored: Callable[[str, Suggestion], None] = lambda document, suggestion: None
-        """Told of a suggestion that the user passed over, with its document."""
+        """Called with a document and a suggestion that the user ignored."""
         self._passed: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def next(self, situation: Situation, eagerness: Eagerness) -> Suggestion | None:
-        """The next edit, after a typed edit only: nothing follows an undo, a paste or a formatter."""
+        """The next edit after typing; None after an undo, a paste or a formatter run."""
         last = self._history.last
         if last is None or last.document != situation.document or last.kind != "typed":
             return None
@@ -49,7 +49,7 @@ class Offers:
         return found
 
     def rejected(self, document: str, group: str) -> None:
-        """The user does not want this group."""
+        """Stop offering a group that the user rejected."""
         self._leave((document, group), 0)
         if (offer := self._last.get(document)) is not None and offer.suggestion.group == group:
             del self._last[document]
@@ -59,13 +59,13 @@ class Offers:
         return {group for (name, group), times in self._passed.items() if name == document and times <= 0}
 
     def forget(self, document: str) -> None:
-        """The document was closed."""
+        """Remove the data of a closed document."""
         self._last.pop(document, None)
         for key in [key for key in self._passed if key[0] == document]:
             del self._passed[key]
 
     def _look_back(self, situation: Situation, order: int) -> None:
-        """Whether the user edited something else, and left what was suggested as it is."""
+        """Record that the user ignored the last suggestion, if another edit followed and its place is unchanged."""
         offer = self._last.get(situation.document)
         if offer is None or order <= offer.order:
             return
@@ -78,7 +78,7 @@ class Offers:
         self._leave(key, self._passed.get(key, PASSED_OVER.get(offer.suggestion.source, 1)) - 1)
 
     def _leave(self, key: tuple[str, str], times: int) -> None:
-        """How often a group of a document may still be passed over."""
+        """Set how often a group of a document may still be ignored."""
         self._passed[key] = times
         self._passed.move_to_end(key)
         while len(self._passed) > REMEMBERED:

@@ -1,4 +1,4 @@
-"""Rename the rest: a name was changed where it is defined, and stands elsewhere in the same scope. Pure."""
+"""Complete a rename: a definition's name was changed, and the old name remains in the same scope. Pure."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from infill.edits.zones import Place
 MOST_PLACES = 50
 SHORTEST_NAME = 2
 LATEST_HUNKS = 3
-"""How many of the newest hunks may hold the definition."""
+"""Number of newest hunks that may contain the definition."""
 _MEMBER = re.compile(r"(?:(?<!\.)\.|\?\.|::)\s*\Z")
 _ARROWS = frozenset({"c", "cpp", "php", "objective-c", "objective-cpp", "cuda-cpp", "perl"})
-"""Languages in which `->` stands before a member."""
+"""Languages with `->` before a member."""
 _SHORTHAND = frozenset({"javascript", "typescript", "javascriptreact", "typescriptreact", "rust"})
 
 
@@ -34,7 +34,7 @@ class Renamed(NamedTuple):
 
 
 def suggest(situation: Situation) -> Suggestion | None:
-    """The nearest line that still has the old name, with the new one."""
+    """The nearest line with the old name, changed to the new name."""
     for hunk in situation.newest(LATEST_HUNKS):
         for renamed in _renames(situation, hunk):
             if (found := _suggestion(situation, renamed)) is not None:
@@ -43,7 +43,7 @@ def suggest(situation: Situation) -> Suggestion | None:
 
 
 def renamed_in(old: str, new: str) -> tuple[int, str, str] | None:
-    """Index in the new line, old and new name, where one name of the line was changed and nothing else."""
+    """Index in the new line, old name and new name, if exactly one name of the line was changed."""
     before, after = tokens(old), tokens(new)
     if not before or len(before) != len(after):
         return None
@@ -65,11 +65,11 @@ def _renames(situation: Situation, hunk: Hunk) -> list[Renamed]:
     found = []
     changes = [(line, renamed_in(old, new)) for line, old, new in pairs(hunk)]
     if len(hunk.old) != len(hunk.new) or len({change[1:] for _, change in changes if change}) != 1 or not all(change for _, change in changes):
-        return []  # something was rewritten, not only renamed
+        return []  # text was rewritten, not only renamed
     for line, change in changes:
         index, name, other = change or (0, "", "")
         if other.strip("_") == name.strip("_"):
-            continue  # marked as unused, or as private, which others may be too
+            continue  # marked as unused or private, which need not apply to other uses
         role = scopes.role(situation.lines, line, index, other, situation.language)
         if role is not None:
             found.append(Renamed(line, index, name, other, role))
@@ -96,7 +96,7 @@ def _suggestion(situation: Situation, renamed: Renamed) -> Suggestion | None:
 
 
 def scope_of(lines: Sequence[str], line: int, role: Role, language: str) -> Block:
-    """The lines in which a definition counts."""
+    """The lines in which a definition is visible."""
     whole = Block(0, len(lines))
     if role in {"function", "type", "member", "import"}:
         header = scopes.function_around(lines, line) if role in {"function", "import"} else None
@@ -133,7 +133,7 @@ def _places(situation: Situation, renamed: Renamed, scope: Block) -> list[Place]
 
 
 def _means(lines: Sequence[str], place: Place, renamed: Renamed, language: str) -> bool:
-    """Whether a use may mean what was renamed: members stand behind a dot, variables do not, and neither is the label of an argument."""
+    """Whether a use may refer to the renamed definition: members follow a dot, variables do not, and labels of arguments are neither."""
     line = lines[place.line]
     before, follows = line[: place.column], line[place.column + len(renamed.old) :].lstrip()
     behind_dot = _MEMBER.search(before) is not None or (language in _ARROWS and before.rstrip().endswith("->"))
@@ -153,7 +153,7 @@ def _in_parentheses(lines: Sequence[str], place: Place) -> bool:
 
 
 def _taken(situation: Situation, renamed: Renamed, scope: Block) -> bool:
-    """Whether the new name stood in the scope already: then the old one is something else."""
+    """Whether the new name was already in the scope; then the old name is something else."""
     changed = [hunk for hunk in situation.hunks if hunk.first <= scope.end and scope.first <= hunk.end]
     for place in zones.occurrences(situation.lines, renamed.new, situation.language, scope.first, scope.end):
         if place.zone != "code" or not _means(situation.lines, place, Renamed(0, 0, renamed.new, renamed.new, renamed.role), situation.language):
@@ -164,14 +164,14 @@ def _taken(situation: Situation, renamed: Renamed, scope: Block) -> bool:
 
 
 def _still_used(situation: Situation, renamed: Renamed, places: Sequence[Place]) -> bool:
-    """Whether an edit wrote the old name where it did not stand before: then it is the name of something else now."""
+    """Whether an edit inserted the old name at a new place; then it is the name of something else."""
     lines = {place.line for place in places}
     rows = [row for hunk in situation.hunks for row in aligned(hunk) if row[0] in lines and row[2] is not None]
     return any(renamed.old in written(old or "", new or "") for _, old, new in rows)
 
 
 def _came(hunk: Hunk, place: Place, renamed: Renamed) -> bool:
-    """Whether the new name came to this place by an edit."""
+    """Whether the new name was inserted here by an edit."""
     if not hunk.first <= place.line < hunk.end:
         return False
     before = next((old for line, old, _ in pairs(hunk) if line == place.line), "")
@@ -190,7 +190,7 @@ def _change(situation: Situation, line: int, places: list[Place], renamed: Renam
 
 
 def _is_shorthand(text: str, start: int, end: int) -> bool:
-    """`{ name }` or `{ a, name }`, but not in a string: the name is a key too."""
+    """Whether it is a shorthand like `{ name }` or `{ a, name }`, not in a string; there the name is also a key."""
     before, after = text[:start], text[end:]
     if before.count('"') % 2 or before.count("`") % 2:
         return False

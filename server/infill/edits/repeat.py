@@ -1,4 +1,4 @@
-"""Repeat an edit on lines of the same shape: after two alike, or after one where at least two more lines match. Pure."""
+"""Repeat an edit on lines of the same shape: after two such edits, or after one if at least two more lines match. Pure."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from infill.edits.types import Change, Situation, Suggestion, group_of
 
 LATEST_HUNKS = 6
 MORE_LINES = 2
-"""Further lines that have to match where there is one example."""
+"""Number of further lines that have to match if there is only one example."""
 SKIPPED = 2
-"""Lines that match between two examples: an edit that skips them was not meant for them."""
+"""Number of matching lines between two examples from which the edit was not intended for them."""
 ALIKE = 0.5
-"""Least share of equal words of two lines of the same shape."""
+"""Minimum share of equal words in two lines of the same shape."""
 COMMON_TOKENS = 4
-"""Tokens that the examples have in common where none of them is a word that stays."""
+"""Minimum number of common tokens of the examples if none of them is an unchanged word."""
 FARTHEST = 60
-"""Lines between an example and a line that is like it."""
+"""Maximum number of lines between an example and a matching line."""
 
 
 class Example(NamedTuple):
-    """One line that was edited."""
+    """One edited line."""
 
     line: int
     old: str
@@ -34,7 +34,7 @@ class Example(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A piece of what an edit writes: text, or a token of the line itself."""
+    """A part of the text that an edit writes: literal text, or a token of the line."""
 
     text: str
     token: int = -1
@@ -42,13 +42,13 @@ class Part(NamedTuple):
 
 
 class Rewrite(NamedTuple):
-    """What is done to the tokens of a line: spans, what they were, and what they become."""
+    """An edit of a line's tokens: the spans, and what replaces them."""
 
     spans: tuple[tuple[int, int], ...]
     parts: tuple[tuple[Part, ...], ...]
 
     def apply(self, line: str) -> str:
-        """The line after the edit; it has the shape of the example."""
+        """The line after the edit; it must have the shape of the example."""
         found = list(tokens(line.strip()))
         for (start, end), parts in reversed(tuple(zip(self.spans, self.parts, strict=True))):
             found[start:end] = [_written(part, tokens(line.strip())) for part in parts]
@@ -56,7 +56,7 @@ class Rewrite(NamedTuple):
 
 
 def suggest(situation: Situation, *, singles: bool = True) -> Suggestion | None:
-    """The same edit on the next line that is like the lines which were edited. `singles`: one example is enough where several lines match."""
+    """The same edit on the next line that matches the edited lines. `singles`: one example is enough if several lines match."""
     examples = _examples(situation, situation.newest(LATEST_HUNKS))
     if not examples:
         return None
@@ -72,7 +72,7 @@ def suggest(situation: Situation, *, singles: bool = True) -> Suggestion | None:
 
 
 def learned(old: str, new: str) -> Rewrite:
-    """The edit that made `new` of `old`, without their indentation."""
+    """The edit from `old` to `new`, without their indentation."""
     before, after = tokens(old.strip()), tokens(new.strip())
     changes = opcodes(before, after)
     parts = tuple(tuple(_part(token, before) for token in after[c:d]) for _, _, c, d in changes)
@@ -80,7 +80,7 @@ def learned(old: str, new: str) -> Rewrite:
 
 
 def alike(one: str, other: str) -> bool:
-    """Whether two lines have one shape, and share at least a name or keyword and half of their words."""
+    """Whether two lines have the same shape and share at least one name or keyword and half of their words."""
     left, right = tokens(one.strip()), tokens(other.strip())
     if not left or len(left) != len(right) or [kind(token) for token in left] != [kind(token) for token in right]:
         return False
@@ -93,7 +93,7 @@ def _examples(situation: Situation, hunks: Sequence[Hunk]) -> list[Example]:
     found: list[Example] = []
     for hunk in hunks:
         lines = [Example(line, old, new, hunk.order) for line, old, new in pairs(hunk) if old.strip() and new.strip()]
-        # within a hunk the order of its lines says in which direction the user goes
+        # within a hunk, the order of the lines gives the user's direction
         lines.sort(key=lambda one: abs(one.line - situation.cursor[0]))
         found += lines
     return [one for one in found if tokens(one.old) and tokens(one.new) and indentation(one.old) == indentation(one.new) and not is_import(one.old)]
@@ -114,7 +114,7 @@ def _written(part: Part, line: Sequence[str]) -> str:
 def _candidates(situation: Situation, newest: Example, others: list[Example], rewrite: Rewrite) -> list[int]:
     changed = {line for hunk in situation.hunks for line in range(hunk.first, hunk.end)}
     wanted, depth = shape(newest.old), indentation(newest.old)
-    # on the way that the user goes: downward, unless an earlier example stands below
+    # in the user's direction: downward, unless an earlier example is below
     up = bool(others) and others[0].line > newest.line
     first, last = (max(0, newest.line - FARTHEST), newest.line) if up else (newest.line + 1, newest.line + FARTHEST + 1)
     found = []
@@ -139,7 +139,7 @@ def _fits(text: str, newest: Example, others: list[Example], rewrite: Rewrite) -
 
 
 def _in_context(newest: Example, others: list[Example], rewrite: Rewrite) -> bool:
-    """Whether the examples share enough: a word that stays, or several tokens. `name: str` alone does not say whose type is to be changed."""
+    """Whether the examples share enough: an unchanged word, or several tokens. `name: str` alone does not show which types to change."""
     replaced = {number for start, end in rewrite.spans for number in range(start, end)}
     rows = list(zip(*(tokens(one.old.strip()) for one in (newest, *others)), strict=True))
     common = [number for number, row in enumerate(rows) if len(set(row)) == 1 and not row[0].isspace()]
@@ -156,12 +156,12 @@ def _skipped(lines: Sequence[int], newest: Example, others: list[Example]) -> bo
 
 
 def _in_a_row(lines: Sequence[int], newest: Example) -> bool:
-    """Whether the next lines match, one after the other."""
+    """Whether the directly following lines match."""
     return list(lines[:MORE_LINES]) == [newest.line + 1 + number for number in range(MORE_LINES)]
 
 
 def _is_rename(situation: Situation, example: Example) -> bool:
-    """The edit only gives a name to what is defined there: the next definition has its own."""
+    """Whether the edit only renames a definition; other definitions have their own names."""
     renamed = renamed_in(example.old, example.new)
     if renamed is None:
         return False

@@ -1,4 +1,4 @@
-"""From the lines that a model rewrote to single edits, and when an answer can be stopped because it has rejoined the old text. Pure."""
+"""From the lines that a model rewrote to single edits, and when an answer has rejoined the old text and can be stopped. Pure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from difflib import SequenceMatcher
 from infill.edits.types import Change
 
 FUSED_LINES = 2
-"""Changes with so few unchanged lines between them are one edit."""
+"""Changes with at most so many unchanged lines between them are one edit."""
 SAME_LINES, SAME_WORDED_LINES = 3, 2
-"""Old lines in a row after a change from which an answer has rejoined the old text; fewer suffice where all of them hold words."""
+"""Number of consecutive old lines after a change that show that the answer has rejoined the old text; fewer if all have words."""
 
 
 def changes(old: Sequence[str], new: Sequence[str], first: int, cursor: int) -> list[Change]:
-    """The edits that make `old`, which begins at line `first`, into `new`: from the cursor's line downward, then those above it, nearest first.
+    """The edits from `old`, which begins at line `first`, to `new`: from the cursor's line downward, then those above it, nearest first.
 
-    Each is for the present text, without the others.
+    Each applies to the present text, without the others.
     """
     found: list[Change] = []
     for tag, start, end, begin, until in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
@@ -33,7 +33,7 @@ def changes(old: Sequence[str], new: Sequence[str], first: int, cursor: int) -> 
 
 
 def rejoined(old: Sequence[str], new: Sequence[str]) -> list[str] | None:
-    """The whole rewritten region, once the complete lines `new` of an unfinished answer go on as the old text does; None: not yet."""
+    """The whole rewritten region, if the complete lines `new` of an unfinished answer have rejoined the old text; else None."""
     same = 0
     while same < min(len(old), len(new)) and old[same] == new[same]:
         same += 1
@@ -50,6 +50,6 @@ def rejoined(old: Sequence[str], new: Sequence[str]) -> list[str] | None:
 
 
 def _tells(tail: Sequence[str], count: int) -> bool:
-    """Whether lines in a row tell where they stand: closing brackets and blank lines do not."""
+    """Whether consecutive lines are specific enough to identify their place; closing brackets and blank lines are not."""
     worded = sum(any(character.isalnum() for character in line) for line in tail)
     return worded == count if count == SAME_WORDED_LINES else worded >= 1

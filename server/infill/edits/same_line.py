@@ -1,7 +1,7 @@
-"""The same removed or changed line elsewhere: what was done to one copy of a line is offered for the others. Pure.
+"""Repeat the change or removal of a line for its other copies. Pure.
 
-The evidence is one edit, so it has to be clear: the line was edited and not replaced, no copy of it was edited in another way, and the copies lie in
-the direction in which the user works, which is downward unless the edit before stands below.
+The evidence is a single edit, so the conditions are strict: the line was edited and not replaced, and no copy was edited differently. The copies are
+in the user's direction: downward, unless the edit before is below.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from infill.edits.types import Change, Situation, Suggestion, group_of
 
 DISTINCT_WORDS = 3
 TELLING_WORDS = 6
-"""A line with so many is the same wherever it stands."""
+"""Number of names from which copies of a line need no similar lines around them."""
 MOST_COPIES = 5
 MOST_LINES = 3
-"""Of a hunk; where more changed, a place was rewritten."""
+"""Maximum number of lines in a hunk; with more, the place was rewritten."""
 LATEST_HUNKS = 2
 
 
 def suggest(situation: Situation) -> Suggestion | None:
-    """The nearest copy of a line that was changed or removed, changed or removed likewise."""
+    """The same change or removal for the nearest copy of an edited line."""
     for hunk in situation.newest(LATEST_HUNKS):
         for line, old, new in reversed(_edited(hunk)):
             if (found := _suggestion(situation, hunk, line, old, new)) is not None:
@@ -31,7 +31,7 @@ def suggest(situation: Situation) -> Suggestion | None:
 
 
 def _edited(hunk: Hunk) -> Sequence[tuple[int, str, str | None]]:
-    """The lines that were changed or removed, where that was all: line of the present text, before, now."""
+    """The changed or removed lines, if there was nothing else: line of the present text, before, now."""
     if not hunk.new:
         return [(hunk.first, line, None) for line in hunk.old]
     changed = pairs(hunk)
@@ -70,24 +70,24 @@ def _change(situation: Situation, at: int, new: str | None) -> Change:
 
 
 def _moved(situation: Situation, old: str) -> bool:
-    """Whether the line came back somewhere else."""
+    """Whether the line was inserted again elsewhere."""
     return any(old.strip() == line.strip() for hunk in situation.hunks for line in hunk.new)
 
 
 def _edited_otherwise(situation: Situation, old: str, new: str | None) -> bool:
-    """Whether another copy of the line became something else: then the copies are not all to become the same."""
+    """Whether another copy of the line was edited differently."""
     rows = [(before, now) for hunk in situation.hunks for _, before, now in aligned(hunk) if before is not None and before.strip() == old.strip()]
     return any((now or "").strip() != (new or "").strip() for _, now in rows)
 
 
 def _upward(situation: Situation) -> bool:
-    """Whether the newest edit stands above the one before it."""
+    """Whether the newest edit is above the one before it."""
     newest = situation.newest(2)
     return len(newest) == 2 and newest[0].first < newest[1].first
 
 
 def _same_around(situation: Situation, hunk: Hunk, line: int, copy: int) -> bool:
-    """Whether a copy stands by a line like that beside the edited one: else it may have another meaning there."""
+    """Whether a copy is next to a line like the one next to the edited line; otherwise it may have another meaning."""
     lines = situation.lines
     end = line + 1 if hunk.new else line
     rows = [(line - 1, copy - 1), (end, copy + 1)]

@@ -1,6 +1,6 @@
-"""Blocks and definitions, by indentation and by the few forms in which most languages write them. Pure.
+"""Blocks and definitions, recognised by indentation and by common syntax. Pure.
 
-Coarse on purpose: where a form is not known, nothing is a definition, and nothing is suggested.
+The rules are coarse on purpose: unknown syntax is no definition, so there is no suggestion.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Block(NamedTuple):
 
 
 def block_from(lines: Sequence[str], header: int) -> Block:
-    """The line `header`, what is indented below it, and what closes it."""
+    """The line `header`, the lines indented below it, and its closing line."""
     depth, end = _depth(lines[header]), header + 1
     for number in range(header + 1, len(lines)):
         line = lines[number]
@@ -60,7 +60,7 @@ def block_from(lines: Sequence[str], header: int) -> Block:
 
 
 def header_of(lines: Sequence[str], line: int) -> int | None:
-    """The line that the block around `line` begins with; None at the outermost level."""
+    """The first line of the block around `line`; None at the outermost level."""
     depth = _depth(lines[line])
     for number in range(line - 1, -1, -1):
         text = lines[number]
@@ -70,7 +70,7 @@ def header_of(lines: Sequence[str], line: int) -> int | None:
 
 
 def function_around(lines: Sequence[str], line: int) -> int | None:
-    """The first line of the innermost function that `line` stands in or begins."""
+    """The first line of the innermost function that `line` is in or begins."""
     at: int | None = _start(lines, line)
     while at is not None:
         if is_function(lines, at):
@@ -80,12 +80,12 @@ def function_around(lines: Sequence[str], line: int) -> int | None:
 
 
 def is_function(lines: Sequence[str], line: int) -> bool:
-    """Whether a function begins there."""
+    """Whether a function begins at `line`."""
     return _FUNCTION.search(signature(lines, line)) is not None
 
 
 def signature(lines: Sequence[str], line: int) -> str:
-    """The text of a line, and of those that follow while its parentheses are open."""
+    """The text of a line, and of the following lines while its parentheses are open."""
     text = lines[line]
     for number in range(line + 1, min(len(lines), line + MOST_LINES_OF_SIGNATURE)):
         if text.count("(") <= text.count(")"):
@@ -95,12 +95,12 @@ def signature(lines: Sequence[str], line: int) -> str:
 
 
 def is_type(lines: Sequence[str], header: int | None) -> bool:
-    """Whether a class, struct or the like begins there."""
+    """Whether a class, struct or similar type begins at `header`."""
     return header is not None and _TYPE_HEADER.search(lines[header]) is not None
 
 
 def role(lines: Sequence[str], line: int, index: int, name: str, language: str) -> Role | None:
-    """As what a name is defined at a place; None where it is only used."""
+    """The kind of definition of a name at a place; None if it is only used."""
     before, after = lines[line][:index], lines[line][index + len(name) :]
     follows = after.lstrip()
     inside = header_of(lines, line)
@@ -165,7 +165,7 @@ def _keyword_end(text: str) -> int:
 
 
 def _start_of_signature(lines: Sequence[str], line: int) -> int | None:
-    """The line where the parentheses around a line begin, or the line itself where they begin there."""
+    """The line with the opening parenthesis around a line; the line itself if it contains it."""
     if "(" in lines[line] and _FUNCTION.search(signature(lines, line)):
         return line
     for number in range(line - 1, max(-1, line - MOST_LINES_OF_SIGNATURE), -1):
@@ -181,7 +181,7 @@ def _in_brackets(before: str) -> bool:
 
 
 def _start(lines: Sequence[str], line: int) -> int:
-    """The first line of a statement that ends at a line which begins with a closer, such as `) -> int:`."""
+    """The first line of a statement whose last line begins with a closer, such as `) -> int:`."""
     if not lines[line].lstrip().startswith((")", "]", "}", "{")):
         return line
     depth = _depth(lines[line])

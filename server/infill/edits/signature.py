@@ -1,4 +1,4 @@
-"""Call sites of a signature that was changed: a removed argument goes, a renamed keyword follows, a new one is a place to go to. Pure."""
+"""Updates calls after a change of the signature: removes an argument, renames a keyword, or jumps to a call that needs a new argument. Pure."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Signature(NamedTuple):
 
     name: str
     parameters: tuple[str, ...]
-    """Their names."""
+    """The names of the parameters."""
     optional: frozenset[str] = frozenset()
-    """Names of those that calls may leave out."""
+    """Names of parameters that calls may omit."""
 
 
 class Difference(NamedTuple):
-    """What became of the parameters: exactly one of the three is a parameter's number, the others are -1."""
+    """The difference of two parameter lists: one of the three is a parameter's number, the others are -1."""
 
     removed: int = -1
     added: int = -1
@@ -47,21 +47,21 @@ class Changed(NamedTuple):
     new: Signature
     what: Difference
     shift: int
-    """1 where calls do not name the first parameter, such as `self`."""
+    """1 if calls omit the first parameter, such as `self`."""
 
     @property
     def before(self) -> str:
-        """The name of the parameter that went."""
+        """The name of the removed parameter."""
         return self.old.parameters[max(self.what)]
 
     @property
     def after(self) -> str:
-        """The name of the parameter that came."""
+        """The name of the added parameter."""
         return self.new.parameters[max(self.what)]
 
 
 def suggest(situation: Situation) -> Suggestion | None:
-    """The nearest call that does not fit the changed signature."""
+    """The nearest call that does not match the changed signature."""
     for hunk in situation.newest(LATEST_HUNKS):
         changed = _changed(situation, hunk)
         calls = _calls(situation, changed) if changed is not None else []
@@ -85,7 +85,7 @@ def _changed(situation: Situation, hunk: Hunk) -> Changed | None:
 
 
 def _header(lines: Sequence[str], hunk: Hunk) -> int | None:
-    """The line where the signature begins that the hunk lies in."""
+    """The first line of the signature that the hunk is in."""
     if not hunk.new or hunk.first >= len(lines):
         return None
     for number in range(hunk.first, max(-1, hunk.first - scopes.MOST_LINES_OF_SIGNATURE), -1):
@@ -97,7 +97,7 @@ def _header(lines: Sequence[str], hunk: Hunk) -> int | None:
 
 
 def parsed(lines: Sequence[str], language: str) -> Signature | None:
-    """The signature that a text begins with."""
+    """The signature at the beginning of a text."""
     text = "\n".join(lines[: scopes.MOST_LINES_OF_SIGNATURE])
     match = _NAME.search(text)
     found = arguments(text, match.end() - 1) if match is not None and "\n" not in text[: match.start()] else None
@@ -109,7 +109,7 @@ def parsed(lines: Sequence[str], language: str) -> Signature | None:
 
 
 def arguments(text: str, opened: int) -> list[tuple[int, int]] | None:
-    """Where the arguments stand in the parentheses that open there; None where they do not close."""
+    """The ranges of the arguments in the parentheses that open at `opened`; None if they are not closed."""
     depth, start, quote = 0, opened + 1, ""
     found: list[tuple[int, int]] = []
     for index in range(opened, len(text)):
@@ -131,7 +131,7 @@ def arguments(text: str, opened: int) -> list[tuple[int, int]] | None:
 
 
 def difference(before: Signature, after: Signature) -> Difference | None:
-    """The one parameter in which two signatures differ; None where they differ in more, or not, or where calls need no change."""
+    """The one parameter in which two signatures differ; None if there is none or more, or if calls need no change."""
     old, new = list(before.parameters), list(after.parameters)
     if len(old) == len(new):
         changed = [number for number, (one, other) in enumerate(zip(old, new, strict=True)) if one != other]
@@ -148,7 +148,7 @@ def difference(before: Signature, after: Signature) -> Difference | None:
 
 
 def _name(parameter: str, language: str) -> str:
-    """The name in a parameter, which stands before its type, or behind it."""
+    """The name in a parameter, before or after its type."""
     plain = parameter.split("=", maxsplit=1)[0].strip()
     if language in scopes.TYPE_FIRST:
         found = re.findall(r"[\w$]+", plain.split("[")[0])
@@ -158,7 +158,7 @@ def _name(parameter: str, language: str) -> str:
 
 
 def _calls(situation: Situation, changed: Changed) -> list[Place]:
-    """The calls of a function; none where another function has its name, or there are too many."""
+    """The calls of a function; none if another function has its name, or if there are too many."""
     lines, name = situation.lines, changed.old.name
     found: list[Place] = []
     places = zones.occurrences(lines, name, situation.language)
@@ -207,7 +207,7 @@ def _told(changed: Changed, line: int, calls: list[Place], changes: dict[int, Ch
 
 
 def _given(line: str, place: Place) -> list[tuple[int, int]] | None:
-    """The arguments of a call that stands on one line and unpacks nothing."""
+    """The arguments of a call on one line without unpacking."""
     found = arguments(line, line.index("(", place.column))
     if found is None or any(re.match(r"\s*(?:\*|\.\.\.)", line[start:end]) for start, end in found):
         return None
@@ -215,7 +215,7 @@ def _given(line: str, place: Place) -> list[tuple[int, int]] | None:
 
 
 def _carried_over(line: str, place: Place, changed: Changed) -> str | None:
-    """A line whose call fits the new signature; None where it fits already, or cannot be judged."""
+    """The line with the call changed to the new signature; None if it matches or is unclear."""
     given = _given(line, place)
     if given is None:
         return None

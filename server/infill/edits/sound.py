@@ -1,4 +1,4 @@
-"""Whether a text parses, as far as that can be told without a compiler: Python and JSON by their parsers, all others by their brackets. Pure."""
+"""Whether a text parses, as far as known without a compiler: Python and JSON with their parsers, other languages by brackets. Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from infill.completion.lexer.languages import ALIASES
 from infill.edits.zones import mask
 
 LARGEST = 400_000
-"""Characters; larger texts are not parsed."""
+"""Maximum number of characters; larger texts are not parsed."""
 _BRACKETS = re.compile(r"[()\[\]{}]")
 _CLOSED = {")": "(", "]": "[", "}": "{"}
 _PROSE = frozenset({"markdown", "plaintext", "latex", "tex", "restructuredtext", "asciidoc", "git-commit"})
 
 
 def parses(text: str, language: str) -> bool | None:
-    """None where it cannot be told."""
+    """Whether the text parses; None if unknown."""
     language = ALIASES.get(language, language)
     if len(text) > LARGEST or language in _PROSE:
         return None

@@ -1,4 +1,4 @@
-"""Which edit comes next: every rule in its order, and what is never suggested. Pure."""
+"""Runs the rules in order and excludes undone and rejected edits. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from infill.edits.types import Change, Situation, Suggestion
 Eagerness = Literal["low", "medium", "high"]
 Rule = Callable[[Situation], Suggestion | None]
 MOST_LINES = 50_000
-"""Longer documents get no suggestion."""
+"""Maximum number of lines; longer documents get no suggestion."""
 
 
 def suggest(
     situation: Situation, *, undone: Collection[Undone] = (), rejected: Collection[str] = (), eagerness: Eagerness = "medium"
 ) -> Suggestion | None:
-    """The next edit, or None. `undone`: changes that were taken back; `rejected`: groups whose suggestions were refused."""
+    """The next edit, or None. `undone`: changes that the user has undone; `rejected`: groups that the user rejected."""
     if len(situation.lines) > MOST_LINES:
         return None
     for rule in rules(eagerness):
@@ -30,7 +30,7 @@ def suggest(
 
 
 def rules(eagerness: Eagerness) -> list[Rule]:
-    """In their order. `low`: what a definition implies; `high`: also repeats after a single example."""
+    """The rules in order. `low`: only consequences of a definition; `high`: also repeats after one example."""
     found: list[Rule] = [rename.suggest, signature.suggest]
     if eagerness != "low":
         found += [lambda situation: repeat.suggest(situation, singles=eagerness == "high"), insert.suggest, same_line.suggest]
@@ -38,7 +38,7 @@ def rules(eagerness: Eagerness) -> list[Rule]:
 
 
 def _was_there(situation: Situation, suggestion: Suggestion, undone: Collection[Undone]) -> bool:
-    """Whether the suggestion repeats a change that was taken back, or takes back one of the history."""
+    """Whether the suggestion repeats an undone change, or undoes a change of the history."""
     change = suggestion.change
     if change is None:
         return False

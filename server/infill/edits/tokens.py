@@ -1,4 +1,4 @@
-"""Lines as tokens: their shapes, and how one line became another. Pure; the same for all languages."""
+"""Lines as tokens: their shapes, and the difference of two lines. Pure; the same for all languages."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from infill.edits.hunks import Hunk
 _TOKEN = re.compile(r"[^\W\d]\w*|\d[\w.]*|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`|\s+|[^\w\s]")
 _NAME = re.compile(r"[^\W\d]\w*\Z")
 LONGEST_LINE = 500
-"""Characters; longer lines have no tokens here."""
+"""Maximum number of characters; longer lines have no tokens."""
 SIMILAR = 0.5
-"""Least share of equal tokens of two lines that count as one line before and after."""
+"""Minimum share of equal tokens in the old and new version of a line."""
 MOST_COMPARED = 400
-"""Pairs of lines of a hunk that are compared by their tokens; in larger hunks only equal lines belong together."""
+"""Maximum number of pairs of lines in a hunk that are compared by tokens; in larger hunks only equal lines are paired."""
 
 _IMPORT = re.compile(r"\s*(?:import|from|use|using|#\s*include|require|package|export\s+\{)\b")
 
@@ -32,28 +32,28 @@ KEYWORDS = frozenset(
     """,
     )
 )
-"""Words that are names in hardly any language."""
+"""Words that hardly any language allows as names."""
 
 
 @lru_cache(maxsize=16_384)
 def tokens(line: str) -> tuple[str, ...]:
-    """Words, numbers, strings, runs of white space and single signs, which together are the line; none for a line that is too long."""
+    """Words, numbers, strings, runs of white space and single signs, which joined give the line; empty for a line that is too long."""
     return tuple(_TOKEN.findall(line)) if len(line) <= LONGEST_LINE else ()
 
 
 def words(line: str) -> list[str]:
-    """The tokens but white space."""
+    """The tokens of a line without white space."""
     return [token for token in tokens(line) if not token.isspace()]
 
 
 @lru_cache(maxsize=16_384)
 def shape(line: str) -> tuple[str, ...]:
-    """The kinds of a line's tokens: names, numbers and strings by their kind, keywords and signs by themselves; inner white space does not count."""
+    """The kinds of a line's tokens without white space: `name`, `number`, `string`, or a keyword or sign itself."""
     return tuple(kind(token) for token in words(line))
 
 
 def kind(token: str) -> str:
-    """Of a token: `name`, `number`, `string`, or the token itself."""
+    """The kind of a token: `name`, `number`, `string`, or the token itself."""
     if token in KEYWORDS:
         return token
     if is_name(token):
@@ -64,7 +64,7 @@ def kind(token: str) -> str:
 
 
 def is_name(token: str) -> bool:
-    """Whether a token has the form of an identifier."""
+    """Whether a token is an identifier."""
     return _NAME.match(token) is not None
 
 
@@ -73,7 +73,7 @@ def indentation(line: str) -> str:
 
 
 def opcodes(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int, int]]:
-    """The spans of `old` that became spans of `new`."""
+    """The spans of `old` and `new` that differ."""
     matcher = SequenceMatcher(None, old, new, autojunk=False)
     return [(a, b, c, d) for tag, a, b, c, d in matcher.get_opcodes() if tag != "equal"]
 
@@ -85,9 +85,9 @@ def written(old: str, new: str) -> list[str]:
 
 
 def pairs(hunk: Hunk) -> list[tuple[int, str, str]]:
-    """The lines of a hunk that changed more than their indentation, where there are as many as before: line of the present text, before, now."""
+    """The lines of a hunk that changed more than their indentation, if the number of lines is unchanged: line of the present text, before, now."""
     if len(hunk.old) != len(hunk.new):
-        return []  # something was rewritten
+        return []  # the place was rewritten
     rows = zip(range(hunk.first, hunk.end), hunk.old, hunk.new, strict=True)
     return [(number, old, new) for number, old, new in rows if old.strip() != new.strip()]
 
@@ -116,7 +116,7 @@ def _aligned(old: tuple[str, ...], new: tuple[str, ...]) -> list[tuple[int, str 
 
 
 def similar(one: str, other: str) -> bool:
-    """Whether two lines may be one line before and after an edit."""
+    """Whether two lines may be the old and new version of one line."""
     if one == other:
         return True
     left, right = words(one), words(other)
@@ -126,5 +126,5 @@ def similar(one: str, other: str) -> bool:
 
 
 def is_import(line: str) -> bool:
-    """Whether a line imports something: what is imported next to it has nothing to do with it."""
+    """Whether a line is an import; neighbouring imports are independent of each other."""
     return _IMPORT.match(line) is not None

@@ -1,4 +1,4 @@
-"""What a next edit is made from, and what it is."""
+"""The input of the next-edit rules, and their result."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Source = Literal["rename", "repeat", "same line", "signature", "diagnostic", "mo
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """A diagnostic that the editor shows."""
+    """A diagnostic of the editor."""
 
     line: int
     index: int
     message: str
     error: bool = True
     new: bool = True
-    """It appeared since the last edit."""
+    """It appeared after the last edit."""
 
 
 class Situation(msgspec.Struct, kw_only=True):
@@ -30,24 +30,24 @@ class Situation(msgspec.Struct, kw_only=True):
     document: str
     language: str
     lines: Sequence[str]
-    """Without line ends."""
+    """The lines without line ends."""
     hunks: Sequence[Hunk]
-    """Of this document, in the order of their places."""
+    """The hunks of this document, in the order of their places."""
     cursor: tuple[int, int]
     """Line and index."""
     problems: Sequence[Problem] = ()
 
     def newest(self, count: int) -> list[Hunk]:
-        """The last `count` hunks that the user made, the newest first: neither white space alone nor accepted suggestions."""
+        """The user's last `count` hunks, the newest first, without changes of white space and accepted suggestions."""
         return sorted((hunk for hunk in self.hunks if not (hunk.blank or hunk.accepted)), key=lambda hunk: -hunk.order)[:count]
 
     def accepted(self) -> list[Hunk]:
-        """The suggestions that were accepted: they confirm the edits that they repeat."""
+        """Accepted suggestions, which confirm the edits that they repeat."""
         return [hunk for hunk in self.hunks if hunk.accepted]
 
 
 class Change(msgspec.Struct, frozen=True):
-    """Whole lines to be replaced: `first` up to, not including, `end`."""
+    """Whole lines to replace: `first` up to, not including, `end`."""
 
     first: int
     end: int
@@ -60,27 +60,27 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     source: Source
     reason: str
-    """Why, as the end of a sentence that begins with "because"."""
+    """The reason, as the end of a sentence that begins with "because"."""
     change: Change | None = None
-    """None: only a jump."""
+    """None for a jump."""
     line: int
     index: int = 0
-    """Where the cursor goes."""
+    """The cursor after the edit."""
     rest: tuple[Change, ...] = ()
-    """The other changes of the same group, this one included, in the order of their places; empty: it is alone."""
+    """All changes of the same group including this one, in the order of their places; empty if it is alone."""
     group: str
-    """What suggestions of one chain share; a rejection counts for all of them."""
+    """Id of a chain of suggestions; a rejection applies to the whole group."""
     fix: str = ""
-    """The beginning of the title of a quick fix that the editor's own language server may offer there."""
+    """Beginning of the title of a quick fix that the editor's language server may offer."""
 
 
 def nearest(lines: Sequence[int], cursor: int) -> list[int]:
-    """The lines in the order in which they are offered: downward from the cursor, then upward from it."""
+    """The lines in the order of the offers: downward from the cursor, then upward."""
     return sorted(lines, key=lambda line: (line < cursor, abs(line - cursor)))
 
 
 def group_of(changes: Mapping[int, Change], near: int, *, source: Source, reason: str, group: str) -> Suggestion:
-    """The change nearest to the line `near`, with the others of its group; `changes` by line. The cursor goes to the end of what is changed."""
+    """The change nearest to the line `near`, with the others of its group. `changes` by line. The cursor goes to the end of the changed text."""
     at = nearest(sorted(changes), near)[0]
     new = changes[at].new
     return Suggestion(

@@ -1,6 +1,6 @@
-"""Where a name stands in a text, and whether that is code, a string or a comment. Pure.
+"""The places of a name in a text, each in code, in a string or in a comment. Pure.
 
-One regular expression a language, made of the lexer's table: coarser than the lexer, and fast enough to read a whole file after each edit.
+Uses one regular expression per language, made from the lexer's table: less exact than the lexer, and fast enough for a whole file after each edit.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Zone = Literal["code", "string", "comment"]
 _HOLE = re.compile(r"(\$?)\{+([^{}\n]*)\}|\$\(([^()\n]*)\)")
 
 _LINE_SIGNS = frozenset("#/%'-;")
-"""Those with which comments up to a line's end begin."""
+"""Signs that can begin a line comment."""
 _MACROS = frozenset({"rust", "rs"})
 """Languages whose macros interpolate names in braces."""
 
 
 class Place(NamedTuple):
-    """A name in a text."""
+    """An occurrence of a name."""
 
     line: int
     column: int
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 
 def occurrences(lines: Sequence[str], name: str, language: str, first: int = 0, end: int | None = None) -> list[Place]:
-    """Where a name stands as a whole word in the lines `first` up to `end`, in order."""
+    """The occurrences of a name as a whole word in the lines `first` up to `end`, in order."""
     text = "\n".join(lines[:end])
     start = len("\n".join(lines[:first])) + 1 if first else 0
     found = _whole_words(text, name, start)
@@ -47,7 +47,7 @@ def occurrences(lines: Sequence[str], name: str, language: str, first: int = 0, 
 
 
 def _whole_words(text: str, name: str, start: int) -> list[int]:
-    """Searched by `str.find`: a regular expression that begins with a lookbehind takes forty times as long."""
+    """Offsets of the whole word, found with `str.find`: a regular expression that begins with a lookbehind takes forty times as long."""
     found, at = [], text.find(name, start)
     while at != -1:
         end = at + len(name)
@@ -74,7 +74,7 @@ def _zones(text: str, language: str, places: list[int]) -> dict[int, Zone]:
 
 @lru_cache(maxsize=4)
 def _spans(text: str, language: str) -> tuple[re.Match[str], ...]:
-    """The comments and strings of a text. Remembered, since several rules ask about one text."""
+    """The comments and strings of a text. Cached, because several rules use the same text."""
     return tuple(match for match in _scanner(language).finditer(text) if match.lastgroup)
 
 
@@ -98,7 +98,7 @@ def _inside(text: str, match: re.Match[str], place: int, language: str) -> Zone:
 
 @lru_cache(maxsize=64)
 def _holes(language: str, quote: str) -> tuple[bool, bool]:
-    """Of a string with this quote: interpolates `${...}`; interpolates whatever stands before the quote."""
+    """Whether a string with this quote interpolates `${...}`, and whether it interpolates with any prefix."""
     found = [string.holes for string in _known(language).strings if quote in string.opener and string.holes]
     dollar = any(r"\$" in holes for holes in found)
     return dollar, bool(found) and not dollar and ALIASES.get(language, language) != "python"
@@ -106,15 +106,15 @@ def _holes(language: str, quote: str) -> tuple[bool, bool]:
 
 @lru_cache(maxsize=64)
 def mask(language: str) -> re.Pattern[str]:
-    """Matches comments (group `comment`) and strings (group `string`) of a language."""
+    """Pattern for the comments (group `comment`) and strings (group `string`) of a language."""
     return re.compile(_alternatives(_known(language)) or r"(?!)")
 
 
 @lru_cache(maxsize=64)
 def _scanner(language: str) -> re.Pattern[str]:
-    """Matches as `mask` does, with the text before; or a sign that begins neither a comment nor a string.
+    """The pattern of `mask`, preceded by other text; or a sign that begins neither a comment nor a string.
 
-    The text before is a run of characters that can begin neither: so the alternatives are tried at few places.
+    The preceding text consists of characters that can begin neither, so the alternatives are tried at few places.
     """
     known = _known(language)
     alternatives = _alternatives(known)
@@ -147,7 +147,7 @@ def _strings(known: Language) -> list[str]:
 
 
 def _up_to(closer: str) -> str:
-    """Everything up to a closer, or to the end of the text. Runs without the closer's first character are taken at once."""
+    """Regular expression up to a closer or the end of the text. Runs without the closer's first character match in one step."""
     sign, rest = re.escape(closer[0]), re.escape(closer[1:])
     return rf"[^{sign}]*(?:{sign}(?!{rest})[^{sign}]*)*(?:{re.escape(closer)}|\Z)"
 

@@ -31,7 +31,7 @@ class Surroundings(msgspec.Struct, frozen=True):
 
 
 def surroundings(text: str, place: Place, budget: int) -> Surroundings:
-    """The document cut at whole lines to `budget` characters: three quarters before the place, the rest after it. An unused share goes to the other side."""
+    """The document cut at whole lines to `budget` characters: three quarters before the place, the rest after it. Spare room is passed on."""
     before, after = text[: place.start], text[place.end :]
     if len(before) + len(after) <= budget:
         return Surroundings(before, after)

@@ -1,7 +1,7 @@
-"""What a prompt format of a next-edit model is: from the parts of a prompt to pieces of text, and from the answer to the new lines. Pure.
+"""The interface of a prompt format of a next-edit model: from parts to the prompt, and from the answer to new lines. Pure.
 
-Text of the user is never joined with control tokens: a piece names its control token apart, and whoever holds the tokenizer looks it up. A format
-that marks places by plain text (the cursor, the region) refuses documents that hold this text.
+Text of the user is never joined with control tokens. A piece names its control token separately, and the owner of the tokenizer looks it up. A format
+with plain-text marks (for the cursor or the region) rejects documents that contain a mark.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import msgspec
 from infill.ask import Message, Piece, Snippet
 
 MOST_RECENT = 6
-"""Recent edits in a prompt: what Sweep and Zeta were trained on."""
+"""Maximum number of recent edits in a prompt; Sweep and Zeta were trained with this number."""
 LONGEST_LINE = 600
-"""Characters; a window with a longer line gets no suggestion."""
+"""Maximum number of characters; a window with a longer line gets no suggestion."""
 MOST_LINES_MORE = 20
-"""A rewritten region with so many lines more than before is refused."""
+"""Maximum number of lines that a rewritten region may grow by."""
 
 
 class Recent(msgspec.Struct, frozen=True, kw_only=True):
-    """An edit of the history: whole lines, without those that stay."""
+    """A recent edit: whole lines, without unchanged ones."""
 
     path: str
     first: int
@@ -30,37 +30,37 @@ class Recent(msgspec.Struct, frozen=True, kw_only=True):
     old: tuple[str, ...]
     new: tuple[str, ...]
     above: str = ""
-    """The line before it; empty: there is none, or it is not known."""
+    """The line before it; empty if there is none or it is unknown."""
     below: str = ""
     accepted: bool = False
-    """It was a suggestion."""
+    """It was an accepted suggestion."""
 
     @property
     def end(self) -> int:
-        """Behind the last line of the present text."""
+        """The line after the last one, in the present text."""
         return self.first + len(self.new)
 
 
 class Material(msgspec.Struct, frozen=True, kw_only=True):
-    """What a prompt is made of."""
+    """The parts of a prompt."""
 
     path: str
     opened: tuple[str, ...]
-    """The document at the beginning of the history; the last line is empty where it ends in a line break."""
+    """The document at the beginning of the history; the last line is empty if it ends with a line break."""
     lines: tuple[str, ...]
-    """The document now."""
+    """The present document."""
     cursor: tuple[int, int]
     """Line and index."""
     recent: tuple[Recent, ...] = ()
-    """Of all documents, oldest first; none that changes white space only."""
+    """Recent edits of all documents, oldest first, without changes of white space."""
     related: tuple[Snippet, ...] = ()
-    """Text from other files, the best first."""
+    """Text from other files, the most relevant first."""
     file_lines: int = 800
-    """Of a longer document a prompt holds a part of so many lines."""
+    """Maximum number of lines of a document in a prompt; of longer ones a part is used."""
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """A prompt, and how its answer is read."""
+    """A prompt, and the data to read its answer."""
 
     format: str
     first: int
@@ -69,27 +69,27 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     old: tuple[str, ...]
     """The lines of the region."""
     pieces: tuple[Piece, ...] = ()
-    """The prompt; empty: `messages` are."""
+    """The prompt; empty if `messages` is used."""
     messages: tuple[Message, ...] = ()
     """The prompt of a model with a chat template."""
     prefill: tuple[str, ...] = ()
-    """Lines at the beginning of the region that are part of the prompt already."""
+    """Lines at the beginning of the region that are part of the prompt."""
     max_tokens: int = 512
 
     @property
     def text(self) -> str:
-        """The prompt as one text, control tokens by their names: for people, golden files and hashes."""
+        """The prompt as one text with the names of control tokens: for users, golden files and hashes."""
         said = "".join(f"[{message.role}]\n{message.content}\n" for message in self.messages)
         return said + "".join(piece.control + piece.text for piece in self.pieces)
 
 
 class Read(msgspec.Struct, frozen=True):
-    """An answer, read."""
+    """A parsed answer."""
 
     lines: tuple[str, ...]
     """The region's new lines."""
     cursor: tuple[int, int] | None = None
-    """Where the model puts the cursor: a line of `lines` and an index."""
+    """The cursor in the answer: a line of `lines` and an index."""
 
 
 class Format(Protocol):
@@ -99,18 +99,18 @@ class Format(Protocol):
     controls: tuple[str, ...]
     """Control tokens that the vocabulary must have, each as one token."""
     stops: tuple[str, ...]
-    """Texts that end an answer, beside the model's own end-of-text."""
+    """Texts that end an answer, in addition to the model's end-of-text token."""
 
     def ask(self, material: Material) -> Question | None:
-        """The prompt; None where the document holds what the format marks places with, or has lines that are too long."""
+        """The prompt; None if the document contains a mark of the format or too long lines."""
         ...
 
     def lines(self, question: Question, answer: str) -> list[str]:
-        """The complete lines that an unfinished answer has so far, those that were prefilled first."""
+        """The complete lines of an unfinished answer, after the prefilled lines."""
         ...
 
     def read(self, question: Question, answer: str) -> Read | None:
-        """The new lines of a whole answer; None where it is not an answer in this format."""
+        """The new lines of a complete answer; None if the answer does not have this format."""
         ...
 
 
@@ -124,13 +124,13 @@ def cursor_in(lines: Sequence[str], material: Material, first: int, mark: str) -
 
 
 def without_mark(lines: Sequence[str], mark: str) -> Read:
-    """The lines of an answer without the cursor's mark, and where it stood."""
+    """The lines of an answer without the cursor's mark, and the place of the mark."""
     at = next(((number, line.index(mark)) for number, line in enumerate(lines) if mark in line), None)
     return Read(tuple(line.replace(mark, "") for line in lines), at)
 
 
 def holds(lines: Sequence[str], marks: Sequence[str]) -> bool:
-    """Whether a document holds text that a format marks places with."""
+    """Whether a document contains a mark of a format."""
     return any(mark in line for line in lines for mark in marks)
 
 
@@ -139,9 +139,9 @@ def too_long(lines: Sequence[str]) -> bool:
 
 
 def piece_of(count: int, line: int, most: int) -> tuple[int, int]:
-    """The part of a document that a prompt holds: all of it, or the piece on a grid of half its size whose middle is nearest to `line`.
+    """The part of a document in the prompt: all of it, or the part on a grid of half its size whose middle is nearest to `line`.
 
-    On a grid, so that it stays the same, and in the KV cache, while the cursor moves.
+    The grid keeps the part unchanged, and in the KV cache, while the cursor moves.
     """
     if count <= most:
         return 0, count
@@ -152,7 +152,7 @@ def piece_of(count: int, line: int, most: int) -> tuple[int, int]:
 
 
 def undone(material: Material, first: int, end: int) -> list[str]:
-    """The lines `first` up to `end` with the recent edits taken back that lie in them, newest first."""
+    """The lines `first` up to `end` without the recent edits in them, which are undone from the newest."""
     lines = list(material.lines[first:end])
     inside = [one for one in material.recent if one.path == material.path and first <= one.first and one.end <= end]
     for one in sorted(inside, key=lambda edit: -edit.first):

@@ -1,6 +1,6 @@
-"""Next edits by any model that follows instructions, local or remote: the fallback where no next-edit model is chosen.
+"""Next edits by any instruct model, local or remote: the fallback if no next-edit model is chosen.
 
-The model gets the recent edits as a diff and the code around the cursor, and answers with the rewritten lines in a fence, or with NO CHANGE.
+The model gets the recent edits as a diff and the code around the cursor. It answers with the rewritten lines in a fence, or with NO CHANGE.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from infill.edits.formats.zeta2 import diff
 
 CURSOR = "<|cursor|>"
 ABOVE, BELOW = 8, 15
-"""Lines of the region around the cursor's line."""
+"""Number of lines of the region above and below the cursor's line."""
 AROUND = 40
-"""Lines of the document on each side that are shown beside it."""
+"""Number of lines of the document shown before and after the region."""
 BEGIN, END = "<<<BEGIN>>>", "<<<END>>>"
 NO_CHANGE = "NO CHANGE"
 SYSTEM = f"""You predict the next edit of a programmer. You get their recent edits as a diff, and the file with the lines {BEGIN} and {END} around \

@@ -1,8 +1,8 @@
-"""Sweep's next-edit models (0.5B, 1.5B, 7B; Qwen2.5-Coder), in the two variants that are documented.
+"""Sweep's next-edit models (0.5B, 1.5B, 7B; Qwen2.5-Coder), in the two documented variants.
 
-`Sweep` is what Sweep's own local server builds (sweep-autocomplete 0.1.1): the file as it was opened, recent edits, then eight lines around the
-cursor as they were, as they are, and the beginning of what they become. `SweepCard` is the one of the model card: no line ranges, no mark of the
-cursor, a window of 21 lines. Which of them the published weights were trained on is not documented.
+`Sweep` is the format of Sweep's local server (sweep-autocomplete 0.1.1): the file as opened, recent edits, then eight lines around the cursor as they
+were, as they are, and the start of the new ones. `SweepCard` is the format of the model card: no line ranges, no cursor mark, a window of 21 lines.
+It is not documented which of them the published weights were trained on.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from infill.edits.formats.base import MOST_RECENT, Material, Question, Read, Rec
 FILE = "<|file_sep|>"
 END = "<|endoftext|>"
 CURSOR = "<|cursor|>"
-"""Plain text: no token of the vocabulary."""
+"""Plain text; not a token of the vocabulary."""
 ABOVE, BELOW = 2, 5
-"""Lines of the window around the cursor's line."""
+"""Number of lines of the window above and below the cursor's line."""
 CARD_AROUND = 10
 NO_LINE_BREAK = " No newline at end of file"
-"""What the models learned from diffs by mistake."""
+"""Removed from answers; the models learned it by mistake from diffs."""
 
 
 class Sweep:
@@ -62,7 +62,7 @@ class Sweep:
         return without_mark(lines, CURSOR)
 
     def _window(self, material: Material) -> tuple[int, int]:
-        """The cursor's line with those around it; blank lines at the ends are left out, and more taken below for those at the head."""
+        """The window around the cursor's line, without blank lines at its ends; lines below replace those removed at the start."""
         lines, line = material.lines, material.cursor[0]
         first, end = max(0, line - ABOVE), min(len(lines), line + BELOW + 1)
         while first < line and not lines[first].strip():
@@ -101,7 +101,7 @@ def _text(lines: list[str] | tuple[str, ...]) -> str:
 
 
 def _others(material: Material) -> list[Piece]:
-    """The first lines of another file: one at most, so that the prompt's beginning stays the same."""
+    """The first lines of at most one other file, so that the beginning of the prompt stays the same."""
     return [Piece(f"{snippet.path}\n{snippet.text}\n", FILE) for snippet in material.related[:1]]
 
 
@@ -111,14 +111,14 @@ def _file(material: Material) -> str:
 
 
 def _hunk(recent: Recent) -> Piece:
-    """A recent edit with a line of context on each side, and the lines of the present file that it takes."""
+    """A recent edit with one line of context on each side, and the line range in the present file."""
     first, end = max(1, recent.first), recent.end + 1
     old, new = (_text([recent.above, *lines, recent.below]).strip("\n") for lines in (recent.old, recent.new))
     return Piece(f"{recent.path}:{first}:{end}\noriginal:\n{old}\nupdated:\n{new}\n", FILE)
 
 
 def _prefill(window: list[str]) -> list[str]:
-    """The first line and the blank ones after it: nothing is changed there. Nothing where that is the whole window."""
+    """The first line and the blank lines after it, which stay unchanged; empty if that is the whole window."""
     given = 1
     while given < len(window) and not window[given].strip():
         given += 1

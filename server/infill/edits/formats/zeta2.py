@@ -1,6 +1,6 @@
-"""Zeta 2 (Zed, on Seed-Coder 8B): the text after the region first, then other files, recent edits as a diff, and the region between conflict marks.
+"""Zeta 2 (Zed, on Seed-Coder 8B): the text after the region, other files, recent edits as a diff, then the region between conflict marks.
 
-Facts: Zed's crate `zeta_prompt`, format V0211SeedCoder. An answer is the region's new text up to `>>>>>>> UPDATED`, or `NO_EDITS`.
+Source: Zed's crate `zeta_prompt`, format V0211SeedCoder. An answer is the region's new text up to `>>>>>>> UPDATED`, or `NO_EDITS`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ CURSOR = "<|user_cursor|>"
 CURRENT, SEPARATOR, UPDATED, NO_EDITS = "<<<<<<< CURRENT", "=======", ">>>>>>> UPDATED", "NO_EDITS"
 BYTES_PER_TOKEN = 3
 REGION_TOKENS, CONTEXT_TOKENS = 350, 150
-"""Of the text that may be rewritten, and of what stands around it."""
+"""Maximum numbers of tokens of the region and of the text around it."""
 SUGGESTED = "// User accepted prediction:\n"
 
 
@@ -57,7 +57,7 @@ class Zeta2:
 
 
 def before_region(material: Material, end: int) -> list[Piece]:
-    """What stands before the document in the prompt: the text after the region, other files, recent edits."""
+    """The prompt before the document: the text after the region, other files, recent edits."""
     after = _ended(material.lines[end : _reach(material.lines, end, CONTEXT_TOKENS)]) or "\n"
     recent = material.recent[-MOST_RECENT:]
     history = [Piece("edit_history\n" + "".join(map(diff, recent)) + "\n", FILE)] if recent else []
@@ -73,7 +73,7 @@ def diff(recent: Recent) -> str:
 
 
 def region(material: Material) -> tuple[int, int]:
-    """The lines that may be rewritten: around the cursor, as many as their budget holds, evenly above and below."""
+    """The region: as many lines around the cursor as the budget allows, evenly above and below."""
     lines, line = material.lines, min(material.cursor[0], len(material.lines) - 1)
     first, end, left = line, line + 1, REGION_TOKENS * BYTES_PER_TOKEN - _bytes(lines[line])
     while True:
@@ -86,12 +86,12 @@ def region(material: Material) -> tuple[int, int]:
         if not grown:
             break
     while end > line + 1 and end == len(lines) and not lines[end - 1]:
-        end -= 1  # what stands behind the last line break is no line
+        end -= 1  # the empty text after the last line break is no line
     return first, end
 
 
 def context_above(material: Material, first: int) -> int:
-    """Where the text before the region begins."""
+    """The first line of the context above the region."""
     left, at = CONTEXT_TOKENS * BYTES_PER_TOKEN, first
     while at > 0 and _bytes(material.lines[at - 1]) <= left:
         at -= 1

@@ -1,7 +1,7 @@
-"""Zeta 2.1: as Zeta 2, but the region is cut into blocks with numbered marks, and an answer rewrites only the blocks between two of them.
+"""Zeta 2.1: like Zeta 2, but the region is divided into blocks by numbered marks, and an answer rewrites the blocks between two marks.
 
-Facts: Zed's crate `zeta_prompt`, format V0318SeedMultiRegions. The marks stand at line starts, without line breaks of their own. The same mark twice
-means that nothing changes.
+Source: Zed's crate `zeta_prompt`, format V0318SeedMultiRegions. The marks are at line starts, without their own line breaks. The same mark twice
+means no change.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MARK = re.compile(r"<\|marker_(\d{1,4})\|>")
 END = "<[end\u2581of\u2581sentence]>"
 SHORTEST_BLOCK, LONGEST_BLOCK, MOVED = 6, 16, 5
 _NO_BEGINNING = re.compile(r"\s*(?:[)}\]]|(?:break|continue|return|throw|end)\b)")
-"""Lines that no block begins with."""
+"""Lines that cannot begin a block."""
 
 
 class Zeta21(Zeta2):
@@ -56,7 +56,7 @@ class Zeta21(Zeta2):
 
 
 def blocks(lines: Sequence[str]) -> list[int]:
-    """Where blocks begin, and behind the last one: cut at a blank line after six lines, else after sixteen."""
+    """The first lines of the blocks and the end of the last one: cut at a blank line after six lines, else after sixteen."""
     found, at = [0], 1
     while at < len(lines):
         size = at - found[-1]
@@ -74,7 +74,7 @@ def _begins(line: str) -> bool:
 
 
 def _span(question: Question, answer: str, *, whole: bool = False) -> tuple[int, int, str] | None:
-    """First and last line of the region that an answer rewrites, and its text; None where its marks are not those of the prompt."""
+    """First and last line of the rewritten region, and its text; None if its marks are not in the prompt."""
     marks = list(MARK.finditer(answer))
     borders = blocks(question.old)
     numbers = [int(mark[1]) for mark in marks]
