@@ -1,7 +1,6 @@
-"""The acceptance of a machine with a GPU, started by gpu.sh: runs every step in its turn, then writes gpu.json and the table gpu.md.
+"""Runs the acceptance steps on a machine with a GPU, then writes gpu.json and the table gpu.md. Started by gpu.sh.
 
-A step that fails does not keep the others from running; steps for which no time is left are reported as not run. The exit code is 0 only where every
-step passed.
+The other steps run even if one fails; steps for which no time is left are reported as not run. The exit code is 0 only if every step passed.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from infill.models import hardware
 from steps import Failure, Given
 
 ALL_SECONDS = 1380.0
-"""For all steps: the script as a whole has 25 minutes."""
+"""For all steps: the whole script has 25 minutes."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one step."""
+    """The result of one step."""
 
     name: str
     state: Literal["passed", "failed", "not run"]
@@ -55,7 +54,7 @@ def main() -> int:
 
 
 def run(name: str, given: Given) -> Result:
-    """Run one step; whatever it raises is its result."""
+    """Run one step; an exception becomes its result."""
     began = time.monotonic()
     if given.left() <= 0:
         return Result(name=name, state="not run", seconds=0.0, sentence=f"the {ALL_SECONDS / 60:.0f} minutes for all steps were used up")
@@ -72,7 +71,7 @@ def run(name: str, given: Given) -> Result:
 
 
 def write(out: Path, device: str, results: list[Result]) -> None:
-    """Both files, after every step: what was measured is kept where a later step takes the machine down."""
+    """Write both files. Called after every step, so that results are kept if a later step crashes the machine."""
     here, found = machine.machine(), hardware.machine()
     facts = {"device": device, "machine": here, "gpus": found.gpus, "nvidia": found.nvidia, "llama_cpp": found.llama_cpp, "steps": results}
     (out / "gpu.json").write_bytes(msgspec.json.format(msgspec.json.encode(facts)))
@@ -84,4 +83,4 @@ def write(out: Path, device: str, results: list[Result]) -> None:
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    os._exit(code)  # no thread that waits for a driver keeps the script running
+    os._exit(code)  # otherwise a thread that waits for a driver would keep the script running

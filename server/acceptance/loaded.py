@@ -1,6 +1,6 @@
-"""A process that loads a file by a plan, evaluates a batch and says what llama.cpp allocated: `python loaded.py MODEL.gguf PLAN`, one line of JSON.
+"""Loads a file with a plan, evaluates a batch and prints llama.cpp's allocations as one line of JSON: `python loaded.py MODEL.gguf PLAN`.
 
-{"buffers": {"CUDA0 model": bytes, "CUDA0 KV": bytes, "CPU compute": bytes, ...}, "gpu": bytes of the GPUs that are in use while it is loaded}
+{"buffers": {"CUDA0 model": bytes, "CUDA0 KV": bytes, "CPU compute": bytes, ...}, "gpu": bytes of GPU memory used while the file is loaded}
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PREFIX = "def f(x):\n    return x + 1\n" * 60
 
 
 class Lines(logging.Handler):
-    """Everything that llama.cpp logs."""
+    """Collects all lines that llama.cpp logs."""
 
     def __init__(self) -> None:
         super().__init__(1)
@@ -37,7 +37,7 @@ class Lines(logging.Handler):
 
 
 def used() -> int:
-    """Bytes in use on all GPUs, by the driver's own account; 0 without NVML."""
+    """Bytes in use on all GPUs as reported by the driver; 0 without NVML."""
     return sum(int(card["total"]) - int(card["free"]) for card in nvml.cards())
 
 

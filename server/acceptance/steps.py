@@ -1,6 +1,6 @@
-"""The steps of the acceptance, each a coroutine that gives a sentence and figures, or raises Failure. gpu.py runs them.
+"""The steps of the acceptance: each is a coroutine that returns a sentence and figures, or raises Failure. gpu.py runs them.
 
-On a GPU the model is the 7B shape (bench/shapes.py); with `--device cpu` it is the bundled model's weights in a file of their own.
+On a GPU the model is the 7B shape (bench/shapes.py); with `--device cpu` it is a separate file with the bundled model's weights.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ from infill.state import BUNDLED
 
 Outcome = tuple[str, dict[str, Any]]
 TOLERANCE = 0.05
-"""Of planned memory against measured memory."""
+"""Maximum relative difference between planned and measured memory."""
 RATIO = 0.9
-"""Least share of llama-bench's speed."""
+"""Minimum speed as a share of llama-bench's."""
 TEXT = "def area(width, height):\n    return width * height\n\n\ndef volume(width, height, depth):\n    return "
 PLACE = "# 7919\nimport os\n\n\n"
-"""Where code is generated: the small weights write something there."""
+"""Text before the cursor for generated code, for which the bundled model generates text."""
 SHORT = {"generate": {"maxTokens": 64}}
 REPEATED = "".join(f"register(name='item_{number}', handler=handle_item, retries=3)\n" for number in range(24)) + "register(name="
 CPU_ADDRESS_SPACE = 2 << 30
-"""Of the engine, where memory is to run out without a GPU."""
+"""Bytes of the engine's address space, to make it run out of memory without a GPU."""
 CPU_CONTEXT = 1 << 20
 
 
 class Failure(Exception):
-    """A step that did not pass: what was wrong, and what was measured."""
+    """A step that did not pass: the reason, and the measured figures."""
 
     def __init__(self, sentence: str, figures: dict[str, Any]) -> None:
         super().__init__(sentence)
@@ -57,13 +57,13 @@ class Failure(Exception):
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """What the steps are told."""
+    """The input of the steps."""
 
     device: str
     source: str
     out: Path
     deadline: float
-    """Of all steps, in seconds of the monotonic clock."""
+    """For all steps, in seconds of the monotonic clock."""
 
     def left(self) -> float:
         return self.deadline - time.monotonic()
@@ -78,12 +78,12 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def model(self) -> str:
-        """As `infill bench --model` names it."""
+        """The value for `infill bench --model`."""
         return "7b" if self.gpu else str(self.weights.path)
 
 
 def infill(given: Given, *arguments: str) -> Any:
-    """What a command prints as JSON. Raises Failure with the end of its messages."""
+    """The JSON output of a command. Raises Failure with the end of its error output."""
     done = subprocess.run([sys.executable, "-m", "infill", *arguments, "--json"], capture_output=True, text=True, timeout=given.left(), check=False)
     if done.returncode:
         raise Failure(f"`infill {' '.join(arguments)}` failed: {' '.join(done.stderr.split())[-300:]}", {})
@@ -95,7 +95,7 @@ def file_of(measured: Weights) -> ModelFile:
 
 
 async def build(given: Given) -> Outcome:
-    """llama.cpp for this GPU through `infill build`, and llama-bench for CUDA from the same archive."""
+    """Builds llama.cpp for this GPU with `infill build`, and llama-bench for CUDA from the same archive."""
     if not given.gpu:
         planned = infill(given, "build", "--backend", "cpu", "--dry-run")
         return f"planned only: {planned['backend']}, version {planned['version']}", planned
@@ -110,7 +110,7 @@ async def build(given: Given) -> Outcome:
 
 
 async def self_test(given: Given) -> Outcome:
-    """The engine's own self-test with the plan that it would use."""
+    """Runs the engine's self-test with the plan that the engine would use."""
     file = file_of(given.weights)
     plan = planning.plan_for(file, Engine()).plan
     found = await asyncio.to_thread(trial.self_test, file.path, plan, lambda _: True) if plan else None
@@ -123,7 +123,7 @@ async def self_test(given: Given) -> Outcome:
 
 
 async def offload(given: Given) -> Outcome:
-    """Planned against measured memory, for every number of layers on the GPU."""
+    """Compares planned with measured memory, for every number of layers on the GPU."""
     file = file_of(given.weights)
     facts, machine, rows = gguf.facts(file.path), hardware.machine(fresh=True), []
     base = planning.plan_for(file, Engine()).plan or Plan()
@@ -148,14 +148,14 @@ def _loaded(given: Given, file: ModelFile, plan: Plan) -> dict[str, Any]:
 
 
 def _compared(needed: fit.Need, measured: dict[str, Any], count: int, *, gpu: bool) -> dict[str, Any]:
-    """On a GPU by the driver's account; else by llama.cpp's account of its buffers in main memory, without `overhead`."""
+    """On a GPU, compares with the memory reported by the driver; otherwise with llama.cpp's buffers in main memory, without `overhead`."""
     planned = needed.gpu if gpu else needed.weights + needed.rearranged + needed.kv + needed.compute
     there = measured["gpu"] if gpu else sum(measured["buffers"].values())
     return {"layers": count, "planned": planned, "measured": there, "error": planned / there - 1 if there else 1.0, "buffers": measured["buffers"]}
 
 
 async def answers(given: Given) -> Outcome:
-    """Ghost text and generated code through `infill lsp`."""
+    """Requests ghost text and generated code through `infill lsp`."""
     document = _document("answers.py", TEXT)
     async with figures.opened(given.weights if given.gpu else weights.weights("bundled"), document, SHORT) as editor:
         began = time.perf_counter()
@@ -180,7 +180,7 @@ def _document(name: str, text: str) -> Document:
 
 
 async def cancel(given: Given) -> Outcome:
-    """From a cancellation to the idle engine."""
+    """Measures the time from a cancellation until the engine is idle."""
     row = await figures.cancel_to_idle(given.weights, 6)
     told = {"milliseconds": row.measured, "target": row.target, "note": row.note}
     if row.unknown or row.measured > row.target:
@@ -189,9 +189,9 @@ async def cancel(given: Given) -> Outcome:
 
 
 async def drafts(given: Given) -> Outcome:
-    """Speculative drafts in a text that repeats itself: what they save, and whether the answer stays the same."""
+    """Measures speculative drafts in a repeating text: the time saved, and whether the answer stays the same."""
     async with engine(given.weights, Engine()) as driven:
-        for _ in range(3):  # whether drafts pay is measured while they are tried
+        for _ in range(3):  # the engine measures during use whether drafts save time
             await driven.ask(REPEATED, tokens=200, slot="learn", speculate=True)
         asked = {on: await driven.ask(REPEATED, tokens=200, slot=f"drafts-{on}", speculate=on) for on in (False, True)}
     spent = {on: found.done.timings for on, found in asked.items()}
@@ -208,7 +208,7 @@ async def drafts(given: Given) -> Outcome:
 
 
 async def two_models(given: Given) -> Outcome:
-    """A second model in the same engine; both answer."""
+    """Loads a second model in the same engine; both must answer."""
     async with engine(given.weights, Engine()) as driven:
         await driven.client.load(BUNDLED)
         other = Driven(driven.client, BUNDLED, 0.0, driven.folder)
@@ -221,7 +221,7 @@ async def two_models(given: Given) -> Outcome:
 
 
 async def killed(given: Given) -> Outcome:
-    """The engine is killed during a request: the request ends, and the next one is answered by a new engine."""
+    """Kills the engine during a request: the request must end, and a new engine must answer the next one."""
     document = _document("killed.py", TEXT)
     async with figures.opened(given.weights, document) as editor:
         first = engine_pid()
@@ -241,7 +241,7 @@ async def killed(given: Given) -> Outcome:
 
 
 async def out_of_memory(given: Given) -> Outcome:
-    """A plan that is too large on purpose: the engine meets the driver's refusal and steps down."""
+    """Loads a plan that is too large: the allocation fails and the engine must fall back to a smaller plan."""
     measured, told = given.weights, []
     with home(measured):
         file, machine = file_of(measured), hardware.machine(fresh=True)
@@ -260,7 +260,7 @@ async def out_of_memory(given: Given) -> Outcome:
 
 
 def _too_long(facts: gguf.Facts, given: Given) -> int:
-    """Tokens whose KV cache takes twice what all GPUs have; without a GPU, more than the address space that the engine gets."""
+    """Context in tokens whose KV cache needs twice the memory of all GPUs; without a GPU, more than the engine's address space."""
     if not given.gpu:
         return CPU_CONTEXT
     return int(2 * sum(card.total for card in hardware.machine().gpus) / (sum(facts.kv_widths) * fit.KV_BYTES["f16"])) // 256 * 256
@@ -280,7 +280,7 @@ async def _engine_with_little_memory(given: Given, on_changed: Callable[[Changed
 
 @contextlib.contextmanager
 def _address_space(size: int) -> Iterator[None]:
-    """What is started meanwhile gets no more than that. Raises Failure where the system has no such limit."""
+    """Limits the address space of processes started in the block. Raises Failure on systems without such a limit."""
     if sys.platform != "linux":
         raise Failure("without a GPU, memory can be limited on Linux only", {})
     process = psutil.Process()
@@ -293,7 +293,7 @@ def _address_space(size: int) -> Iterator[None]:
 
 
 async def speed(given: Given) -> Outcome:
-    """`infill bench speed`, beside llama-bench where it was built."""
+    """Runs `infill bench speed`, with llama-bench for comparison if it was built."""
     beside = ["--llama-bench"] if peer_build.program("llama-bench") else []
     if given.gpu and not beside:
         raise Failure("llama-bench was not built", {})
@@ -309,7 +309,7 @@ async def speed(given: Given) -> Outcome:
 
 
 async def typing(given: Given) -> Outcome:
-    """`infill bench typing` with one run."""
+    """Runs `infill bench typing` once."""
     told = infill(given, "bench", "typing", "--model", given.model, "--runs", "1")
     lines = {line["what"]: line["sides"]["infill"] for found in told["figures"].values() for line in found if "infill" in line["sides"]}
     median = next((value for what, value in lines.items() if "median" in what), None)
@@ -331,4 +331,4 @@ ALL: dict[str, Callable[[Given], Awaitable[Outcome]]] = {
     "speed": speed,
     "typing": typing,
 }
-"""In the order in which they run."""
+"""All steps, in the order of execution."""

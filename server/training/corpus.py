@@ -1,6 +1,6 @@
-"""Collects permissively licensed Python source that is installed on this machine into one deduplicated corpus. `python corpus.py` lists it.
+"""Collects permissively licensed Python source from the installed packages into one deduplicated corpus. `python corpus.py` lists it.
 
-A package counts only if its licence is in LICENCES: nothing is taken because it happens to be here.
+Only packages whose licence is listed in LICENCES are used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HELD = Path(__file__).with_name("held.json.xz")
-"""Files that no model of ours was ever trained on: every figure is measured on them."""
+"""Files that none of the project's models was trained on; all figures are measured on them."""
 LICENCES = {
     "standard library": "PSF-2.0",
     **dict.fromkeys(("click", "flask", "itsdangerous", "jinja2", "werkzeug", "httpx", "starlette", "joserfc"), "BSD-3-Clause"),
@@ -33,9 +33,9 @@ LICENCES = {
 }
 """Import name -> licence."""
 SKIPPED = {"test", "tests", "idlelib", "lib2to3", "encodings", "pydoc_data", "site-packages", "_vendor", "unicode", "lexers", "unidata"}
-"""Folders of tables, generated code and copies of others' work."""
+"""Folders with tables, generated code and copies of other projects."""
 PACKAGE_LIMIT, LIBRARY_LIMIT = 6_000_000, 30_000_000
-"""Characters from one package, so that none drowns the rest."""
+"""Maximum number of characters from one package | from the standard library, so that no source dominates."""
 SHORTEST, LONGEST, LONGEST_LINE = 300, 300_000, 400
 HELD_IN_256 = 5
 
@@ -46,9 +46,9 @@ _FIELDS = re.compile(r"(?im)^[ \t]*:(?:copyright|licen[sc]e):[^\n]*\n(?:[ \t]+[^
 
 
 def without_header(text: str) -> str:
-    """A file without the notices of copyright and licence at its head, which a model would recite in every new file.
+    """A file's text without copyright and licence notices at its head, which a model would recite in every new file.
 
-    All leading comments go where one of them has such a notice, and so do the fields `:copyright:` and `:license:` of a module's docstring.
+    If a leading comment has such a notice, all leading comments are removed. So are the fields `:copyright:` and `:license:` of a module's docstring.
     """
     text = _FIELDS.sub("", text)
     head = _COMMENTS.match(text)
@@ -68,7 +68,7 @@ class Source(NamedTuple):
 
     @property
     def held(self) -> bool:
-        """Whether it is kept from training: decided by its content alone, so that every machine decides alike."""
+        """Whether it is held out from training. Depends on its content only, so that the result is the same on every machine."""
         return hashlib.sha256(self.text.encode()).digest()[0] < HELD_IN_256
 
 
@@ -89,7 +89,7 @@ def _text(file: Path) -> str | None:
 
 
 def sources() -> Iterator[Source]:
-    """Every file of the corpus, each text once."""
+    """All files of the corpus, without duplicates."""
     seen: set[str] = set()
     for package, root, limit in _roots():
         total = 0
@@ -105,7 +105,7 @@ def sources() -> Iterator[Source]:
 
 
 def read_texts(file: Path = HELD) -> list[str]:
-    """A JSON list of texts, as it is or compressed."""
+    """The texts in a JSON list, which may be xz-compressed."""
     content = file.read_bytes()
     texts: list[str] = json.loads(lzma.decompress(content) if file.suffix == ".xz" else content)
     return texts

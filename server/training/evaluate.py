@@ -1,6 +1,6 @@
-"""Measures a model where no model of ours was trained: exact rest-of-line completion on held-out files, through the engine's own runtime.
+"""Measures exact rest-of-line completion on held-out files, which none of the project's models was trained on, with the engine's runtime.
 
-`python evaluate.py MODEL.gguf [--positions 400]`. Greedy, each position from nothing.
+`python evaluate.py MODEL.gguf [--positions 400]`. Greedy decoding; each position starts with an empty KV cache.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from infill.models.fit import Plan
 from infill.models.store import ModelFile
 
 BEFORE, AFTER, LONGEST_REST = 2000, 600, 60
-"""Characters of prefix and of suffix that are asked with, and of the longest rest of a line that is asked for."""
+"""Maximum number of characters of the prefix | of the suffix | of the expected rest of a line."""
 MAX_TOKENS = 28
 
 
 class Position(NamedTuple):
-    """A cursor in a held-out file, and the rest of its line, which the model is to find."""
+    """A cursor in a held-out file, and the expected rest of its line."""
 
     prefix: str
     suffix: str
@@ -34,28 +34,28 @@ class Position(NamedTuple):
 
     @property
     def at_word_start(self) -> bool:
-        """Whether a word begins here: the easier half, since a small model has trouble with words half typed."""
+        """Whether the cursor is at the start of a word. Such positions are easier: small models are weak at half-typed words."""
         return not (self.prefix[-1].isalnum() or self.prefix[-1] == "_")
 
 
 class Answers(NamedTuple):
-    """What a model said at each position, and what it cost."""
+    """A model's answer and its time at each position."""
 
     texts: list[str]
     milliseconds: list[float]
 
     def right(self, positions: list[Position]) -> set[int]:
-        """The numbers of the positions whose rest of the line is found exactly."""
+        """The indexes of the positions whose answer is exactly the rest of the line."""
         return {number for number, (text, position) in enumerate(zip(self.texts, positions, strict=True)) if text.rstrip() == position.rest.rstrip()}
 
     def exact(self, positions: list[Position], *, word_starts: bool = False) -> float:
-        """The share of them, of all positions or of those where a word begins."""
+        """The share of right answers among all positions, or among those at word starts."""
         asked = {number for number, position in enumerate(positions) if position.at_word_start or not word_starts}
         return len(self.right(positions) & asked) / len(asked)
 
 
 def positions(texts: list[str], count: int, seed: int = 5) -> list[Position]:
-    """Random cursors with something left to write on their line: the same for every model."""
+    """Random cursors before a rest of line that is not blank; the same for every model."""
     return [position for position, _ in zip(_positions(texts, random.Random(seed)), range(count), strict=False)]
 
 
@@ -70,7 +70,7 @@ def _positions(texts: list[str], rng: random.Random) -> Iterator[Position]:
 
 
 def answer(model: Path, asked: list[Position], threads: int = 1) -> Answers:
-    """Ask a model at every position."""
+    """A model's answers at all positions."""
     file = ModelFile(id=f"file:{model}", title=model.name, path=model.resolve())
     runtime = Runtime.load(file, Plan(threads=threads, threads_batch=threads, context=2048), lambda _: True)
     stop = Stop(max_tokens=MAX_TOKENS, single_line=True)

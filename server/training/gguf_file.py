@@ -1,4 +1,4 @@
-"""Between PyTorch and GGUF: the vocabulary and the weights under llama.cpp's names, both ways."""
+"""Reads and writes vocabulary and weights between PyTorch and GGUF, with llama.cpp's names."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ NAMES = {
     "k.weight": "attn_k.weight", "k.bias": "attn_k.bias", "v.weight": "attn_v.weight", "v.bias": "attn_v.bias",
     "o.weight": "attn_output.weight", "gate.weight": "ffn_gate.weight", "up.weight": "ffn_up.weight", "down.weight": "ffn_down.weight",
 }  # fmt: skip
-"""Ours -> llama.cpp's, within a block."""
+"""Our names -> llama.cpp's names, within a block."""
 
 
 def read_weights(path: Path, layers: int) -> dict[str, torch.Tensor]:
-    """The state of a Qwen2 of the same shape, from an unquantized file."""
+    """The state dict of a Qwen2 of the same shape, read from an unquantized file."""
     tensors = {tensor.name: torch.from_numpy(np.array(tensor.data, dtype=np.float32)) for tensor in gguf.GGUFReader(str(path)).tensors}
     state = {"emb.weight": tensors["token_embd.weight"], "norm.weight": tensors["output_norm.weight"]}
     for layer in range(layers):
@@ -33,7 +33,7 @@ def read_weights(path: Path, layers: int) -> dict[str, torch.Tensor]:
 
 
 def write(model: Qwen2, tokenizer: Tokenizer, path: Path, name: str, context: int) -> None:
-    """The model as 16-bit GGUF, with everything that llama.cpp and `infill` need to know about it."""
+    """Write the model as 16-bit GGUF, with all metadata that llama.cpp and `infill` need."""
     writer = gguf.GGUFWriter(str(path), "qwen2")
     _write_facts(writer, model.cfg, name, context)
     _write_tokenizer(writer, tokenizer)

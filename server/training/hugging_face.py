@@ -1,7 +1,7 @@
 """Writes a GGUF of the bundled model's kind as a Hugging Face folder, which vLLM, SGLang and Transformers load: `python hugging_face.py OUT`.
 
-The folder has config.json, model.safetensors, tokenizer.json, tokenizer_config.json and generation_config.json. Weights keep their values and, in
-matrices, their 16 bits; token ids are those of the GGUF. Only unquantized Qwen2 files with tied embeddings are accepted. PyTorch is not needed.
+The folder has config.json, model.safetensors, tokenizer.json, tokenizer_config.json and generation_config.json. Weights keep their values, and
+matrices their 16 bits. Token ids are those of the GGUF. Only unquantized Qwen2 files with tied embeddings are accepted. PyTorch is not needed.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ NAMES = {
     "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
     "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
 }  # fmt: skip
-"""llama.cpp's names -> Hugging Face's, within a layer. Both rotate halves of a head (NeoX), so no row changes its place."""
+"""llama.cpp's names -> Hugging Face's names, within a layer. Both rotate halves of a head (NeoX), so rows keep their order."""
 PLAIN = (gguf.GGMLQuantizationType.F16, gguf.GGMLQuantizationType.F32)
 END = "<|endoftext|>"
 ENDS = (END, "<|im_end|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>")
-"""The tokens at which llama.cpp ends an answer of a file with this vocabulary."""
+"""The end-of-generation tokens of llama.cpp for a file with this vocabulary."""
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
-"""ChatML, as Qwen2 has it: servers ask for a template, though the bundled model follows no instructions."""
+"""Qwen2's ChatML template: servers require one, although the bundled model does not follow instructions."""
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def export(model: Path, folder: Path) -> None:
-    """Write `model` into `folder`. Raises SystemExit where the file is of another architecture or is quantized."""
+    """Write `model` into `folder`. Raises SystemExit if the file has another architecture or is quantized."""
     reader = gguf.GGUFReader(str(model))
     facts = {name: field.contents() for name, field in reader.fields.items()}
     if facts["general.architecture"] != "qwen2":
@@ -118,7 +118,7 @@ def _generation(numbers: dict[str, int]) -> dict[str, Any]:
 
 
 def _tokenizer_config(facts: dict[str, Any]) -> dict[str, Any]:
-    # The class of any tokenizer.json. Transformers 5 uses Qwen2's own for this architecture all the same, which composes characters first (NFC).
+    # The class for any tokenizer.json. Transformers 5 still uses Qwen2's own for this architecture, which composes characters first (NFC).
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": facts["qwen2.context_length"],

@@ -1,4 +1,4 @@
-"""Qwen2's architecture in plain PyTorch: what llama.cpp runs under that name, and nothing more."""
+"""Qwen2's architecture in plain PyTorch, limited to what llama.cpp runs under that name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 
 class Block(nn.Module):
-    """Attention with grouped keys and rotary positions, then a gated feed-forward layer."""
+    """Attention with grouped keys and rotary positions, followed by a gated feed-forward layer."""
 
     def __init__(self, d: int, heads: int, kv: int, ff: int) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Qwen2(nn.Module):
 
 
 def loss_of(model: nn.Module, x: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The weighted loss that is trained on, and that of the middle alone."""
+    """The weighted training loss, and the loss of the middle alone."""
     logits = model(x[:, :-1])
     losses = F.cross_entropy(logits.float().flatten(0, 1), x[:, 1:].flatten(), reduction="none")
     weights = weights[:, 1:].flatten()

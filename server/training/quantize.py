@@ -1,6 +1,6 @@
-"""From the trained 16-bit file to the one that ships: q8_0, taken only if its answers on held-out positions stay the same.
+"""Quantizes the trained 16-bit file to q8_0 and accepts the result only if its answers on held-out positions stay the same.
 
-`python quantize.py tiny-f16.gguf [--install]`: with --install the result becomes the bundled model.
+`python quantize.py tiny-f16.gguf [--install]`: with --install the accepted file, otherwise the 16-bit one, becomes the bundled model.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from evaluate import answer, positions, report
 
 BUNDLED = Path(__file__).parents[1] / "infill" / "data" / "infill-tiny.gguf"
 LEAST_KEPT, LEAST_SAME = 0.95, 0.97
-"""Of the right answers, the share that must stay right | of all first lines, the share that must stay the same. A model of this size is often torn
-between two tokens: where rounding decides, its answers also come to depend on how a prompt was cut into batches, which is why both are asked for."""
+"""Least share of right answers that stay right | of all first lines that stay the same. In a model of this size two tokens often have nearly the same
+probability. If rounding decides, answers also depend on how a prompt was split into batches. Therefore both shares are checked."""
 
 
 def quantize(source: Path, target: Path) -> None:
-    """Write `source` with 8-bit weights; everything else in the file stays."""
+    """Write `source` with 8-bit weights; everything else in the file is unchanged."""
     how = llama_cpp.llama_model_quantize_default_params()
     how.ftype = llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0
     how.nthread = 2

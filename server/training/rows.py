@@ -1,4 +1,4 @@
-"""From source texts to training rows: windows cut into prefix, suffix and middle at random places, where people's cursors may stand."""
+"""Makes training rows from source texts: windows split into prefix, suffix and middle at random cursor positions."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from tokenizers import Tokenizer
 
 CHARACTERS_PER_TOKEN = 3.4
 PLAIN_SHARE, LINES_SHARE = 0.1, 0.45
-"""Rows that are text as it stands | whose middle is the rest of a line, or of a few; in the others it ends anywhere."""
+"""Share of rows of plain text | of rows whose middle is the rest of a line or a few lines. In all other rows the middle ends anywhere."""
 MIDDLE_WEIGHT, FIRST_WEIGHT, FIRST_TOKENS = 3, 8, 3
-"""The middle is what the model is for, and its first tokens decide whether the rest can be right."""
+"""Loss weights: the middle is the text that the model must generate, and its first tokens decide whether the rest can be right."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What the rows look like."""
+    """Parameters of the rows."""
 
     context: int
     suffix_first: float = 0.9
     """Share of rows in the order suffix, prefix, middle, which a small model learns far more easily."""
     short_suffix: float = 0.3
-    """Share of rows whose suffix is empty or a few tokens: a file that is just being written."""
+    """Share of rows whose suffix is empty or a few tokens, as in a file that is being written."""
 
 
 def _window(text: str, size: int, rng: random.Random) -> str:
@@ -46,7 +46,7 @@ def _middle(window: str, whole_lines: bool, rng: random.Random) -> tuple[int, in
 
 
 def row(text: str, rng: random.Random, tokenizer: Tokenizer, shape: Shape) -> tuple[list[int], int]:
-    """The ids of one row, and where its middle begins."""
+    """The token ids of one row, and the index of its first middle token."""
     window = _window(text, min(len(text), int(shape.context * CHARACTERS_PER_TOKEN)), rng)
     end, before, between, after = (tokenizer.token_to_id(f"<|{name}|>") for name in ("endoftext", "fim_prefix", "fim_middle", "fim_suffix"))
     kind = rng.random()
@@ -65,7 +65,7 @@ def row(text: str, rng: random.Random, tokenizer: Tokenizer, shape: Shape) -> tu
 
 
 def batches(texts: list[str], tokenizer: Tokenizer, size: int, shape: Shape, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Endless batches of ids and of each token's weight; long texts come up more often."""
+    """Endless batches of token ids and token weights, both (size, context). Long texts are chosen more often."""
     rng = random.Random(seed)
     ends = np.cumsum([len(text) for text in texts])
     padding = tokenizer.token_to_id("<|fim_pad|>")

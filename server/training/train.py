@@ -1,4 +1,4 @@
-"""Trains a small fill-in-the-middle model on Python source and writes it as GGUF: `python train.py OUT --minutes 80`. README.md tells the rest."""
+"""Trains a small fill-in-the-middle model on Python source and writes it as GGUF: `python train.py OUT --minutes 80`. See README.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rows import Shape, batches
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 WARM_UP_STEPS, FLAT_SHARE, LOWEST_RATE = 150, 0.3, 0.02
-"""Steps until the full learning rate | share of the time that it stays there | share of it at the end."""
+"""Steps until the full learning rate | share of the time at the full rate | final rate as a share of the full rate."""
 REPORT_SECONDS, VALIDATE_STEPS, VALIDATE_BATCHES = 60, 500, 8
 
 
@@ -42,12 +42,12 @@ def options() -> argparse.Namespace:
 
 
 def read_corpus(exclude: Path) -> tuple[list[str], list[str]]:
-    """Texts to train on, and those held out: the listed ones, and a share of the others."""
+    """The training texts and the held-out texts: those in `exclude`, and a share of the others."""
     excluded = set(read_texts(exclude))
     texts: list[str] = []
     held: list[str] = []
     for source in sources():
-        if source.text in excluded or source.held:  # by the whole text: files stay held out whatever is stripped
+        if source.text in excluded or source.held:  # compares the whole text, so that files stay held out whatever is removed from their head
             held.append(source.text)
         else:
             texts.append(without_header(source.text))
@@ -87,13 +87,13 @@ def optimizers(model: Qwen2, rate: float) -> list[torch.optim.Optimizer]:
 
 
 def rate_at(share: float, step: int, rate: float) -> float:
-    """Warm-up, a flat part, then a straight line down to almost nothing."""
+    """The learning rate: warm-up, then constant, then linear decay to LOWEST_RATE."""
     down = 1.0 if share < FLAT_SHARE else max(LOWEST_RATE, (1 - share) / (1 - FLAT_SHARE))
     return rate * min(1.0, (step + 1) / WARM_UP_STEPS) * down
 
 
 class Training:
-    """The loop: it ends by the clock, reports once a minute and saves what it has at every validation."""
+    """The training loop: stops after the given minutes, reports once a minute and saves the weights at every validation."""
 
     def __init__(self, a: argparse.Namespace, model: Qwen2, data: Iterator[Batch], held: list[Batch], device: str) -> None:
         self.a, self.model, self.data, self.held, self.device = a, model, data, held, device

@@ -1,4 +1,4 @@
-"""The tokenizer of the bundled model, as the package `tokenizers` runs it: Qwen2's pre-tokenization with Qwen2.5-Coder's special tokens."""
+"""The bundled model's tokenizer for the package `tokenizers`: Qwen2's pre-tokenization with Qwen2.5-Coder's special tokens."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def train_tokenizer(texts: Iterable[str], vocab: int) -> Tokenizer:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=vocab - len(SPECIAL_TOKENS), initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.add_special_tokens(SPECIAL_TOKENS)  # after the ordinary ones, as in Qwen2.5-Coder
+    tokenizer.add_special_tokens(SPECIAL_TOKENS)  # after the ordinary tokens, as in Qwen2.5-Coder
     return tokenizer
 
 

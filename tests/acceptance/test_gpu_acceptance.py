@@ -1,4 +1,4 @@
-"""The acceptance script for machines with a GPU, run without one: its steps are executed, and what it writes can be read."""
+"""Runs the acceptance script for machines with a GPU on a machine without one, and reads its output files."""
 
 from __future__ import annotations
 

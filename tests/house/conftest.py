@@ -1,4 +1,4 @@
-"""What the tests of the house look at: the files of this repository."""
+"""Fixtures of the project's rule tests: the files of the repository."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = ("server", "clients", "tests", "docs")
 NOT_OURS = {"node_modules", "__pycache__", "dist", "build", "out", ".venv", ".hypothesis", ".pytest_cache", "artefacts"}
-"""Folders with what was installed or made, never written by hand."""
+"""Folders with installed or generated files."""
 
 
 def _ours(folder: Path) -> list[Path]:
@@ -29,11 +29,11 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def files() -> list[Path]:
-    """Every file of the project, whether committed yet or not."""
+    """All files of the project, committed or not."""
     return [file for room in ROOMS if (ROOT / room).is_dir() for file in _ours(ROOT / room)] + [f for f in sorted(ROOT.iterdir()) if f.is_file()]
 
 
 @pytest.fixture(scope="session")
 def python_files(files: list[Path]) -> list[Path]:
-    """Those written in Python; the examples are unfinished on purpose."""
+    """All Python files except the examples, which are unfinished on purpose."""
     return [file for file in files if file.suffix == ".py" and ROOT / "docs" / "examples" not in file.parents]

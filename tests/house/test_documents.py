@@ -1,4 +1,4 @@
-"""What is generated is fresh, what is written still names things that are there."""
+"""Generated pages are up to date, and pages refer only to things that exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The VS Code extension's files say what its sources say: its strings for translators, its version, its keys."""
+"""The VS Code extension's files match its sources: strings for translators, version, keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which room may import what: the contracts of pyproject.toml, and who alone may touch llama.cpp, LSP, HTTP and the terminal."""
+"""Import rules: the contracts of pyproject.toml, and the only packages that may import llama.cpp, LSP, HTTP and terminal libraries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ONLY = [
     ("tree_sitter", ("infill.index.grammars", "infill.index.outline")),
     *((library, ("infill.providers", "infill.models.download", "infill.models.transfer")) for library in HTTP),
 ]
-"""What may be imported | by these alone (a room stands for all that is in it)."""
+"""Library | packages that may import it (a package includes its modules)."""
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def graph() -> grimp.ImportGraph:
 
 
 def test_every_room_imports_only_what_stands_below_it(root: Path) -> None:
-    # a process of its own: the linter sets up logging anew, and silences everybody else's
+    # a separate process: the linter reconfigures logging and would disable the other loggers
     linter = f"import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(config_filename={str(root / 'pyproject.toml')!r}, no_cache=True))"
     done = subprocess.run([sys.executable, "-c", linter], cwd=root, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -57,7 +57,7 @@ HEAVY = {
     *(f"infill.index.{module}" for module in ("outline", "grammars", "database", "build", "builder")),
     *("infill.bench", "infill.cli", "tree_sitter"),
 }
-"""What takes long to load, and is loaded when it is first needed."""
+"""Modules that are slow to load, and are imported only when they are first needed."""
 
 
 def test_the_language_server_starts_with_nothing_that_takes_long_to_load() -> None:

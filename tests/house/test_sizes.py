@@ -1,4 +1,4 @@
-"""How long functions and modules may be. Long ones are where readers get lost: a new room or a new word is missing there."""
+"""Limits on the length of functions and modules. A function or module that is too long needs to be divided."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 
 LONGEST_FUNCTION, MOST_FUNCTIONS, TYPICAL_FUNCTION = 60, 35, 10
-"""Lines: of any function, of nine in ten, of the median."""
+"""Maximum lines of any function | of nine in ten | of the median."""
 LONGEST_MODULE = 500
 
 

@@ -1,4 +1,4 @@
-"""What is installed: dependencies have upper bounds, and CI installs versions and hashes that are in the repository."""
+"""Dependencies have upper bounds, and CI installs the versions and hashes in the repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The types are right on every system, though the program runs on one of them only."""
+"""Type checks for every supported operating system, on any of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
 def test_the_type_checker_has_nothing_to_say(root: Path, system: str) -> None:
     pytest.importorskip("mypy")
-    # what is unreachable differs between the systems: it is looked for on this one alone
+    # unreachable code differs between systems: check it for the current one only
     elsewhere = [] if system == sys.platform else ["--no-warn-unreachable", "--cache-dir", f".mypy_cache/{system}"]
     done = subprocess.run([sys.executable, "-m", "mypy", "--platform", system, *elsewhere], cwd=root, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr

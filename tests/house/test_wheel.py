@@ -1,4 +1,4 @@
-"""What people install has everything that runs, and nothing that only makes it."""
+"""The wheel contains everything that runs, and neither tests nor training code."""
 
 from __future__ import annotations
 

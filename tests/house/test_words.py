@@ -1,4 +1,4 @@
-"""What must never stand in our files, and what every file must have."""
+"""Text that no file may contain, and text that every file must have."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOP_LEVEL = {
     "plugin",
 }
 BY_ITS_OWN_NAME = {"conftest.py", "sitecustomize.py"}
-"""Python files that pytest and Python look for by name."""
+"""Python files that pytest and Python find by name."""
 TEXT = {".py", ".md", ".toml", ".json", ".ts", ".js", ".mjs", ".lua", ".txt", ".yml", ".yaml", ".sh", ".html", ".css", ".vim", ".el", ""}
 ASSERTING = re.compile(r"^_?(check|assert|raises|fail|expect|warns|until|run_state_machine)")
 
@@ -54,7 +54,7 @@ def test_the_project_stands_alone(files: list[Path]) -> None:
 
 def test_the_top_level_has_nothing_but_the_house_s_rooms(root: Path) -> None:
     listed = subprocess.run(["git", "-C", str(root), "ls-files"], capture_output=True, text=True)
-    # an unpacked source archive has no git: then what lies there counts
+    # an unpacked source archive has no git: check the directory instead
     names = {line.partition("/")[0] for line in listed.stdout.splitlines()} or {entry.name for entry in root.iterdir()}
     assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
 
@@ -66,7 +66,7 @@ def test_every_module_says_what_it_is_for(python_files: list[Path], root: Path) 
 
 
 def _asserts(test: ast.AST, helpers: frozenset[str] = frozenset()) -> bool:
-    """Whether something can fail in it: an assert, or a call of something that asserts by its name or is known to."""
+    """Whether the code can fail: it has an assert, or calls a helper or a function whose name shows that it asserts."""
     for node in ast.walk(test):
         if isinstance(node, ast.Assert):
             return True
@@ -82,7 +82,7 @@ def _functions(module: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 def _silent(module: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Tests in which nothing is asserted, not even by a function of their own module."""
+    """Tests that assert nothing, directly or through a function of their own module."""
     helpers = frozenset(function.name for function in _functions(module) if not function.name.startswith("test_") and _asserts(function))
     return [function for function in _functions(module) if function.name.startswith("test_") and not _asserts(function, helpers)]
 
@@ -98,7 +98,7 @@ def test_every_test_asserts_something(python_files: list[Path], root: Path) -> N
 
 
 def test_no_test_sleeps_for_a_fixed_time(python_files: list[Path], root: Path) -> None:
-    """A pause between two looks in a loop that ends at a deadline is allowed: `sleep` inside `while` or `for`."""
+    """`sleep` is allowed inside `while` or `for`: it polls until a deadline."""
     naps = []
     for file in python_files:
         if root / "tests" not in file.parents:
@@ -108,7 +108,7 @@ def test_no_test_sleeps_for_a_fixed_time(python_files: list[Path], root: Path) -
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "sleep" and id(node) not in looped:
                 seconds = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else 1
-                # sleep(0) hands the turn over, an hour is "never comes": neither waits
+                # allowed: sleep(0) only yields, and 30 seconds or more stands for "never returns"
                 if seconds != 0 and not (isinstance(seconds, (int, float)) and seconds >= 30):
                     naps.append(f"{file}:{node.lineno}")
     assert not naps
@@ -122,6 +122,6 @@ def test_only_the_output_module_prints(python_files: list[Path], root: Path) -> 
 
 
 def test_no_two_test_files_share_a_name(python_files: list[Path], root: Path) -> None:
-    """pytest imports them by their bare names; so are the helpers that they import."""
+    """pytest imports test files, and these their helpers, by bare name."""
     names = [file.name for file in python_files if root / "tests" in file.parents and file.name not in BY_ITS_OWN_NAME]
     assert sorted({name for name in names if names.count(name) > 1}) == []

@@ -1,4 +1,4 @@
-"""The hosted workflows cannot run here: linters read them instead."""
+"""Linters check the hosted workflows, which cannot run locally."""
 
 from __future__ import annotations
 
