@@ -1,7 +1,7 @@
-"""Get a model: find it in the catalogue, look whether there is room, have `transfer` bring it, put it into the store.
+"""Installs a model: finds it in the catalogue, checks the free space, runs `transfer`, and adds it to the store.
 
-Nothing half-done can ever be loaded, and what has arrived is never thrown away: a cancelled, broken or killed download continues where it was.
-The network is touched by the other process only.
+An incomplete model is never loaded, and partial files are kept: a cancelled, interrupted or killed download resumes.
+Only the other process uses the network.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from infill.privacy import network
 SPARE = 256 * 1024 * 1024
 """Bytes that a download leaves free on the disk."""
 POLL_SECONDS = 0.1
-"""How soon a wish to cancel is seen."""
+"""Interval of checks for cancellation."""
 ATTEMPTS = 3
-"""Connections in a row that bring nothing before a download gives up (the hub's library tries several times within each)."""
+"""Consecutive connections without progress before a download fails (the hub's library retries within each)."""
 WAIT_SECONDS = 0.5
-"""Before the second of them; doubled each time."""
+"""Seconds before the second connection; doubled each time."""
 SPEED_SECONDS = 5.0
-"""Speed is averaged over about this long."""
+"""Window over which speed is averaged."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a download is."""
+    """The progress of a download."""
 
     phase: Literal["looking", "downloading", "verifying"]
     done: int = 0
     total: int = 0
     speed: float = 0.0
-    """Bytes a second."""
+    """Bytes per second."""
 
     @property
     def share(self) -> float:
@@ -53,7 +53,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
-        """Such as: 0.4 of 1.6 GB, 12 MB/s, 1 min 40 s left."""
+        """For example: 0.4 of 1.6 GB, 12 MB/s, 1 min 40 s left."""
         if self.phase == "looking":
             return "asking the hub"
         if self.phase == "verifying":
@@ -70,10 +70,9 @@ def fetch(
     again: bool = False,
     offline: bool = False,
 ) -> Manifest | None:
-    """Have a model of the catalogue, `owner/repository:file`, or what another program has, on this machine; None when it was cancelled (what has
-    arrived is kept).
+    """Install a model: one of the catalogue, `owner/repository:file`, or another program's. None when cancelled; partial files are kept.
 
-    Blocks; call it in a thread where that matters. `progress` is called on the calling thread. Raises UnknownModel, DownloadFailed, ChecksumMismatch,
+    Blocks: call it in a thread. `progress` is called on the calling thread. Raises UnknownModel, DownloadFailed, ChecksumMismatch,
     BadModelFile, or InfillError where the directory cannot be written.
     """
     if (known := store.installed_as(catalog.short(name))) and not again:
@@ -97,21 +96,21 @@ def fetch(
 
 
 def needs(entry: catalog.Entry) -> tuple[int, int]:
-    """Bytes still to come and bytes free, as far as the catalogue knows the size."""
+    """Bytes to download and bytes free, as far as the catalogue knows the size."""
     staged = store.incoming_directory(entry.id)
     here = sum(file.stat().st_size for file in staged.glob("*")) if staged.exists() else 0
     return max(0, entry.size - here), store.storage().free
 
 
 def discard(name: str) -> int:
-    """Throw away what has arrived of a model that was not finished; returns the bytes."""
+    """Delete the partial files of a model; returns their bytes."""
     short = catalog.short(name)
     with store.locked(short), store.writing():
         return _discard_staged(short)
 
 
 def duration(seconds: float) -> str:
-    """Such as 1 min 40 s."""
+    """For example: 1 min 40 s."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -131,7 +130,7 @@ def _transfer(entry: catalog.Entry, progress: Callable[[Progress], None], cancel
     progress(Progress(phase="looking", total=entry.size))
     found, meter = None, _Meter()
     command = child.python("-m", "infill.models.transfer")
-    # the hub's library would else tell the hub which programs it finds here
+    # else the hub's library would tell the hub which programs are installed
     with child.running(command, more={"HF_HUB_DISABLE_TELEMETRY": "1", **environment.hub_tokens()}) as transfer:
         transfer.say(msgspec.json.encode(job))
         for event in _events(transfer, cancelled):
@@ -160,7 +159,7 @@ def _install(entry: catalog.Entry, found: Found, hashes: tuple[str, ...], staged
         title=entry.title,
         source="hub",
         files=tuple(
-            # where the hub told no hash, what arrived is recorded: from now on it can be verified
+            # where the hub has no hash, record that of the downloaded file, so that it can be verified later
             StoredFile(name=local_name(file), size=file.size, sha256=digest, own_hash=not file.sha256)
             for file, digest in zip(found.files, hashes, strict=True)
         ),
@@ -177,7 +176,7 @@ def _install(entry: catalog.Entry, found: Found, hashes: tuple[str, ...], staged
 
 
 def _room_for(entry: catalog.Entry, found: Found) -> None:
-    """Raises DownloadFailed where the disk has not enough room."""
+    """Raises DownloadFailed if the disk has too little free space."""
     missing, free = sum(file.size for file in found.files) - found.here, store.storage().free
     if free < missing + SPARE:
         hint = f"Free {amount(missing + SPARE - free)} more, choose a smaller model, or set INFILL_HOME to another disk."
@@ -198,7 +197,7 @@ def _error(trouble: Trouble) -> InfillError:
 
 
 class _Meter:
-    """Speed from steps, smoothed."""
+    """The smoothed speed of a download."""
 
     def __init__(self) -> None:
         self._last: tuple[float, int] | None = None
@@ -215,7 +214,7 @@ class _Meter:
 
 
 def _events(transfer: Child, cancelled: Callable[[], bool]) -> Iterator[Event]:
-    """What it tells, until it is done or cancelled. Raises DownloadFailed where it ends without a word."""
+    """The events of the transfer until it is complete or cancelled. Raises DownloadFailed if it exits without a result."""
     while not cancelled():
         line = transfer.line(POLL_SECONDS)
         if line:

@@ -1,10 +1,10 @@
-"""Does a model fit on a machine, and how is it loaded there? Pure: everything it needs is handed in, nothing is measured or read here.
+"""Whether a model fits on a machine, and the plan to load it. Pure: all inputs are arguments; nothing is measured or read.
 
-Bytes come from the file itself. What llama.cpp 0.3.36 allocates beside the weights was found by loading files with many plans and reading its log;
-tests compare the sums with measured resident memory.
+The sizes of the weights come from the file. What llama.cpp 0.3.36 allocates in addition was found by loading files with many plans and reading
+its log; tests compare the sums with measured resident memory.
 
-    main memory   weights of the layers left to the CPU, embeddings, their KV cache, vocabulary, activations; a rearranged copy of some weights
-    GPU           weights of its layers (the last ones first, after the output head), their KV cache, activations
+main memory   weights of the layers left to the CPU, embeddings, their KV cache, vocabulary, activations; a rearranged copy of some weights
+GPU           weights of its layers (the last ones first, after the output head), their KV cache, activations
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ MB, GB = 1_000_000, 1_000_000_000
 MIB = 1024 * 1024
 
 CONTEXT = 8192
-"""Tokens of the shared KV cache where nothing else decides: a few open files at two thousand tokens each."""
+"""Default number of tokens of the shared KV cache: a few open files at two thousand tokens each."""
 CONTEXTS = (32768, 16384, CONTEXT, 4096, 2048)
-"""Tried from the longest on a GPU; shortened before layers are taken off it."""
+"""Tried from the longest on a GPU; shortened before layers are moved to the CPU."""
 ROOMY = 0.15
-"""A KV cache longer than CONTEXT may take this share of what a GPU has free."""
+"""Share of a GPU's free memory that a KV cache longer than CONTEXT may use."""
 SEQUENCES = 30
 """The runtime's sequences in one cache (`engine.slots.SEQUENCES` and one for moving cells); each has a row of logits."""
 OUTPUTS = 32
-"""Rows of logits that the runtime computes at most in one batch."""
+"""Maximum number of logit rows that the runtime computes in one batch."""
 PROCESS = 50 * MIB
-"""Python, its libraries and llama.cpp themselves."""
+"""Bytes of Python, its libraries and llama.cpp."""
 PER_WORD = 170
-"""Bytes of llama.cpp's tables per word of the vocabulary."""
+"""Bytes of llama.cpp's tables per token of the vocabulary."""
 GPU_PROCESS = 250 * MIB
-"""What a driver takes on a GPU for any program at all."""
+"""Bytes that a driver allocates on a GPU for any program."""
 GPU_RESERVE = 512 * MIB
-"""Left free on each GPU: the desktop draws on it too, and allocations are rounded up."""
+"""Bytes left free on each GPU: the desktop uses it too, and allocations are rounded up."""
 MEMORY_RESERVE = 1024 * MIB
-"""Left free of main memory, or the share below of all of it where that is more: other programs grow."""
+"""Bytes left free of main memory, or the share below if that is more: other programs grow."""
 MEMORY_RESERVE_SHARE = 0.10
 KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 REARRANGED = {
@@ -49,11 +49,11 @@ REARRANGED = {
     "MATMUL_INT8": ("q4_0", "q4_k", "q5_k", "q6_k", "q8_0"),
     "DOTPROD": ("q4_0", "q4_k", "q5_k", "q6_k", "q8_0", "iq4_nl", "mxfp4"),
 }
-"""Which tensor types llama.cpp keeps a second copy of, by what the processor can (ggml-cpu/repack.cpp)."""
+"""Tensor types of which llama.cpp keeps a second copy, by instruction set (ggml-cpu/repack.cpp)."""
 AMX_GROWTH = {
     "f16": 1.0, "q4_0": 1.0, "q4_1": 1.0, "q8_0": 38 / 34, "q4_k": 148 / 144, "q5_k": 180 / 176, "q6_k": 1.0, "iq4_xs": 138 / 136,
 }  # fmt: skip
-"""Tensor types that llama.cpp copies to its AMX buffers (ggml-cpu/amx/amx.cpp) -> how much larger a row is there (`get_row_size` in amx/mmq.cpp)."""
+"""Tensor types that llama.cpp copies to its AMX buffers (ggml-cpu/amx/amx.cpp) -> size ratio of a row there (`get_row_size` in amx/mmq.cpp)."""
 
 Judgement = Literal["fits", "tight", "too big"]
 
@@ -68,11 +68,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     batch: int = 512
     micro_batch: int = 512
     threads: int = 1
-    """For generation."""
+    """For decoding."""
     threads_batch: int = 1
-    """For evaluation."""
+    """For prompt processing."""
     flash_attention: bool | None = None
-    """None: as llama.cpp sees fit."""
+    """None: llama.cpp decides."""
     kv_type: str = "f16"
     mmap: bool = True
     mlock: bool = False
@@ -80,13 +80,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     extra_buffers: bool = True
     """Weights are rearranged for the processor's widest instructions (llama.cpp's REPACK and AMX buffers)."""
     device: str = ""
-    """What the layers on the GPU run on; empty: none are."""
+    """Device of the layers on the GPU; empty: CPU only."""
     restricted: str = ""
-    """What was switched off because it fails on this machine, and what that costs, as a sentence; empty: nothing."""
+    """What was switched off because it fails on this machine, and its cost, as a sentence; empty: nothing."""
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes that a model takes, loaded by a plan."""
+    """Bytes that a model needs when loaded by a plan."""
 
     weights: int = 0
     rearranged: int = 0
@@ -100,17 +100,17 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def memory(self) -> int:
-        """Of main memory, what has to stay there. Where weights were rearranged, the system may drop the file's own pages again."""
+        """Bytes of main memory that must stay resident. Where weights were rearranged, the system may drop the file's own pages."""
         return self.weights + self.kv + self.compute + self.overhead
 
     @property
     def resident(self) -> int:
-        """Of main memory, as programs that watch processes show it while nothing had to be dropped."""
+        """Bytes of main memory as process monitors show it while no pages were dropped."""
         return self.memory + self.rearranged
 
     @property
     def gpu(self) -> int:
-        """Of all GPUs together."""
+        """Bytes on all GPUs together."""
         return self.gpu_weights + self.gpu_kv + self.gpu_compute
 
 
@@ -121,11 +121,11 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan | None
     need: Need
     sentence: str
-    """The arithmetic, as people read it."""
+    """The calculation in words."""
 
 
 def default_plan(engine: Engine, physical_cores: int, has_gpu: bool) -> Plan:
-    """A sane plan without looking at the file: what the user set is taken, the rest is cautious."""
+    """A cautious plan that does not need the file: the user's settings, and defaults for the rest."""
     threads = engine.threads or max(1, physical_cores - 2)
     batch = engine.batch_size or 512
     return Plan(
@@ -141,7 +141,7 @@ def default_plan(engine: Engine, physical_cores: int, has_gpu: bool) -> Plan:
 
 
 def plan(facts: Facts, machine: Machine, engine: Engine = Engine(), tuned: Plan | None = None) -> Fit:  # noqa: B008 - a frozen value
-    """How this model is best loaded here, or the reason why not. What the user set is never touched; a tuned plan stands in for our defaults."""
+    """The best plan for this model on this machine, or why there is none. The user's settings are kept; a tuned plan replaces the defaults."""
     base = tuned or default_plan(engine, machine.cpu.useful, has_gpu=False)
     base = _as_set(base, engine)
     candidates = [base] if not machine.gpus else _with_gpus(facts, machine, engine, base, tuned)
@@ -154,12 +154,12 @@ def plan(facts: Facts, machine: Machine, engine: Engine = Engine(), tuned: Plan 
 
 
 def judged(facts: Facts, plan: Plan, machine: Machine) -> Fit:
-    """The same for a plan that was made elsewhere."""
+    """The judgement of a plan that was made elsewhere."""
     return _fit(facts, plan, need(facts, plan, machine), machine)
 
 
 def need(facts: Facts, plan: Plan, machine: Machine) -> Need:
-    """The bytes that this takes, in main memory and on GPUs."""
+    """The bytes that this plan needs, in main memory and on GPUs."""
     on_gpu = gpu_layer_count(facts, plan) if machine.gpus else 0
     kept = max(0, facts.layers - max(0, on_gpu - 1))  # the output head counts as the first layer on a GPU
     output_on_gpu = on_gpu > 0
@@ -183,7 +183,7 @@ def need(facts: Facts, plan: Plan, machine: Machine) -> Need:
 
 
 def judge(needed: Need, machine: Machine) -> Judgement:
-    """Whether main memory holds this: beside what runs now (fits), only if other programs make room (tight), or not at all."""
+    """Whether main memory holds this: beside what runs now (fits), only if other programs free memory (tight), or not at all."""
     wanted = needed.memory + (needed.gpu if _unified(machine) else 0)
     reserve = memory_reserve(machine)
     if wanted > machine.memory_total - reserve:
@@ -192,12 +192,12 @@ def judge(needed: Need, machine: Machine) -> Judgement:
 
 
 def memory_reserve(machine: Machine) -> int:
-    """What is left to the system and other programs."""
+    """Bytes left to the system and other programs."""
     return int(max(MEMORY_RESERVE, machine.memory_total * MEMORY_RESERVE_SHARE))
 
 
 def fit_beside(needed: Need, plan: Plan, machine: Machine) -> bool:
-    """Whether this can be loaded while all that is loaded now stays: `machine` tells what is free at this moment."""
+    """Whether this can be loaded in addition to everything loaded now; `machine` has the memory that is free now."""
     return (
         _gpu_holds(needed, plan, machine)
         and needed.memory + (needed.gpu if _unified(machine) else 0) < machine.memory_free - memory_reserve(machine) // 2
@@ -205,7 +205,7 @@ def fit_beside(needed: Need, plan: Plan, machine: Machine) -> bool:
 
 
 def fit_together(needs: Sequence[Need], machine: Machine) -> bool:
-    """Whether all of these have room at once on this machine, as far as its totals go."""
+    """Whether all of these fit at once on this machine, by its total memory."""
     memory, gpu = sum(each.memory for each in needs), sum(each.gpu for each in needs)
     if _unified(machine):
         return memory + gpu <= machine.memory_total * 0.7
@@ -213,7 +213,7 @@ def fit_together(needs: Sequence[Need], machine: Machine) -> bool:
 
 
 def step_down(plan: Plan, facts: Facts, engine: Engine = Engine()) -> tuple[Plan, str] | None:  # noqa: B008 - a frozen value
-    """The next smaller plan after loading failed for lack of memory, and what to say; None when nothing is left that the user did not set."""
+    """The next smaller plan after loading ran out of memory, with a message; None when only the user's settings are left."""
     if plan.context > CONTEXTS[-1] and engine.context_size is None:
         shorter = next((size for size in CONTEXTS if size < plan.context), CONTEXTS[-1])
         return msgspec.structs.replace(plan, context=shorter), f"The context was shortened to {shorter} tokens: there was no memory for more."
@@ -235,12 +235,12 @@ def describe(plan: Plan, facts: Facts | None = None) -> str:
 
 
 def amount(size: float) -> str:
-    """Bytes as people say them."""
+    """Bytes as text with a unit."""
     return f"{size / GB:.1f} GB" if size >= 0.95 * GB else f"{size / MB:.0f} MB"
 
 
 def _as_set(plan: Plan, engine: Engine) -> Plan:
-    """The plan with everything that the user set."""
+    """The plan with the user's settings applied."""
     threads, batch = engine.threads, engine.batch_size
     return msgspec.structs.replace(
         plan,
@@ -256,7 +256,7 @@ def _as_set(plan: Plan, engine: Engine) -> Plan:
 
 
 def _with_gpus(facts: Facts, machine: Machine, engine: Engine, base: Plan, tuned: Plan | None) -> list[Plan]:
-    """Plans in the order in which they are wanted: all layers on one GPU, on all GPUs, then as many layers as fit."""
+    """Plans in order of preference: all layers on one GPU, on all GPUs, then as many layers as fit."""
     layers = engine.gpu_layers if engine.gpu_layers is not None else (tuned.gpu_layers if tuned else None)
     contexts = (
         [base.context] if engine.context_size or tuned else [size for size in CONTEXTS if size <= CONTEXT or _roomy(facts, size, base, machine)]
@@ -273,13 +273,13 @@ def _with_gpus(facts: Facts, machine: Machine, engine: Engine, base: Plan, tuned
 
 
 def _roomy(facts: Facts, context: int, base: Plan, machine: Machine) -> bool:
-    """Whether a long KV cache is no burden."""
+    """Whether a long KV cache leaves enough free memory."""
     kv = sum(facts.kv_widths) * KV_BYTES.get(base.kv_type, 2.0) * context
     return context <= max(facts.context, CONTEXT) and kv <= ROOMY * sum(card.free for card in machine.gpus)
 
 
 def _splits(machine: Machine) -> list[tuple[float, ...]]:
-    """One GPU alone is faster than several: the freest first, then all by free memory."""
+    """Splits over GPUs: first the one with the most free memory, because one is faster than several; then all, by free memory."""
     if len(machine.gpus) == 1:
         return [()]
     freest = max(range(len(machine.gpus)), key=lambda index: machine.gpus[index].free)
@@ -289,7 +289,7 @@ def _splits(machine: Machine) -> list[tuple[float, ...]]:
 
 
 def _most_layers(facts: Facts, plan: Plan, machine: Machine) -> int:
-    """As many layers as fit on the GPUs after the reserve."""
+    """The number of layers that fit on the GPUs after the reserve."""
     for count in range(facts.layers + 1, 0, -1):
         candidate = msgspec.structs.replace(plan, gpu_layers=count)
         if _gpu_holds(need(facts, candidate, machine), candidate, machine):
@@ -306,7 +306,7 @@ def _gpu_holds(needed: Need, plan: Plan, machine: Machine) -> bool:
         return True
     shares = plan.tensor_split or (1.0,)
     cards = [(card, share) for card, share in zip(machine.gpus, shares, strict=False) if share]
-    # layers are whole: a card may get up to one more than its share
+    # layers cannot be divided: a GPU may get up to one more than its share
     ragged = (needed.gpu_weights + needed.gpu_kv) // 20 if len(cards) > 1 else 0
     return bool(cards) and all((needed.gpu_weights + needed.gpu_kv) * share + ragged + needed.gpu_compute <= _room(card) for card, share in cards)
 
@@ -317,7 +317,7 @@ def gpu_layer_count(facts: Facts, plan: Plan) -> int:
 
 
 def _activations(facts: Facts, plan: Plan) -> int:
-    """llama.cpp's compute buffer for one micro-batch; without flash attention it holds every score."""
+    """Bytes of llama.cpp's compute buffer for one micro-batch. Without flash attention it holds every attention score."""
     per_token = (3 * facts.feed_forward + 4 * facts.embedding) * 4 + 2 * plan.context
     if plan.flash_attention is False:
         widest = max(facts.kv_widths, default=0)
@@ -364,7 +364,7 @@ def _fit(facts: Facts, plan: Plan, needed: Need, machine: Machine) -> Fit:
 
 
 def _sentence(facts: Facts, plan: Plan, needed: Need, machine: Machine, judgement: Judgement) -> str:
-    """Such as: fits: 1.6 GB weights + 0.2 GB cache and buffers = 1.8 GB; 9.1 of 16.0 GB memory are free."""
+    """For example: fits: 1.6 GB weights + 0.2 GB cache and buffers = 1.8 GB; 9.1 of 16.0 GB memory are free."""
     wanted = needed.memory + (needed.gpu if _unified(machine) else 0)
     weights = needed.weights + needed.gpu_weights
     sums = f"{amount(weights)} weights + {amount(needed.memory + needed.gpu - weights)} beside them"

@@ -1,6 +1,6 @@
-"""What a GGUF file says of itself: shapes, sizes, vocabulary. Reads the header alone; never the weights, never with numpy or llama.cpp.
+"""Facts about a GGUF file: shapes, sizes, vocabulary. Reads only the header, not the weights, and without numpy or llama.cpp.
 
-The reader is our own because editors' servers list models too, and they must stay small; it also notices a file that was cut short.
+The project has its own reader because language servers list models too and must stay small; it also detects truncated files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from infill.state import write_atomically
 
 MOST_LAYERS = 10_000
 WIDEST = 1 << 24
-"""Numbers in a row of any matrix, heads, experts."""
+"""Upper bound of a matrix's row length, of heads and of experts."""
 LONGEST_CONTEXT = 1 << 32
 MOST_PARTS = 1000
 LONGEST_TITLE = 200
@@ -41,33 +41,33 @@ _FIM_KEYS = {
     "middle": ("fim_mid_token_id", "middle_token_id"),
 }
 RECURRENT = ("mamba", "rwkv", "qwen3next", "qwen35", "jamba", "falcon-h1", "granitehybrid", "lfm2", "nemotron_h", "plamo2")
-"""Architectures (by how their name begins) whose memory is not a plain KV cache: it cannot be shifted."""
+"""Architectures, by the start of their name, whose memory is not a plain KV cache: it cannot be shifted."""
 ENCODERS = ("bert", "nomic-bert", "jina-bert", "modern-bert", "neo-bert", "eurobert", "t5", "gemma-embedding", "llama-embed", "wavtokenizer", "clip")
-"""Architectures (by how their name begins) that turn text into vectors or need an encoder; the program runs decoders only."""
+"""Architectures, by the start of their name, that output embeddings or need an encoder; infill runs decoders only."""
 _NAMED_OTHERWISE = re.compile(r"(?i)\b(?:embed|embeddings?|rerank|reranker|reward)\b")
-"""Rerankers made of chat models differ from those in nothing but their name."""
+"""Rerankers made from chat models differ from those only in their name."""
 FORMAT = 4
-"""Of what is remembered: raised when `Facts` changes."""
+"""Version of the cached records: raised when `Facts` changes."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """All that fitting and listing need to know of one model file."""
+    """What fitting and listing need to know of a model file."""
 
     architecture: str
     name: str
     quantization: str
     parameters: int
     file_bytes: int
-    """Of all its parts, where a model is split over several files."""
+    """Bytes of all parts of a split model."""
     layers: int
     layer_bytes: tuple[int, ...]
-    """Weights of each layer."""
+    """Bytes of each layer's weights."""
     input_bytes: int
-    """The token embeddings: they stay in main memory."""
+    """Bytes of the token embeddings, which stay in main memory."""
     output_bytes: int
-    """The output head and norm; the embeddings once more where the two are tied."""
+    """Bytes of the output head and norm; those of the embeddings again where the two are tied."""
     tied: bool
-    """The output head is the embeddings' own tensor: on a CPU it takes no memory of its own."""
+    """The output head is the embeddings' tensor: on a CPU it takes no extra memory."""
     embedding: int
     feed_forward: int
     heads: int
@@ -75,37 +75,37 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers cached per token in each layer: keys and values together."""
     vocabulary: int
     context: int
-    """The longest that it was trained for."""
+    """Context length of the training, in tokens."""
     active_share: float = 1.0
-    """Of the weights, what works on one token: less than all in a mixture of experts."""
+    """Share of the weights used for one token: below 1 in a mixture of experts."""
     fim: bool = False
     """Its vocabulary has fill-in-the-middle tokens."""
     generates: bool = True
     """It continues text; False for embedding and reranking models and for encoders."""
     basename: str = ""
     size_label: str = ""
-    """Its makers' words for the model and its size, such as `SmolLM2` and `135M`."""
+    """The publisher's name and size of the model, such as `SmolLM2` and `135M`."""
     chat: bool = False
-    """It brings a chat template: it follows instructions."""
+    """It has a chat template: it follows instructions."""
     edit_format: EditFormat | Literal[""] = ""
-    """The prompt format of a next-edit model; empty: it is none that is known."""
+    """The prompt format of a next-edit model; empty: no known one."""
     controls: tuple[str, ...] = ()
-    """Which control tokens of `edit_format.KNOWN` its vocabulary has."""
+    """The control tokens of `edit_format.KNOWN` in its vocabulary."""
     shifts: bool = True
     """Its memory is a plain KV cache, whose entries can be moved."""
     parts: int = 1
     by_type: dict[str, int] = {}
-    """Bytes of the layers' matrices by type, of those whose rows come in eights."""
+    """Bytes of the layers' matrices by type, only those whose number of rows is a multiple of eight."""
     output_type: str = ""
     """Type of the output head."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Types of the weights that are multiplied."""
+        """Types of the weights used in matrix multiplications."""
         return tuple(sorted({*self.by_type, self.output_type} - {""}))
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what no model has; a damaged file of the cache would else be believed."""
+        """Raises ValueError for impossible values, so that a damaged cache file is not used."""
         totals = self.parameters, self.file_bytes, self.input_bytes, self.output_bytes, self.embedding, self.feed_forward, self.heads, self.context
         numbers = (*totals, *self.layer_bytes, *self.kv_widths, *self.by_type.values())
         if not 0 < self.layers == len(self.layer_bytes) == len(self.kv_widths) or not 0 <= min(numbers) <= max(numbers) < 1 << 63:
@@ -115,7 +115,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def facts(path: Path) -> Facts:
-    """`read`, remembered by path, size and time of change: a vocabulary of 150,000 words takes a tenth of a second to walk."""
+    """`read`, cached by path, size and modification time: reading a vocabulary of 150,000 tokens takes 0.1 s."""
     try:
         status = path.stat()
     except (OSError, ValueError) as exc:  # ValueError: a name with a zero byte
@@ -132,7 +132,7 @@ def facts(path: Path) -> Facts:
 
 
 def read(path: Path) -> Facts:
-    """Read the header of a GGUF, and of its other parts where it is split. Raises BadModelFile, whatever the file holds."""
+    """Read the header of a GGUF file and of its other parts. Raises BadModelFile, whatever the file contains."""
     first, *others = [read_header(part) for part in (path, *parts_of(path)[1:])]
     try:
         return _facts(path, [first, *others])
@@ -143,7 +143,7 @@ def read(path: Path) -> Facts:
 
 
 def parts_of(path: Path) -> list[Path]:
-    """The files of a model that is split as llama.cpp splits them (`name-00001-of-00003.gguf`); else the file alone."""
+    """The files of a model that llama.cpp split (`name-00001-of-00003.gguf`); else the file alone."""
     split = re.fullmatch(r"(.*)-(\d{5})-of-(\d{5})(\.gguf)", path.name, re.ASCII | re.IGNORECASE)
     if not split or not 1 <= int(split[2]) <= int(split[3]) <= MOST_PARTS:
         return [path]
@@ -198,7 +198,7 @@ def _facts(path: Path, headers: list[Header]) -> Facts:
 
 
 def _generates(metadata: dict[str, Any], architecture: str) -> bool:
-    """Whether this is a model that continues text (llama.cpp, `enum llama_pooling_type`: 0 is none)."""
+    """Whether the model continues text (llama.cpp, `enum llama_pooling_type`: 0 is none)."""
     pooling = metadata.get(f"{architecture}.pooling_type", 0)
     if architecture.startswith(ENCODERS) or (isinstance(pooling, int) and pooling > 0) or metadata.get(f"{architecture}.attention.causal") is False:
         return False
@@ -207,13 +207,13 @@ def _generates(metadata: dict[str, Any], architecture: str) -> bool:
 
 
 def _title(value: Any) -> str:
-    """A short text on one line, whatever the file (or its name) holds."""
+    """A short text on one line, whatever the file or its name contains."""
     text = str(value)[:LONGEST_TITLE].encode("utf-8", "replace").decode()
     return "".join(letter if letter.isprintable() else " " for letter in text).strip()
 
 
 def _largest(value: Any, most: int = WIDEST) -> int:
-    """A number of the header, or the largest of a list with one for each layer. Raises ValueError or TypeError where it is none."""
+    """A number of the header, or the largest of a list with one per layer. Raises ValueError or TypeError if it is not a number."""
     number = max(value, default=0) if isinstance(value, list) else value
     if not math.isfinite(number) or not 0 <= number <= most:
         raise ValueError(number)
@@ -221,7 +221,7 @@ def _largest(value: Any, most: int = WIDEST) -> int:
 
 
 def _sorted(tensors: list[Tensor], layers: int) -> tuple[list[int], dict[str, int], dict[str, int]]:
-    """Bytes by layer, bytes of what is in no layer by name, and bytes of the layers' matrices by type."""
+    """Bytes by layer, bytes by name of tensors in no layer, and bytes of the layers' matrices by type."""
     by_layer = [0] * layers
     rest: dict[str, int] = {}
     by_type: dict[str, int] = {}

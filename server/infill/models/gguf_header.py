@@ -1,8 +1,7 @@
-"""The header of a GGUF file: metadata and tensors, read within limits. Never the weights, never with numpy or llama.cpp.
+"""Reads the header of a GGUF file, metadata and tensors, within limits. Reads no weights and needs neither numpy nor llama.cpp.
 
-A file may come from anywhere, and a folder that is watched holds what others put there. So every count, length and size is bounded before it is used:
-the worst file takes seconds and some hundred megabytes. The file is read, not mapped: a mapped file that another process cuts short would end this
-process with a signal.
+Files are untrusted: they come from the internet or from watched folders. So every count, length and size is checked before use: the worst file takes
+seconds and some hundred megabytes. The file is read, not memory-mapped: if another process truncates a mapped file, a signal kills this process.
 """
 
 from __future__ import annotations
@@ -21,30 +20,30 @@ from infill.models.edit_format import KNOWN
 
 MAGIC = b"GGUF"
 SWAPPED = (0x01000000, 0x02000000, 0x03000000)
-"""Versions whose bytes are in the order of other computers."""
+"""Version numbers in the other byte order."""
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
 
 LARGEST_HEADER = 256 * 1024 * 1024
-"""Bytes; those of vocabularies with 260,000 words take 20 million."""
+"""Bytes; headers of vocabularies with 260,000 tokens have 20 million."""
 FIRST_READ = 1024 * 1024
-"""Bytes read at first; sixteen times as many each time that the header turns out to be longer."""
+"""Bytes of the first read; sixteen times as many at each further one."""
 MOST_ENTRIES = 65_536
 MOST_TENSORS = 100_000
 MOST_DIMENSIONS = 4
 MOST_WORDS = 4_000_000
-"""In all lists of text together."""
+"""Maximum number of texts in all lists together."""
 MOST_NUMBERS = 10_000
-"""Longer lists of numbers are skipped: those that matter have one for each layer."""
+"""Longer lists of numbers are skipped: the relevant ones have one number per layer."""
 LONGEST_NAME = 65_535
-"""Bytes of a key or a tensor's name, as GGUF has it."""
+"""Bytes of a key or a tensor's name; GGUF's own limit."""
 LONGEST_TEXT = 4096
-"""Bytes of a value that are kept. Longer ones (chat templates) only have to be there."""
+"""Bytes of a value that are kept. Of longer ones (chat templates) only the presence matters."""
 LARGEST_ALIGNMENT = 1 << 20
 OVERLAP = 16
-"""All tensors together may be so many times as large as the file: the sizes of types that are not in `BLOCKS` are a guess."""
+"""Maximum size of all tensors together, in multiples of the file's size: the sizes of types that are not in `BLOCKS` are a guess."""
 READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""How files are opened: a pipe in a model's place must not be waited for."""
+"""Flags for opening files: opening a named pipe must not block."""
 
 BLOCKS = {
     0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 40), 10: (256, 84), 11: (256, 110),
@@ -52,7 +51,7 @@ BLOCKS = {
     21: (256, 110), 22: (256, 82), 23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2),
     34: (256, 54), 35: (256, 66), 39: (32, 17), 40: (64, 36), 41: (128, 18),
 }  # fmt: skip
-"""ggml's tensor types: how many weights make a block, and its bytes."""
+"""ggml's tensor types: weights per block, and its bytes."""
 
 TYPES = {
     0: "f32", 1: "f16", 2: "q4_0", 3: "q4_1", 6: "q5_0", 7: "q5_1", 8: "q8_0", 10: "q2_k", 11: "q3_k", 12: "q4_k", 13: "q5_k", 14: "q6_k",
@@ -105,34 +104,34 @@ class Tensor(NamedTuple):
     size: int
     offset: int
     type: str
-    """Of `TYPES`; empty for others."""
+    """One of `TYPES`; empty for others."""
     rows: int
-    """0: it is no matrix."""
+    """0: it is not a matrix."""
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What stands before the weights."""
+    """The part of the file before the weights."""
 
     metadata: dict[str, Any]
-    """Numbers, texts (their beginning), lists of at most `MOST_NUMBERS` numbers, and for a list of texts a `Words`."""
+    """Numbers, texts (cut), lists of at most `MOST_NUMBERS` numbers, and for a list of texts a `Words`."""
     tensors: list[Tensor]
     file_bytes: int
 
 
 class Words(NamedTuple):
-    """A list of texts, of which only this is kept."""
+    """What is kept of a list of texts."""
 
     total: int
     fim: frozenset[str]
-    """Which parts of fill-in-the-middle the vocabulary names, and which control tokens of next-edit models it has."""
+    """The fill-in-the-middle tokens and the control tokens of next-edit models in the vocabulary."""
 
 
 class _TooShort(Exception):
-    """What was read ends before the header does."""
+    """The data read so far ends before the header does."""
 
 
 def read_header(path: Path) -> Header:
-    """Raises BadModelFile, whatever the file holds."""
+    """The header of a file. Raises BadModelFile, whatever the file contains."""
     try:
         with os.fdopen(os.open(path, READ), "rb") as stream:
             return _growing(path, stream)
@@ -155,7 +154,7 @@ def unreadable(path: Path, exc: OSError | ValueError) -> BadModelFile:
 
 
 def _growing(path: Path, stream: BinaryIO) -> Header:
-    """Read the file's beginning, and more of it while the header goes on."""
+    """Read the file's beginning, and more of it until the header is complete."""
     status = os.fstat(stream.fileno())
     if not stat.S_ISREG(status.st_mode):
         raise BadModelFile(f"{path} is not a file.", "Give the path of a *.gguf file.")
@@ -171,12 +170,12 @@ def _growing(path: Path, stream: BinaryIO) -> Header:
 
 
 class _Walk:
-    """A position in the file's beginning, moving forward. Counts and lengths are looked at before anything is made of them."""
+    """A position in the data, moving forward. Counts and lengths are checked before memory is allocated for them."""
 
     def __init__(self, view: bytes, limit: int) -> None:
         self.view = view
         self.limit = limit
-        """Where the header has to have ended."""
+        """The largest possible end of the header."""
         self.at = 0
         self.words = 0
 
@@ -186,14 +185,14 @@ class _Walk:
         return value
 
     def bounded(self, code: str, most: int) -> int:
-        """A count or a length. Raises ValueError where it is more than any real header has."""
+        """A count or a length. Raises ValueError if it is larger than in any real header."""
         number: int = self.take(code)
         if number > most:
             raise ValueError(number)
         return number
 
     def skip(self, length: int) -> int:
-        """Move on by so many bytes; returns where they begin."""
+        """Advance by `length` bytes; returns where they begin."""
         start = self.at
         self.at += length
         if self.at > self.limit:
@@ -237,12 +236,12 @@ class _Walk:
         kind, length = self.take("I"), self.bounded("Q", LARGEST_HEADER)
         if kind == STRING:
             return self.texts(length, key)
-        code = SCALARS[kind]  # lists of lists are in no model
+        code = SCALARS[kind]  # no model has lists of lists
         start = self.skip(length * struct.calcsize(f"<{code}"))
         return list(struct.unpack_from(f"<{length}{code}", self.view, start)) if length <= MOST_NUMBERS and not key.startswith("tokenizer.") else []
 
     def texts(self, length: int, key: str) -> Words:
-        """Walks a list of texts without keeping it."""
+        """Read a list of texts without keeping them."""
         self.words += length
         if self.words > MOST_WORDS or self.at + 8 * length > self.limit:
             raise ValueError(length)
@@ -274,7 +273,7 @@ def _alignment(metadata: dict[str, Any]) -> int:
 
 
 def _must_hold(path: Path, file_bytes: int, header_bytes: int, alignment: int, tensors: list[Tensor]) -> None:
-    """A download that broke off looks whole from the front: the last tensor must lie inside the file."""
+    """Raises BadModelFile for a truncated download: the last tensor must lie inside the file."""
     start = -(-header_bytes // alignment) * alignment
     needed = max((start + tensor.offset + tensor.size for tensor in tensors), default=0)
     if sum(tensor.size for tensor in tensors) > OVERLAP * file_bytes:

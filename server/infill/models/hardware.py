@@ -1,6 +1,6 @@
-"""What this machine has: processor, memory, disks, GPUs as llama.cpp sees them. Drivers are asked in throw-away processes only, for they crash.
+"""This machine's processor, memory, disks, and GPUs as llama.cpp sees them. Drivers are called only in separate processes, because they crash.
 
-Never raises: what cannot be found out is said in `Machine.problems`, and the rest stands.
+Never raises: failures are listed in `Machine.problems`, and all other facts are returned.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from infill.models.fit import amount
 from infill.models.machine import Cpu, Disk, Gpu, Machine, Nvidia
 
 PROBE_SECONDS = 30
-"""A driver that is just being loaded takes long; one that takes longer hangs."""
+"""Timeout: a driver that is being loaded is slow; one that takes longer hangs."""
 PROBE_VALID_SECONDS = 24 * 3600
-"""A machine without GPUs is believed to stay so for this long, or until it starts anew, or llama.cpp is another."""
+"""How long "no GPU" is cached, unless the machine restarts or llama.cpp changes."""
 
 
 class Probed(msgspec.Struct, frozen=True):
-    """What the throw-away process said of llama.cpp and its devices."""
+    """What the probe process reported about llama.cpp and its devices."""
 
     llama_cpp: str = ""
     built_for: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class _Remembered(msgspec.Struct, frozen=True):
 
 
 def machine(fresh: bool = False) -> Machine:
-    """Everything; `fresh` asks drivers even where the last answer was that there is no GPU."""
+    """All facts; `fresh` calls drivers also where the last result was that there is no GPU."""
     probed = probe(fresh)
     memory = psutil.virtual_memory()
     limit = cgroup_memory_limit()
@@ -66,7 +66,7 @@ def machine(fresh: bool = False) -> Machine:
 
 
 def summary(found: Machine) -> str:
-    """A machine in one line, such as: 8 cores (AVX2), 16.0 GB memory (9.1 GB free), NVIDIA RTX 4050 (5.6 of 6.0 GB free)."""
+    """A machine in one line, for example: 8 cores (AVX2), 16.0 GB memory (9.1 GB free), NVIDIA RTX 4050 (5.6 of 6.0 GB free)."""
     features = f" ({', '.join(found.cpu.features)})" if found.cpu.features else ""
     parts = [f"{found.cpu.title or found.architecture}, {found.cpu.physical} cores{features}"]
     parts.append(f"{amount(found.memory_total)} memory ({amount(found.memory_free)} free)")
@@ -78,7 +78,7 @@ def summary(found: Machine) -> str:
 
 
 def probe(fresh: bool = False) -> Probed:
-    """llama.cpp's own view, from a process that may crash. Where there is no GPU, or llama.cpp was built for none, nobody is asked anew."""
+    """llama.cpp's view, from a process that may crash. A result without GPUs is cached; llama.cpp without GPU support is not asked."""
     if not fresh and library.version() and not library.gpu_backends():
         return Probed(library.version(), library.features() or (*processor.words()[1], "REPACK", "CPU"))
     remembered, key = paths.cache_directory() / "devices.json", _probe_key()
@@ -94,7 +94,7 @@ def probe(fresh: bool = False) -> Probed:
 
 
 def nvidia() -> tuple[Nvidia, ...]:
-    """NVIDIA's cards as its own library (NVML) lists them; empty where it is not installed."""
+    """NVIDIA's GPUs as its own library (NVML) lists them; empty where it is not installed."""
     answer = _ask("infill.models.nvml")
     with contextlib.suppress(msgspec.ValidationError):
         return tuple(msgspec.convert(answer if isinstance(answer, list) else [], list[Nvidia]))
@@ -102,14 +102,14 @@ def nvidia() -> tuple[Nvidia, ...]:
 
 
 def cpu() -> Cpu:
-    """The processor, as far as the operating system tells."""
+    """The processor, as far as the operating system describes it."""
     physical, logical = psutil.cpu_count(logical=False) or os.cpu_count() or 1, os.cpu_count() or 1
     title, features = processor.words()
     return Cpu(title=title, physical=physical, performance=_performance_cores(physical), logical=logical, features=features, quota=_allowed(logical))
 
 
 def npus() -> tuple[str, ...]:
-    """Neural processors by name. Nothing uses them."""
+    """Neural processors by name. infill does not use them."""
     if _system() == "Darwin" and platform.machine() == "arm64":
         return ("Apple Neural Engine",)
     names = {"intel_vpu": "Intel NPU", "amdxdna": "AMD XDNA NPU", "qaic": "Qualcomm AI 100"}
@@ -118,7 +118,7 @@ def npus() -> tuple[str, ...]:
 
 
 def disks() -> tuple[Disk, ...]:
-    """The file system that holds models, then the others that are worth naming."""
+    """The file system that holds models, then the other relevant ones."""
     places = [next(parent for parent in (paths.data_directory(), *paths.data_directory().parents) if parent.exists()), Path.home()]
     found: dict[int, Disk] = {}
     for place in places:
@@ -129,7 +129,7 @@ def disks() -> tuple[Disk, ...]:
 
 
 def cgroup_memory_limit(root: Path = Path("/sys/fs/cgroup")) -> tuple[int, int] | None:
-    """Bytes that a container allows, and those used; None without a limit."""
+    """Bytes that a container may use, and those in use; None without a limit."""
     for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
         with contextlib.suppress(OSError, ValueError):
             allowed = int((root / limit).read_text())
@@ -139,7 +139,7 @@ def cgroup_memory_limit(root: Path = Path("/sys/fs/cgroup")) -> tuple[int, int] 
 
 
 def _reclaimable(used: Path) -> int:
-    """Cached file pages count as used there, but are given back when needed."""
+    """Bytes of cached file pages: they count as used, but are freed when needed."""
     with contextlib.suppress(OSError):
         found = re.search(r"^(?:total_)?inactive_file (\d+)", (used.parent / "memory.stat").read_text(), re.MULTILINE)
         return int(found[1]) if found else 0
@@ -147,7 +147,7 @@ def _reclaimable(used: Path) -> int:
 
 
 def _allowed(logical: int) -> float | None:
-    """Cores' worth of time that this process may use where that is less than all: a container's quota, the cores that it is bound to."""
+    """Cores that this process may use, if fewer than all: a container's CPU quota, or its CPU affinity."""
     limits = [quota] if (quota := _cgroup_quota()) is not None else []
     if sys.platform == "linux" and (bound := len(os.sched_getaffinity(0))) < logical:
         limits.append(float(bound))
@@ -167,13 +167,13 @@ def _system() -> Any:
 
 
 def _probe_key() -> str:
-    """Changes when the machine starts anew, and when llama-cpp-python is another."""
+    """A key that changes when the machine restarts or llama-cpp-python changes."""
     built = library.current()
     return f"{library.version()}|{built.directory if built else ''}|{round(psutil.boot_time() / 60)}|{sys.prefix}"
 
 
 def _ask(module: str) -> Any:
-    """The JSON that a throw-away process prints; a sentence where it crashed, hung or said nothing of use."""
+    """The JSON that a separate process prints; a sentence if it crashed, hung or printed no valid result."""
     try:
         done = child.run(module, timeout=PROBE_SECONDS)
         return msgspec.json.decode(done.stdout.splitlines()[-1])
@@ -188,7 +188,7 @@ def _probed(answer: Any) -> Probed:
         return Probed(problem=str(answer))
     devices = [device for device in answer.get("devices", []) if device.get("kind") in ("gpu", "igpu")]
     if any(device["kind"] == "gpu" for device in devices):
-        devices = [device for device in devices if device["kind"] == "gpu"]  # llama.cpp leaves integrated ones out beside others
+        devices = [device for device in devices if device["kind"] == "gpu"]  # llama.cpp ignores integrated GPUs if there are others
     system = str(answer.get("system", ""))
     return Probed(
         llama_cpp=str(answer.get("llama_cpp", "")),
@@ -207,7 +207,7 @@ def _probed(answer: Any) -> Probed:
 
 
 def _performance_cores(physical: int) -> int:
-    """The fast cores of a processor with two kinds: those whose highest clock comes near the highest of all."""
+    """The number of fast cores in a processor with two kinds: those with a maximum clock near the highest."""
     if sys.platform == "darwin":
         fast = processor.sysctl("hw.perflevel0.physicalcpu")
         return int(fast) if fast.isdigit() else physical

@@ -1,5 +1,6 @@
-"""Models that are here already: files of the user, watched folders, and what Ollama, LM Studio and the Hugging Face cache hold. Nothing is copied
-unless that is asked for, and a file of somebody else is never changed nor deleted.
+"""Models that are already on this machine: the user's files, watched folders, Ollama, LM Studio and the Hugging Face cache.
+
+Files are copied only on request. A file that infill does not own is never changed or deleted.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ OLLAMA_FOLDERS = ("~/.ollama/models", "/usr/share/ollama/.ollama/models", "/var/
 LM_STUDIO_FOLDERS = ("~/.lmstudio/models", "~/.cache/lm-studio/models")
 COPY_CHUNK = 4 * 1024 * 1024
 WRITTEN_SECONDS = 2.0
-"""A file in a watched folder that changed less than this ago is taken to be still on its way."""
+"""Seconds. A file in a watched folder that changed more recently counts as still being written."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A model of another program, or in a watched folder."""
 
     id: str
-    """What it will be called here, without `local:`."""
+    """Its id in infill, without `local:`."""
     title: str
     source: Source
     path: Path
@@ -41,7 +42,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str = ""
     repository: str = ""
     folder: str = ""
-    """Where it lies below that program's folder, such as `publisher/repository`: tells files of one name apart."""
+    """Its folder below that program's folder, such as `publisher/repository`: distinguishes files with the same name."""
 
     @property
     def full_id(self) -> str:
@@ -49,21 +50,21 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def elsewhere() -> list[Found]:
-    """Everything that other programs have and that could be used at once."""
+    """All models of other programs that infill can use."""
     return [*ollama(), *lm_studio(), *hugging_face_cache()]
 
 
 def find(name: str) -> Found | None:
-    """One of them by its id here, or by its name there (`ollama:qwen2.5-coder:1.5b-base`)."""
+    """One of them by its id in infill, or by its name in the other program (`ollama:qwen2.5-coder:1.5b-base`)."""
     wanted = catalog.short(name)
-    if not wanted.startswith(("ollama", "lmstudio", "cached-", "huggingface:")):  # all are named so: nobody's folders are searched for other names
+    if not wanted.startswith(("ollama", "lmstudio", "cached-", "huggingface:")):  # all have such names: do not search folders for others
         return None
-    # as Ollama itself, a name without a tag means the tag `latest`
+    # as in Ollama, a name without a tag means the tag `latest`
     return next((found for found in elsewhere() if {wanted, f"{wanted}:latest"} & {found.id, f"{found.source}:{found.title}"}), None)
 
 
 def adopt(found: Found) -> Manifest:
-    """Use a file where it is. Raises BadModelFile, or InfillError where the store cannot be written."""
+    """Use a file at its place. Raises BadModelFile, or InfillError where the store cannot be written."""
     facts = gguf.facts(found.path)
     parts = gguf.parts_of(found.path)
     found = _with_free_id(found)
@@ -90,7 +91,7 @@ def import_file(
     progress: Callable[[int, int], None] = lambda done, total: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Manifest | None:
-    """Use a file of the user's own: linked where it is, or copied; None when copying was cancelled. Raises BadModelFile or ModelError."""
+    """Link or copy a file of the user; None when copying was cancelled. Raises BadModelFile or ModelError."""
     path = path.expanduser().absolute()
     facts = store.is_whole(path)
     short = catalog.make_id(model_id or path.name)
@@ -115,19 +116,19 @@ def import_file(
 
 
 class Followed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a look at the watched folders brought."""
+    """The changes found in the watched folders."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    """Ids of models that are here from now on, or no longer."""
+    """Ids of models that were added or removed."""
     arriving: tuple[Path, ...] = ()
-    """Files that somebody is still writing."""
+    """Files that are still being written."""
     problems: tuple[str, ...] = ()
     """A sentence for each file that cannot be used."""
 
 
 def look_at(folders: Sequence[str]) -> frozenset[tuple[str, int, int]]:
-    """Path, size and time of change of every model file in these folders: as long as this is the same, nothing has changed."""
+    """Path, size and modification time of every model file in these folders. The same result means that nothing changed."""
     found = set()
     for folder in folders:
         for path in model_files(Path(folder).expanduser()):
@@ -138,10 +139,10 @@ def look_at(folders: Sequence[str]) -> frozenset[tuple[str, int, int]]:
 
 
 def follow(folders: Sequence[str]) -> Followed:
-    """Make the store agree with the watched folders (`models.folders`): new files appear, gone ones disappear.
+    """Update the store from the watched folders (`models.folders`): add new files and remove deleted ones.
 
-    A file that is still being written is left out until it is whole. Another process may watch other folders, so nothing is forgotten as long as
-    its file is there.
+    A file that is still being written is left out until it is complete. Another process may watch other folders, so a model is kept as long as its
+    file exists.
     """
     problems: list[str] = []
     there = {found.path: found for folder in folders for found in _in_folder(folder, problems)}
@@ -162,14 +163,14 @@ def follow(folders: Sequence[str]) -> Followed:
                 arriving.append(path)
                 problems.append(f"{path}: still being written.")
             else:
-                # a file that has changed keeps the id by which it was chosen
+                # a changed file keeps its id, because the user may have chosen it
                 added.append(adopt(msgspec.structs.replace(found, id=known[path].id) if path in known else found).full_id)
     return Followed(added=tuple(added), removed=tuple(removed), arriving=tuple(arriving), problems=tuple(problems))
 
 
 @contextlib.contextmanager
 def _only_itself(path: Path, problems: list[str]) -> Iterator[None]:
-    """Whatever is wrong with one file, the others are used."""
+    """Record a problem with one file, so that the others are still used."""
     try:
         yield
     except InfillError as exc:
@@ -179,18 +180,18 @@ def _only_itself(path: Path, problems: list[str]) -> Iterator[None]:
 
 
 def is_watched(path: Path, folders: Sequence[str]) -> bool:
-    """Whether a file lies in one of these folders."""
+    """Whether a file is in one of these folders."""
     return any(path.is_relative_to(Path(folder).expanduser().absolute()) for folder in folders)
 
 
 def _is_being_written(path: Path) -> bool:
-    """Whether any of its parts was changed just now: a copy may have its full size long before its content."""
+    """Whether any of its parts changed just now: a copy may have its full size long before its content."""
     now = time.time()
     return any(0 <= now - part.stat().st_mtime < WRITTEN_SECONDS for part in gguf.parts_of(path) if part.exists())
 
 
 def _with_free_id(found: Found) -> Found:
-    """The first name that is free: its own, then with the folders above it, then with a digest of its path. It stays while the file does."""
+    """The model with the first free id: its own, with the folders above it, then with a digest of its path. It stays as long as the file."""
     above = found.path.parent.parts[-2:]
     names = [found.id, *(catalog.make_id(f"{'-'.join(above[-depth:])}-{found.path.name}") for depth in (1, 2))]
     digest = hashlib.sha256(os.fsencode(found.path)).hexdigest()[:8]
@@ -202,13 +203,13 @@ def _with_free_id(found: Found) -> Found:
 
 
 def ollama() -> list[Found]:
-    """What Ollama has: its manifests name the blobs."""
+    """Ollama's models: its manifests name the blobs."""
     folders = [os.environ["OLLAMA_MODELS"]] if os.environ.get("OLLAMA_MODELS") else OLLAMA_FOLDERS
     return [found for folder in folders for found in _ollama(Path(folder).expanduser())]
 
 
 def lm_studio() -> list[Found]:
-    """What LM Studio has: `publisher/repository/file.gguf`."""
+    """LM Studio's models: `publisher/repository/file.gguf`."""
     return _told_apart(
         Found(
             id=catalog.make_id(f"lmstudio-{path.name}"),
@@ -224,7 +225,7 @@ def lm_studio() -> list[Found]:
 
 
 def hugging_face_cache() -> list[Found]:
-    """What other programs fetched with the hub's library; its blobs are named by their hashes."""
+    """Models that other programs downloaded with the hub's library; its blobs are named by their hashes."""
     home = Path(os.environ.get("HF_HOME", Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface")).expanduser()
     cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
     found: dict[tuple[str, Path], Found] = {}
@@ -243,7 +244,7 @@ def hugging_face_cache() -> list[Found]:
 
 
 def _told_apart(found: Iterable[Found]) -> list[Found]:
-    """Files of one name are called after their folders too: all of them, so that none changes its name when another one comes or goes later."""
+    """The models, with folders in the ids of all files that share a name, so that no id changes when such a file is added or removed."""
     every = list(found)
     names = Counter(each.id for each in every)
     apart = [_with_folder(each) if names[each.id] > 1 else each for each in every]
@@ -279,7 +280,7 @@ def _ollama(folder: Path) -> Iterator[Found]:
 
 
 def _ollama_name(path: Path) -> str:
-    """`registry.ollama.ai/library/name/tag` -> `name:tag`, as Ollama itself calls it."""
+    """`registry.ollama.ai/library/name/tag` -> `name:tag`, Ollama's own name."""
     *where, name, tag = path.parts
     owner = "/".join(part for part in where if part not in ("registry.ollama.ai", "library"))
     return f"{owner}/{name}:{tag}" if owner else f"{name}:{tag}"
@@ -294,7 +295,7 @@ def _in_folder(folder: str, problems: list[str]) -> Iterator[Found]:
 
 
 def model_files(root: Path) -> list[Path]:
-    """Every `*.gguf` below a folder, whatever its case, in linked folders too; each folder is entered once, though links may lead in circles."""
+    """Every `*.gguf` below a folder, in any case, also in linked folders. Each folder is entered once, because links may form cycles."""
     found: list[Path] = []
     entered: set[str] = set()
     for folder, folders, names in os.walk(root, followlinks=True):
@@ -309,7 +310,7 @@ def model_files(root: Path) -> list[Path]:
 
 
 def _ggufs(root: Path) -> list[Path]:
-    """The model files below a folder: the first parts of split ones, and no projectors of pictures."""
+    """The model files below a folder: only the first part of split ones, and no image projectors."""
     files = [path for path in model_files(root) if path.is_file() and "mmproj" not in path.name.lower()]
     return [path for path in files if gguf.parts_of(path)[0] == path]
 
@@ -330,7 +331,7 @@ def _linked(part: Path, sha256: str = "") -> StoredFile:
 
 
 def _copy(short: str, parts: list[Path], progress: Callable[[int, int], None], cancelled: Callable[[], bool]) -> tuple[StoredFile, ...]:
-    """Copy files into the store, hashing what arrived; empty when cancelled. Raises ModelError without room."""
+    """Copy files into the store and hash the copies; empty when cancelled. Raises ModelError when the disk is too full."""
     total, done, copied = sum(part.stat().st_size for part in parts), 0, []
     if (free := store.storage().free) < total:
         raise ModelError(f"{total:,} bytes are needed and {free:,} are free.", "Link the file instead of copying it.")
@@ -352,7 +353,7 @@ def _copy(short: str, parts: list[Path], progress: Callable[[int, int], None], c
 
 
 def by_name(name: str) -> Manifest:
-    """Take over a model of another program. Raises UnknownModel."""
+    """Import a model of another program. Raises UnknownModel."""
     if found := find(name):
         return adopt(found)
     known = ", ".join(f"{each.source}:{each.title}" for each in elsewhere()[:5])

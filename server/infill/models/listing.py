@@ -1,6 +1,6 @@
-"""Everything to choose from on this machine, each with whether it fits and what is known of it: what `infill models list` and `infill.models` show.
+"""All models that can be chosen on this machine, each with its fit and its properties: for `infill models list` and `infill.models`.
 
-Reads files and asks the machine; starts nothing, fetches nothing.
+Reads files and hardware facts; starts no process and downloads nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ State = Literal["installed", "available", "broken"]
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """One model that could be used."""
+    """One model in the list."""
 
     id: str
     """With the provider: `local:...`."""
@@ -34,7 +34,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     source: Source | Literal["catalogue"] = "catalogue"
     provider: str = "local"
     parameters: float = 0.0
-    """In billions; 0: not known."""
+    """Billions; 0: unknown."""
     quantization: str = ""
     size: int = 0
     """Bytes of its files."""
@@ -44,45 +44,45 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     context: int = 0
     roles: tuple[Role, ...] = ()
     recommended: tuple[Role, ...] = ()
-    """The roles for which it is the best of the catalogue here."""
+    """The roles for which it is the catalogue's best model on this machine."""
     continues_only: bool = False
     """It completes without fill-in-the-middle tokens: it does not see the code after the cursor."""
     languages: tuple[str, ...] = ()
     fit: Judgement | Literal["unknown"] = "unknown"
     why: str = ""
-    """The arithmetic in one sentence, or what is wrong with its file."""
+    """The memory calculation in one sentence, or what is wrong with its file."""
     tokens_per_second: float = 0.0
-    """Expected or measured here; 0: not known."""
+    """Expected or measured on this machine; 0: unknown."""
     active: tuple[Role, ...] = ()
-    """The roles that it is chosen for."""
+    """The roles for which it is chosen."""
     incoming: int = 0
-    """Bytes that arrived of an unfinished download."""
+    """Bytes of an unfinished download."""
     notes: str = ""
     checked: str = ""
-    """What `infill models check` found, such as `11 of 12, suffix first, 34 tokens/s`; empty: not checked."""
+    """The result of `infill models check`, such as `11 of 12, suffix first, 34 tokens/s`; empty: not checked."""
     problems: tuple[str, ...] = ()
-    """What it found wrong, as sentences."""
+    """Problems found by the check, as sentences."""
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """All of them."""
+    """All models, and the state of the store."""
 
     choices: tuple[Choice, ...]
     active: dict[Role, str]
     scope: Literal["workspace", "global", "settings"]
-    """Where the choice for completions was made; the nearest wins."""
+    """Where the model for completions was chosen; the most specific scope applies."""
     storage: Storage
     problems: tuple[str, ...] = ()
-    """Entries of catalogues and files of watched folders that cannot be used."""
+    """Catalogue entries and files of watched folders that cannot be used."""
 
 
 def listing(settings: Settings, workspace: str | None = None, machine: Machine | None = None) -> Listing:
-    """Everything to choose from: installed first, then what the catalogue has, then what other programs have. Never raises for one bad file."""
+    """All models: installed ones first, then the catalogue's, then those of other programs. Never raises for one bad file."""
     known, followed = catalog.load(), importing.follow(settings.models.folders)
     here = machine or hardware.machine()
     active = chosen(settings, workspace)
     speeds = recommend.remembered(here)
-    # of folders that only other processes watch, models are offered if they are chosen
+    # a model in a folder that only other processes watch is offered if it is chosen
     watched = settings.models.folders
     installed = [
         each for each in store.installed() if each.source != "folder" or each.full_id in active.values() or importing.is_watched(each.path, watched)
@@ -107,16 +107,16 @@ def _roles(models: dict[Role, str], model: str) -> tuple[Role, ...]:
 
 
 def _recommended(machine: Machine, engine: Engine, speeds: recommend.Speeds | None) -> dict[Role, str]:
-    """The best model for each role; empty where this machine was not measured. Measures nothing itself."""
+    """The best model for each role; empty where this machine was not measured. Does not measure."""
     found: dict[Role, str] = {}
     for role in recommend.FAST_ENOUGH if speeds else ():
-        with contextlib.suppress(ModelError):  # nothing fits
+        with contextlib.suppress(ModelError):  # no model fits
             found[role] = recommend.recommend(engine, role, machine, speeds).id
     return found
 
 
 def chosen(settings: Settings, workspace: str | None = None) -> dict[Role, str]:
-    """The model for each role, as settings and state say."""
+    """The model for each role, from settings and state."""
     complete = settings.models.complete or state.chosen_model("complete", workspace)
     found: dict[Role, str] = {"complete": complete, "generate": settings.models.generate or state.choice_of("generate", workspace) or complete}
     edit = next_edit.chosen(settings, workspace)
@@ -124,7 +124,7 @@ def chosen(settings: Settings, workspace: str | None = None) -> dict[Role, str]:
 
 
 def use(model_id: str, role: Role = "complete", workspace: str | None = None) -> str:
-    """Remember a choice, for the user or for one workspace; returns the full id. Nothing is loaded.
+    """Store a choice, for the user or for one workspace; returns the full id. Loads nothing.
 
     Raises UnknownModel, ModelMissing or ModelError.
     """
@@ -140,7 +140,7 @@ def use(model_id: str, role: Role = "complete", workspace: str | None = None) ->
 
 
 def remark(full_id: str, role: Role) -> str:
-    """What a person should know of a model chosen for this role, as a sentence; empty: nothing. Raises UnknownModel, ModelMissing or BadModelFile."""
+    """A warning about a model chosen for this role, as a sentence; empty: none. Raises UnknownModel, ModelMissing or BadModelFile."""
     if role != "complete" or not full_id.startswith(catalog.PREFIX) or gguf.facts(store.locate(full_id).path).fim:
         return ""
     return continuation.REMARK
@@ -235,7 +235,7 @@ def _entry(entry: Entry, engine: Engine, machine: Machine, speeds: recommend.Spe
 
 def _elsewhere(found: importing.Found, engine: Engine, machine: Machine) -> Choice:
     described = Choice(id=found.full_id, title=found.title, state="available", source=found.source, size=found.size)
-    with contextlib.suppress(Exception):  # another program's file, which must not hide the others
+    with contextlib.suppress(Exception):  # a file of another program must not hide the others
         facts = gguf.facts(found.path)
         fits: Fit = fit.plan(facts, machine, engine)
         return msgspec.structs.replace(

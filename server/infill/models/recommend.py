@@ -1,7 +1,7 @@
-"""Which model is best on this machine: the best that fits beside the user's other programs and is fast enough, after a short measurement.
+"""The best model for this machine: the best one that fits beside the user's other programs and is fast enough, after a short measurement.
 
-Generating a token reads all active weights once, so its time grows with their bytes. What is measured is how many bytes a second this machine reads:
-by the bundled model, and by copying memory, for the bundled model fits into a processor's caches and real ones do not.
+Generating a token reads all active weights once, so its time grows with their bytes. The measurement finds the bytes per second that this machine
+reads, in two ways: by running the bundled model, and by copying memory. The second is needed because the bundled model fits into CPU caches.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from infill.settings import Engine
 from infill.state import write_atomically
 
 FAST_ENOUGH: dict[state.Role, float] = {"complete": 20.0, "generate": 8.0, "edit": 25.0}
-"""Tokens a second below which a model is no pleasure: half a line in a third of a second; a page in a minute; a changed line in a second."""
+"""Minimum tokens per second: half a line in a third of a second; a page in a minute; a changed line in a second."""
 COMFORT = 0.6
-"""Of all main memory, what a recommended model may take at most."""
+"""Maximum share of all main memory for a recommended model."""
 READ_OF_COPY = 1.0
 """Weights are read about as fast as memory is copied: a copy moves twice the bytes, but does not compute."""
 GPU_BYTES_PER_SECOND = 150e9
-"""Of a GPU whose memory speed nobody told: what the slower ones of today reach."""
+"""For a GPU of unknown memory speed: that of today's slower ones."""
 GPU_SHARE = 0.6
-"""Of its nominal memory speed that a GPU reaches with llama.cpp."""
+"""Share of its nominal memory speed that a GPU reaches with llama.cpp."""
 PER_TOKEN_SECONDS = 0.0005
-"""What a token costs beside the weights."""
+"""Time per token in addition to reading the weights."""
 MEASURE_SECONDS = 60
 VALID_SECONDS = 7 * 24 * 3600
 BUSY = "The machine was busy when it was measured, so that the speeds are too low: run `infill models recommend` again when other programs are done."
@@ -46,31 +46,31 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class _Measured(msgspec.Struct, frozen=True):
-    """The answer of `engine.measure quick`."""
+    """The output of `engine.measure quick`."""
 
     bundled_per_second: float
     copied_per_second: float
     received: float = 1.0
-    """Share of its threads' CPU time that the measurement received."""
+    """Share of the requested CPU time that its threads received."""
 
 
 class Speeds(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured of this machine."""
+    """Measured speeds of this machine."""
 
     machine: str
     """`planning.fingerprint`."""
     bundled_per_second: Positive
-    """Tokens a second of the bundled model."""
+    """Tokens per second of the bundled model."""
     copied_per_second: Positive
-    """Bytes of main memory."""
+    """Bytes of main memory per second."""
     gpu_bytes_per_second: float = 0.0
     measured: float = 0.0
     busy: bool = False
-    """Other programs used the cores meanwhile: too low, and not remembered."""
+    """Other programs used the cores during the measurement: the speeds are too low and are not stored."""
 
 
 class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
-    """One model, and why."""
+    """One model, with the reason."""
 
     id: str
     title: str
@@ -88,14 +88,14 @@ def recommend(
     machine: Machine | None = None,
     speeds: Speeds | None = None,
 ) -> Recommendation:
-    """The best model for a role here. Measures this machine for some seconds, once a week. Raises ModelError where nothing of the catalogue fits."""
+    """The best model for a role on this machine. Measures for some seconds, once a week. Raises ModelError if no catalogue model fits."""
     here = machine or hardware.machine()
     known = speeds or remembered(here) or measure(here)
     return best(list(catalog.load().entries.values()), here, known, engine, role)
 
 
 def best(entries: Sequence[Entry], machine: Machine, speeds: Speeds, engine: Engine, role: state.Role) -> Recommendation:
-    """The pure part: the highest quality among those that fit and are fast enough; else the fastest that fits. Raises ModelError."""
+    """The best model without measuring (pure): of those that fit and are fast enough, else the fastest. Raises ModelError."""
     candidates = []
     for entry in entries:
         facts = catalog.expected(entry)
@@ -108,7 +108,7 @@ def best(entries: Sequence[Entry], machine: Machine, speeds: Speeds, engine: Eng
         raise ModelError(f"No model of the catalogue fits beside what runs here now: {memory}.", "Close other programs, or use a remote provider.")
     quick = [each for each in candidates if each[2] >= FAST_ENOUGH[role]]
     if quick:
-        # a model that lies half on the GPU waits for the processor at every token, and far longer while it reads a prompt
+        # with half of the layers on the GPU, each token waits for the CPU, and prompt processing takes far longer
         entry, found, speed = max(quick, key=lambda each: (not _divided(each[1]), each[0].quality, each[2]))
         reason = _reason(entry, found, speed, machine, candidates, role)
     else:
@@ -127,21 +127,21 @@ def best(entries: Sequence[Entry], machine: Machine, speeds: Speeds, engine: Eng
 
 
 def expected_speed(facts: Facts, found: Fit, machine: Machine, speeds: Speeds | None) -> float:
-    """Tokens a second that a model will generate here, roughly; 0 where this machine was not measured."""
+    """Estimated tokens per second on this machine; 0 where it was not measured."""
     if speeds is None:
         return 0.0
     need, unified = found.need, any(card.unified for card in machine.gpus)
     reading = speeds.copied_per_second * READ_OF_COPY
     cpu = reading if unified else min(reading, speeds.bundled_per_second * _bundled_bytes())
     gpu = reading if unified else (speeds.gpu_bytes_per_second * GPU_SHARE or GPU_BYTES_PER_SECOND)
-    # of the embeddings a token reads one row; where they are the output head too, all of them
+    # each token reads one row of the embeddings; all rows if they are also the output head
     looked_up = facts.input_bytes if need.gpu_weights or not facts.tied else 0
     seconds = ((need.weights - looked_up) / cpu + need.gpu_weights / gpu) * facts.active_share + PER_TOKEN_SECONDS
     return round(1 / seconds, 1)
 
 
 def remembered(machine: Machine) -> Speeds | None:
-    """What was measured earlier, if it is of this machine and not too old."""
+    """Stored speeds, if they belong to this machine and are recent."""
     known = state.read(_file(), Speeds)
     if known is None or known.machine != planning.fingerprint(machine) or not 0 <= time.time() - known.measured < VALID_SECONDS:
         return None
@@ -149,7 +149,7 @@ def remembered(machine: Machine) -> Speeds | None:
 
 
 def measure(machine: Machine) -> Speeds:
-    """Measure now, in a process of its own, and remember it. Raises ModelError where llama.cpp does not run."""
+    """Measure now, in a process of its own, and store the result. Raises ModelError where llama.cpp does not run."""
     threads = str(fit.default_plan(Engine(), machine.cpu.useful, has_gpu=False).threads)
     try:
         done = child.run("infill.engine.measure", "quick", str(paths.bundled_model()), threads, timeout=MEASURE_SECONDS)
@@ -160,7 +160,7 @@ def measure(machine: Machine) -> Speeds:
     gpu = max((card.bytes_per_second for card in machine.nvidia), default=0.0)
     found = Speeds(
         machine=planning.fingerprint(machine),
-        # other programs only ever make it look slower
+        # take the maximum, because other programs only make the machine look slower
         bundled_per_second=max(answer.bundled_per_second, before.bundled_per_second if before else 0.0),
         copied_per_second=max(answer.copied_per_second, before.copied_per_second if before else 0.0),
         gpu_bytes_per_second=gpu,
@@ -179,7 +179,7 @@ def _divided(found: Fit) -> bool:
 
 
 def _comfortably(found: Fit, machine: Machine) -> bool:
-    """Not only just: other programs keep what they have and may grow."""
+    """Whether it fits with room to spare: other programs keep their memory and may grow."""
     wanted = found.need.memory + (found.need.gpu if any(card.unified for card in machine.gpus) else 0)
     return wanted <= min(machine.memory_free - fit.memory_reserve(machine), machine.memory_total * COMFORT)
 

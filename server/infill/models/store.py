@@ -1,11 +1,11 @@
-"""Which models are on this machine, and where their files lie. Never the network; never llama.cpp.
+"""The models on this machine, and where their files are. Uses neither the network nor llama.cpp.
 
-    data/models/<id>/manifest.json      what it is and where it came from: written last, so that nothing half-done is ever found
-    data/models/<id>/<file>.gguf        its files, unless the manifest links to them elsewhere (Ollama's, the user's own folder)
-    data/models/.incoming/<id>/         what is still arriving
-    data/models/.locks/<id>.lock        held while a model is added, replaced or removed
+data/models/<id>/manifest.json      what it is and where it came from: written last, so that an incomplete model is never found
+data/models/<id>/<file>.gguf        its files, unless the manifest links to them elsewhere (Ollama's, the user's own folder)
+data/models/.incoming/<id>/         unfinished downloads
+data/models/.locks/<id>.lock        held while a model is added, replaced or removed
 
-A model appears and disappears by the renaming of its directory: whole or not at all, whoever is killed, whoever else is looking.
+A model appears and disappears when its directory is renamed: completely or not at all, also when a process is killed or another one reads.
 """
 
 from __future__ import annotations
@@ -31,47 +31,47 @@ from infill.state import BUNDLED, write_atomically
 BUNDLED_TITLE = "infill tiny (6 M parameters, Python only)"
 LONGEST_TITLE = 100
 LOW_DISK = 0.10
-"""A disk with less than this share free is nearly full."""
+"""A disk with less than this free share is nearly full."""
 CHUNK = 4 * 1024 * 1024
 
 Source = Literal["bundled", "hub", "file", "folder", "ollama", "lmstudio", "huggingface", "quantized"]
 
 
 class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that can be loaded here."""
+    """A model that can be loaded on this machine."""
 
     id: str
     title: str
     path: Path
     fim_order: Literal["", "psm", "spm"] = ""
-    """As the catalogue says, else as a check found; empty: as the file says, else prefix-suffix-middle."""
+    """From the catalogue, else from a check. Empty: from the file, else prefix-suffix-middle."""
     temperature: Annotated[float, msgspec.Meta(gt=0)] = 1.0
-    """Of calibration: what the log-probability of a line is divided by, as `models.calibration` fitted it in a check."""
+    """Calibration temperature: divides the log-probability of a line; fitted by `models.calibration` in a check."""
 
 
 class StoredFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One file of an installed model."""
 
     name: str
-    """Beside the manifest; with `link` elsewhere."""
+    """In the manifest's directory; with `link`, elsewhere."""
     size: Annotated[int, msgspec.Meta(ge=0)]
     sha256: str = ""
-    """Empty for a linked file that nobody has hashed yet."""
+    """Empty for a linked file that was not hashed yet."""
     own_hash: bool = False
-    """The hash was computed from what arrived: its source published none."""
+    """The hash was computed from the downloaded file: its source published none."""
     link: str = ""
-    """The absolute path of a file that is not ours: it is never changed nor deleted."""
+    """The absolute path of a file that infill does not own: it is never changed or deleted."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All that is known of an installed model."""
+    """The record of an installed model."""
 
     id: str
     """Without `local:`."""
     title: str
     source: Source
     files: Annotated[tuple[StoredFile, ...], msgspec.Meta(min_length=1)]
-    """The first is the one to load: llama.cpp finds the other parts by their names."""
+    """The first one is loaded: llama.cpp finds the other parts by their names."""
     repository: str = ""
     revision: str = ""
     licence: str = ""
@@ -93,7 +93,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def unproven(self) -> str:
-        """What a checksum cannot tell of this model, as a sentence; empty where its source published one for each file."""
+        """What a checksum cannot prove about this model, as a sentence; empty where its source published one for each file."""
         if any(not file.sha256 for file in self.files):
             return "No checksum is known: only sizes and headers can be checked."
         if any(file.own_hash for file in self.files):
@@ -107,13 +107,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
-    """Room for models."""
+    """Disk space that models use, and what is free."""
 
     directory: Path
     used: int
-    """By installed models, without what is only linked."""
+    """Bytes of installed models, without linked files."""
     incoming: int
-    """By downloads that were not finished."""
+    """Bytes of unfinished downloads."""
     free: int
     total: int
 
@@ -123,7 +123,7 @@ class Storage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def models_directory() -> Path:
-    """Where models are kept."""
+    """The directory of installed models."""
     return paths.data_directory() / "models"
 
 
@@ -141,7 +141,7 @@ def locate(model_id: str) -> ModelFile:
 
 
 def find(model_id: str) -> Manifest:
-    """The manifest of an installed model. Raises UnknownModel, or ModelMissing for one that only the catalogue has."""
+    """The manifest of an installed model. Raises UnknownModel, or ModelMissing for one that is only in the catalogue."""
     short = catalog.short(model_id)
     if manifest := installed_as(short):
         return manifest
@@ -154,7 +154,7 @@ def find(model_id: str) -> Manifest:
 
 
 def installed_as(short: str) -> Manifest | None:
-    """The manifest of an installed model by its id without `local:`; None where there is none."""
+    """The manifest of an installed model by its id without `local:`; None if it is not installed."""
     if catalog.PREFIX + short == BUNDLED:
         return _bundled()
     if not catalog.ID.fullmatch(short):
@@ -164,7 +164,7 @@ def installed_as(short: str) -> Manifest | None:
 
 
 def installed() -> list[Manifest]:
-    """All models on this machine: the bundled one, what was downloaded or imported, and files of the user's own catalogue."""
+    """All models on this machine: the bundled one, downloaded and imported ones, and files of the user's own catalogue."""
     with contextlib.suppress(OSError):
         names = sorted(entry.name for entry in models_directory().iterdir() if not entry.name.startswith("."))
         found = [manifest for name in names if (manifest := installed_as(name))]
@@ -173,12 +173,12 @@ def installed() -> list[Manifest]:
 
 
 def incoming_directory(short: str) -> Path:
-    """Where the files of a model arrive."""
+    """The staging folder for a model's files."""
     return models_directory() / ".incoming" / short
 
 
 def install(manifest: Manifest, staged: Path | None = None) -> Manifest:
-    """Make a model available: `staged` holds its whole files (none where all are linked). The caller holds `locked(manifest.id)`.
+    """Make a model available. `staged` holds all its files (None where all are linked). The caller holds `locked(manifest.id)`.
 
     Raises InfillError where the directory cannot be written.
     """
@@ -201,7 +201,7 @@ def _encoded(manifest: Manifest) -> bytes:
 
 
 def remove(model_id: str, force: bool = False) -> Manifest:
-    """Delete an installed model (of a linked one only the link). Raises UnknownModel, and ModelError for the chosen one unless forced."""
+    """Delete an installed model (only the link of a linked one). Raises UnknownModel, and ModelError for the chosen one unless forced."""
     manifest = find(model_id)
     if manifest.source == "bundled":
         raise ModelError("The bundled model belongs to the program.", "It takes 13 MB and is only loaded where no other model is chosen.")
@@ -215,13 +215,13 @@ def remove(model_id: str, force: bool = False) -> Manifest:
 
 
 def forget(manifest: Manifest) -> None:
-    """Drop a model from the store without a question. The caller holds `locked(manifest.id)`."""
+    """Delete a model from the store without checks. The caller holds `locked(manifest.id)`."""
     with writing():
         _set_aside(models_directory() / manifest.id)
 
 
 def verify(model_id: str, progress: Callable[[int, int], None] = lambda done, total: None) -> Manifest:
-    """Hash an installed model's files anew and compare. Raises ModelMissing, ChecksumMismatch or BadModelFile."""
+    """Hash an installed model's files again and compare. Raises ModelMissing, ChecksumMismatch or BadModelFile."""
     manifest = find(model_id)
     path = locate(model_id).path
     done = 0
@@ -240,7 +240,7 @@ def verify(model_id: str, progress: Callable[[int, int], None] = lambda done, to
 
 
 def storage() -> Storage:
-    """How much room models take and how much there is."""
+    """The disk space that models use, and the free space."""
     directory = models_directory()
     existing = next(parent for parent in (directory, *directory.parents) if parent.exists())
     disk = shutil.disk_usage(existing)
@@ -250,7 +250,7 @@ def storage() -> Storage:
 
 
 def sha256_of(path: Path, progress: Callable[[int], None] = lambda done: None) -> str:
-    """Hash a file, telling how many bytes are done. Whatever `progress` raises ends it."""
+    """The SHA-256 of a file. `progress` gets the bytes done; an exception that it raises stops the hashing."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK):
@@ -261,9 +261,9 @@ def sha256_of(path: Path, progress: Callable[[int], None] = lambda done: None) -
 
 @contextlib.contextmanager
 def locked(short: str, wait_seconds: float = 0.0) -> Iterator[None]:
-    """Be the only process that adds, replaces or removes this model. The operating system lets go of it when we die.
+    """Hold the lock to add, replace or remove this model. The operating system releases it when this process exits.
 
-    Raises ModelError where another process is at it for longer than `wait_seconds`.
+    Raises ModelError where another process holds it for longer than `wait_seconds`.
     """
     import filelock
 
@@ -282,7 +282,7 @@ def locked(short: str, wait_seconds: float = 0.0) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing() -> Iterator[None]:
-    """Turn what the operating system refuses into a sentence with the next step. Raises InfillError."""
+    """Map errors of the operating system to InfillError with the next step."""
     try:
         yield
     except PermissionError as exc:
@@ -296,14 +296,14 @@ def writing() -> Iterator[None]:
 
 
 def is_whole(path: Path) -> gguf.Facts:
-    """What a file says of itself, after a look whether it is one. Raises BadModelFile."""
+    """The metadata of a file, after a check that it is complete. Raises BadModelFile."""
     if not path.is_file():
         raise BadModelFile(f"{path} is not a file.", "Give the path of a *.gguf file.")
     return gguf.facts(path)
 
 
 def title_of(facts: gguf.Facts, path: Path) -> str:
-    """What a person calls a model: its file's name without the quantization; where that says nothing, its makers' words."""
+    """A model's title: its file's name without the quantization; where that is not distinctive, the name in its metadata."""
     stem = re.sub(r"-\d{5}-of-\d{5}$", "", path.stem)
     if found := catalog.QUANTIZATION.search(stem):
         stem = stem[: found.start(1)].rstrip("-._") + stem[found.end(1) :]
@@ -316,7 +316,7 @@ _SAYS_NOTHING = re.compile(r"(?i)(?:ggml[-_]?)?(?:model|main|weights|gguf|file|d
 
 
 def rename(model_id: str, title: str) -> Manifest:
-    """Give an installed model another title. Raises UnknownModel, or ModelError for one that has no manifest of its own or an empty title."""
+    """Change an installed model's title. Raises UnknownModel, or ModelError for an empty title or a model without a manifest."""
     manifest, title = find(model_id), " ".join(title.split())
     if manifest.source == "bundled" or installed_as(manifest.id) is None:
         raise ModelError(f"{manifest.full_id} cannot be renamed.", "Models that were downloaded or imported can.")
@@ -329,7 +329,7 @@ def rename(model_id: str, title: str) -> Manifest:
 
 
 def roles_of(facts: gguf.Facts) -> tuple[state.Role, ...]:
-    """What a file can do, as its own header, vocabulary and chat template say."""
+    """The roles of a file, by its header, vocabulary and chat template."""
     if not facts.generates:
         return ()
     if facts.edit_format:
@@ -338,13 +338,13 @@ def roles_of(facts: gguf.Facts) -> tuple[state.Role, ...]:
 
 
 def _set_aside(directory: Path) -> None:
-    """Rename away, then delete: who looks in between sees either all of it or nothing."""
+    """Rename away, then delete, so that a reader sees either all of it or nothing."""
     if not directory.exists():
         return
     grave = directory.parent / ".incoming" / f".removed-{directory.name}-{os.getpid()}-{time.monotonic_ns()}"
     grave.parent.mkdir(parents=True, exist_ok=True)
     state.replace(directory, grave)
-    for left in grave.parent.glob(".removed-*"):  # also those of somebody who was killed half-way
+    for left in grave.parent.glob(".removed-*"):  # also those of a process that was killed half-way
         shutil.rmtree(left, ignore_errors=True)
 
 

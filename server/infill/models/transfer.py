@@ -1,12 +1,11 @@
-"""A process that brings a model's files here, and does nothing else: `python -m infill.models.transfer`, driven by `download` over its pipes.
+"""Downloads a model's files in a process of its own: `python -m infill.models.transfer`, driven by `download` over its pipes.
 
-huggingface_hub speaks to the hub: its mirrors (HF_ENDPOINT), token, proxies, offline switch and retries. Its own file handling is left aside: since
-version 2 it starts from nothing after a break, and Xet cannot continue. Here a part is continued, under the name of its version: the SHA-256 that the
-hub publishes, else revision and ETag. Nothing is finished with the content of another version; what arrived earlier is hashed again before use.
+huggingface_hub talks to the hub and provides mirrors (HF_ENDPOINT), token, proxies, offline switch and retries. Its own file handling is not used:
+since version 2 it starts again after an interruption, and Xet cannot resume. This module resumes a partial file, named after its version:
+the SHA-256 that the hub publishes, else revision and ETag. Content of two versions is never mixed; earlier bytes are hashed again before use.
 
-A process of its own can be ended at any moment, keeps the hub's libraries out of editors' servers, and ends by itself when whoever started it is
-gone.
-Nothing that arrives bears its final name before its SHA-256 is right.
+A separate process can be stopped at any moment and keeps the hub's libraries out of language servers. It exits when its parent exits.
+No file gets its final name before its SHA-256 is verified.
 """
 
 from __future__ import annotations
@@ -32,26 +31,26 @@ from infill.models import store
 from infill.models.catalog import File
 
 CHUNK = 256 * 1024
-"""The library's own 10 MB are lost whenever a connection breaks, and make a bar stand still on a slow line."""
+"""Bytes per chunk. The library's own 10 MB are lost whenever a connection breaks, and a progress bar stands still on a slow connection."""
 PROGRESS_SECONDS = 0.1
 SLICE = 40_000_000_000
-"""Bytes asked for at once: content networks, and so the library, refuse to give more than 50 GB in one answer."""
+"""Bytes per request: content networks, and so the library, refuse more than 50 GB in one response."""
 WHOLE = ".whole"
 SPLIT = re.compile(r"-\d{5}-of-(\d{5})\.gguf$")
 LATER = "What has arrived is kept: the same command continues."
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What to bring, and where to."""
+    """What to download, and to which folder."""
 
     repository: str
     files: tuple[File, ...]
     directory: str
     revision: str = ""
     attempts: int
-    """Tries in a row that bring nothing before giving up."""
+    """Consecutive attempts without progress before giving up."""
     wait_seconds: float
-    """Before the second try; doubled each time."""
+    """Seconds before the second attempt; doubled each time."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,27 +59,27 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     size: int
     sha256: str = ""
-    """Empty where neither the hub nor the catalogue tells it."""
+    """Empty where neither the hub nor the catalogue states it."""
     revision: str
     etag: str
 
     @property
     def version(self) -> str:
-        """What is staged bears this in its name, so that nothing is finished with another version's content."""
+        """Part of the staged files' names, so that content of two versions is never mixed."""
         return (self.sha256 or hashlib.sha256(f"{self.revision}|{self.etag}|{self.size}".encode()).hexdigest())[:16]
 
 
 class Found(msgspec.Struct, frozen=True, tag="found"):
-    """What the hub has, before anything is transferred."""
+    """What the hub has; sent before the transfer starts."""
 
     revision: str
     files: tuple[Wanted, ...]
     here: int
-    """Bytes that arrived earlier."""
+    """Bytes that an earlier download stored."""
 
 
 class Step(msgspec.Struct, frozen=True, tag="step"):
-    """How far it is."""
+    """The progress so far."""
 
     phase: str
     """`downloading` or `verifying`."""
@@ -89,14 +88,14 @@ class Step(msgspec.Struct, frozen=True, tag="step"):
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
-    """All files are here, whole, under their names."""
+    """All files are complete and have their final names."""
 
     hashes: tuple[str, ...]
-    """SHA-256 of what arrived, in the order of the files."""
+    """SHA-256 of the downloaded files, in their order."""
 
 
 class Trouble(msgspec.Struct, frozen=True, tag="trouble"):
-    """It ended without them."""
+    """The download failed."""
 
     error: str
     message: str
@@ -107,7 +106,7 @@ Event = Found | Step | Finished | Trouble
 
 
 def bring(job: Job, tell: Callable[[Event], None], go: Callable[[], None]) -> None:
-    """Bring all files, and tell when they are there. `go` returns when they may be transferred. Raises InfillError."""
+    """Download all files and report when they are complete. `go` returns when the transfer may start. Raises InfillError."""
     revision, files = resolve(job)
     directory = Path(job.directory)
     with store.writing():
@@ -120,7 +119,7 @@ def bring(job: Job, tell: Callable[[Event], None], go: Callable[[], None]) -> No
         for file in files:
             hashes.append(_one(job, file, lambda phase, done, before=before: tell(Step(phase, before + done, total))))  # type: ignore[misc]
             before += file.size
-        for file, digest in zip(files, hashes, strict=True):  # all of one version now: they get their names together
+        for file, digest in zip(files, hashes, strict=True):  # all of one version now: they are renamed together
             state.replace(_whole(directory, file, digest), directory / local_name(file))
     tell(Finished(tuple(hashes)))
 
@@ -138,7 +137,7 @@ def resolve(job: Job) -> tuple[str, tuple[Wanted, ...]]:
 
 
 def _told(job: Job, name: str, revision: str) -> Any:
-    """What the hub says of a file now: its size, ETag and commit."""
+    """The hub's metadata of a file: its size, ETag and commit."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     url = hf_hub_url(job.repository, name, revision=revision or None)
@@ -159,7 +158,7 @@ def _as_promised(job: Job, file: File, told: Any) -> Wanted:
 
 
 def _by_pattern(job: Job, file: File) -> list[File]:
-    """The files that a pattern means: one whole file rather than a split one, the shortest name rather than a variant."""
+    """The files that match a pattern: a whole file rather than a split one, the shortest name rather than a variant."""
     from huggingface_hub import HfApi
 
     names = _persistently(
@@ -176,7 +175,7 @@ def _by_pattern(job: Job, file: File) -> list[File]:
 
 
 def _one(job: Job, file: Wanted, tell: Callable[[str, int], None]) -> str:
-    """One file of one version: continue its part and check it, or check what arrived earlier. Returns its SHA-256."""
+    """Download one file of one version: resume its part, or check an earlier complete file. Returns its SHA-256."""
     directory = Path(job.directory)
     if not (digest := _arrived_whole(directory, file, lambda done: tell("verifying", done))):
         part = _part(directory, file)
@@ -189,7 +188,7 @@ def _one(job: Job, file: Wanted, tell: Callable[[str, int], None]) -> str:
 
 
 def _must_be_right(job: Job, file: Wanted, part: Path, digest: str) -> None:
-    """Raises ChecksumMismatch, and deletes the part, where it is not this version's content, or may not be."""
+    """Raises ChecksumMismatch and deletes the part where its content is not, or may not be, this version's."""
     if file.sha256:
         if digest == file.sha256:
             return
@@ -204,7 +203,7 @@ def _must_be_right(job: Job, file: Wanted, part: Path, digest: str) -> None:
 
 
 def _arrived_whole(directory: Path, file: Wanted, tell: Callable[[int], None]) -> str:
-    """The SHA-256 of this version's file where it arrived earlier and still is what it was; else empty, and what is not is deleted."""
+    """The SHA-256 of an earlier complete file if it still has its hash. Else empty, and the file is deleted."""
     for path in (directory / local_name(file), *directory.glob(f"{glob.escape(local_name(file))}.{file.version}.*{WHOLE}")):
         if not path.exists():
             continue
@@ -217,7 +216,7 @@ def _arrived_whole(directory: Path, file: Wanted, tell: Callable[[int], None]) -
 
 
 def _continue(job: Job, file: Wanted, part: Path, tell: Callable[[int], None]) -> None:
-    """Append to the part until it has all bytes, over as many connections as that takes while each brings something."""
+    """Append to the part until it is complete, over as many connections as needed while each makes progress."""
     from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
@@ -230,7 +229,7 @@ def _continue(job: Job, file: Wanted, part: Path, tell: Callable[[int], None]) -
         with part.open("ab") as stream:
             while (start := stream.tell()) < size:
                 end = min(size, start + SLICE)
-                # bare bytes: a compressed answer could not be continued
+                # uncompressed: a compressed response could not be resumed
                 headers = {**build_hf_headers(), "Accept-Encoding": "identity", **({"Range": f"bytes=0-{end - 1}"} if size > SLICE else {})}
                 with _thrown_away_if_refused(stream):
                     http_get(url, stream, resume_size=start, headers=headers, expected_size=end, tqdm_class=_bar(start, tell))
@@ -244,7 +243,7 @@ def _continue(job: Job, file: Wanted, part: Path, tell: Callable[[int], None]) -
 
 @contextlib.contextmanager
 def _thrown_away_if_refused(stream: Any) -> Iterator[None]:
-    """A part that the hub says cannot be continued (416) is of other content: start from nothing next time."""
+    """Delete a part that the hub refuses to resume (416): it has other content, and the next attempt starts from zero."""
     try:
         yield
     except Exception as exc:
@@ -254,7 +253,7 @@ def _thrown_away_if_refused(stream: Any) -> Iterator[None]:
 
 
 def _bar(start: int, tell: Callable[[int], None]) -> type:
-    """What huggingface_hub takes for a progress bar."""
+    """A class that huggingface_hub uses as its progress bar."""
 
     class Bar:
         done = start
@@ -277,7 +276,7 @@ def _bar(start: int, tell: Callable[[int], None]) -> type:
 
 
 def _persistently(job: Job, action: Callable[[], Any], name: str = "", progress: Callable[[], int] = lambda: 0) -> Any:
-    """Try again after what may pass, as long as tries bring something. Raises InfillError with the next step."""
+    """Retry after temporary failures, as long as attempts make progress. Raises InfillError with the next step."""
     failures, reached = 0, progress()
     while True:
         try:
@@ -302,12 +301,12 @@ def _may_pass(exc: Exception) -> bool:
 
 
 def _is_network(exc: BaseException) -> bool:
-    """Of httpx and its successors, whichever the installed hub library uses."""
+    """Whether it is an error of httpx or its successors, whichever the installed hub library uses."""
     return any(kind.__name__ == "TransportError" for kind in type(exc).__mro__)
 
 
 def _give_up(job: Job, exc: Exception, name: str) -> NoReturn:
-    """The sentence that fits, and the next step. Full disks and missing rights go on to `store.writing`."""
+    """Raise the error that fits, with its next step. Full disks and missing permissions are left to `store.writing`."""
     status = getattr(getattr(exc, "response", None), "status_code", 0)
     kinds = {kind.__name__ for kind in type(exc).__mro__}
     for (kind, code), (message, hint) in _sentences(job, name).items():
@@ -355,22 +354,22 @@ def _sentences(job: Job, name: str) -> dict[tuple[str, int], tuple[str, str]]:
 
 
 def local_name(file: Wanted) -> str:
-    """A repository's folders are left out: llama.cpp finds parts beside each other."""
+    """The file's name without the repository's folders: llama.cpp looks for parts in the same folder."""
     return Path(file.name).name
 
 
 def _part(directory: Path, file: Wanted) -> Path:
-    """What has arrived of a file."""
+    """The path of a partial file."""
     return directory / f"{local_name(file)}.{file.version}.part"
 
 
 def _whole(directory: Path, file: Wanted, digest: str) -> Path:
-    """A file that is whole while others are still missing; the name tells what it was found to be."""
+    """The path of a complete file while others are still missing; the name contains its hash."""
     return directory / f"{local_name(file)}.{file.version}.{digest[:16]}{WHOLE}"
 
 
 def _staged(directory: Path, file: Wanted) -> list[Path]:
-    """All that may be there of this version of a file: the last one of a transfer that was killed just before its end."""
+    """All staged files of this version. The last one is from a transfer that was killed just before its end."""
     return [_part(directory, file), *directory.glob(f"{glob.escape(local_name(file))}.{file.version}.*{WHOLE}"), directory / local_name(file)]
 
 
@@ -382,7 +381,7 @@ def _arrived(directory: Path, file: Wanted) -> int:
 
 
 def _sweep(directory: Path, files: tuple[Wanted, ...]) -> None:
-    """Delete what belongs to other versions, and what has a size that it cannot have."""
+    """Delete files of other versions and files of an impossible size."""
     sizes = {path: file.size for file in files for path in _staged(directory, file)}
     for path in directory.iterdir():
         size = path.stat().st_size
@@ -391,7 +390,7 @@ def _sweep(directory: Path, files: tuple[Wanted, ...]) -> None:
 
 
 def main() -> int:
-    """One job in on standard input, events out on standard output, a line each; a second line of input starts the transfer."""
+    """Read one job from standard input and write events to standard output, one a line. A second line of input starts the transfer."""
     out = os.dup(1)
     os.dup2(2, 1)
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
@@ -402,7 +401,7 @@ def main() -> int:
         os.write(out, msgspec.json.encode(event) + b"\n")
 
     try:
-        # somebody's dying child may still be writing to the same part
+        # another transfer that is still exiting may be writing to the same part
         with store.locked(f"{Path(job.directory).name}.transfer", wait_seconds=20):
             bring(job, tell, started.wait)  # type: ignore[arg-type]
     except InfillError as exc:
@@ -411,7 +410,7 @@ def main() -> int:
 
 
 def _watch(started: threading.Event) -> None:
-    """The first line starts the transfer; the end of input means that whoever wanted it is gone."""
+    """Start the transfer at the first line. The end of input means that the parent process exited."""
     if sys.stdin.buffer.readline():
         started.set()
         sys.stdin.buffer.readline()

@@ -1,7 +1,7 @@
-"""Measure how a model is best loaded on this machine: threads, batch, flash attention, KV type, layers on the GPU; one after the other.
+"""Measures the best plan for a model on this machine: threads, batch, flash attention, KV type, layers on the GPU; one after the other.
 
-Each plan is measured twice, alone and with the other cores busy: a plan that is fastest on an idle machine can be the slowest beside a compiler.
-The measuring is done by `infill.engine.measure`, a process of its own; the engine is not touched.
+Each plan is measured twice, alone and with the other cores busy: the fastest plan on an idle machine can be the slowest beside a compiler.
+`infill.engine.measure` does this in a process of its own; the engine is not used.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from infill.models.planning import Tuned
 from infill.settings import Engine
 
 EVALUATED, GENERATED = 48, 24
-"""Tokens of the completion that plans are judged by: what a person typed since the last one, and a line of answer."""
+"""Tokens of the completion that plans are compared by: what was typed since the last request, and one generated line."""
 WORTH = 1.05
-"""A plan must be faster than the one so far by this factor: smaller differences are noise."""
+"""Minimum speed-up over the best plan so far: smaller differences are noise."""
 WORTH_OF_QUALITY = 1.15
-"""The same where the answer gets slightly worse (a coarser KV cache)."""
+"""Minimum speed-up where quality drops slightly (a coarser KV cache)."""
 QUICK_SECONDS = 3.0
-"""A measurement this short is made twice and the better one counts: whatever else the machine does disturbs short ones most."""
+"""A shorter measurement is repeated and the better one counts: other load disturbs short ones most."""
 PATIENCE_SECONDS = 300
-"""For one measurement: slow machines with large models take long."""
+"""For one measurement: large models on slow machines take long."""
 DISTURBED = "It is not kept, because other programs used the cores meanwhile: run `infill tune` again when they are done."
 BUSY = "import os, threading; threading.Thread(target=lambda: (__import__('sys').stdin.read(), os._exit(0)), daemon=True).start()\nwhile True: pass"
 
 
 class Speed(msgspec.Struct, frozen=True, kw_only=True):
-    """What one measurement says; mirrors `engine.measure.Result`."""
+    """One measurement; mirrors `engine.measure.Result`."""
 
     evaluate_per_second: float = 0.0
     generate_per_second: float = 0.0
     load_seconds: float = 0.0
     received: float = 1.0
-    """Share of its threads' CPU time that it received."""
+    """Share of the requested CPU time that its threads received."""
     error: str = ""
 
     @property
     def seconds(self) -> float:
-        """What a completion takes."""
+        """Seconds for a completion."""
         if self.error or not self.evaluate_per_second or not self.generate_per_second:
             return float("inf")
         return EVALUATED / self.evaluate_per_second + GENERATED / self.generate_per_second
@@ -59,7 +59,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One plan and its speeds."""
 
     what: str
-    """What sets it apart."""
+    """Its difference from the start plan."""
     plan: Plan
     alone: Speed
     beside: Speed
@@ -68,19 +68,19 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def seconds(self) -> float:
-        """What plans are compared by: half the time somebody else works too."""
+        """The mean of alone and busy, by which plans are compared."""
         return (self.alone.seconds + self.beside.seconds) / 2
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """All measurements, and the plan that is kept."""
+    """All measurements, and the best plan."""
 
     model: str
     plan: Plan
     table: tuple[Row, ...]
     message: str
     kept: bool = True
-    """Not where other programs used the cores meanwhile."""
+    """False if other programs used the cores during the measurement."""
 
 
 Measure = Callable[[Plan, bool], Speed]
@@ -93,13 +93,13 @@ def tune(
     progress: Callable[[float, str], None] = lambda share, what: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Outcome | None:
-    """Measure and keep the best plan for a model on this machine; None when it was cancelled. Takes a minute or more; run it in a thread.
+    """Measure and store the best plan for a model on this machine; None when cancelled. Takes a minute or more; run it in a thread.
 
     Raises UnknownModel, ModelMissing, BadModelFile, DoesNotFit, or ModelError where llama.cpp does not run.
     """
     file = store.locate(model_id)
     machine, facts = hardware.machine(), gguf.facts(file.path)
-    # what was measured before holds until this is done: it begins with the plan that was made without measuring
+    # an earlier result stays valid until this one is complete; measuring starts from the default plan
     start = fit.plan(facts, machine, engine).plan or planning.plan_for(file, engine).plan or Plan()
     with _measuring(str(file.path), machine, cancelled) as measure:
         rows = search(start, choices(start, facts, machine, engine), measure, progress)
@@ -125,7 +125,7 @@ def tune(
 
 
 def choices(start: Plan, facts: Facts, machine: Machine, engine: Engine) -> list[list[tuple[str, dict[str, object]]]]:
-    """What is tried, group by group: what the user set is not. Each entry is a name and what it changes."""
+    """The variants to try, group by group, without what the user set. Each entry is a name and its changes."""
     cores = machine.cpu.useful
     groups: list[list[tuple[str, dict[str, object]]]] = []
     if engine.threads is None:
@@ -147,7 +147,7 @@ def choices(start: Plan, facts: Facts, machine: Machine, engine: Engine) -> list
 def search(
     start: Plan, groups: Sequence[Sequence[tuple[str, dict[str, object]]]], measure: Measure, progress: Callable[[float, str], None]
 ) -> list[Row] | None:
-    """Change one thing at a time and keep what is faster. The first row is the start; one is marked best. None when it was cancelled."""
+    """Change one thing at a time and keep what is faster. The first row is the start; one is marked best. None when cancelled."""
     total, done = 1 + sum(len(group) for group in groups), 0
     rows: list[Row] = []
 
@@ -183,7 +183,7 @@ def search(
 
 @contextlib.contextmanager
 def _measuring(path: str, machine: Machine, cancelled: Callable[[], bool]) -> Iterator[Measure]:
-    """The measuring process, and what makes the other cores busy. Leaving the block ends them."""
+    """The measuring process, and the load on the other cores. Both end with the block."""
     with child.running(child.python("-m", "infill.engine.measure", "plans", path)) as measuring:
 
         def measure(plan: Plan, busy: bool) -> Speed:
@@ -198,7 +198,7 @@ def _measuring(path: str, machine: Machine, cancelled: Callable[[], bool]) -> It
 
 
 def _ask(measuring: Child, plan: Plan, cancelled: Callable[[], bool]) -> Speed:
-    """Raises InterruptedError when cancelled, ModelError where the process died."""
+    """One measurement. Raises InterruptedError when cancelled, ModelError where the process exited."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     measuring.say(msgspec.json.encode(plan))
     while time.monotonic() < deadline:
@@ -214,7 +214,7 @@ def _ask(measuring: Child, plan: Plan, cancelled: Callable[[], bool]) -> Speed:
 
 @contextlib.contextmanager
 def _neighbours(count: int) -> Iterator[None]:
-    """Processes that do nothing but work, as a compiler does."""
+    """Processes that keep `count` cores busy, as a compiler does."""
     with contextlib.ExitStack() as all_of_them:
         for _ in range(count):
             all_of_them.enter_context(child.running(child.python("-c", BUSY)))
