@@ -1,4 +1,4 @@
-"""`python -m infill` is `infill`."""
+"""Runs the command line: `python -m infill` is the same as `infill`."""
 
 from infill.cli import main
 

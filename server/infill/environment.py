@@ -1,7 +1,7 @@
-"""The environment that our processes inherit: without API keys, which only the process that asks a remote provider needs.
+"""The environment of child processes: without API keys, which only the process that calls a remote provider needs.
 
-Withheld are the keys that an editor hands over (`INFILL_KEY_*`), the variables that settings name (`keyVariable`), and the tokens of the Hugging Face
-hub, which `hub_tokens` gives to the one process that downloads.
+Removed are the keys that an editor passes (`INFILL_KEY_*`), the variables named in settings (`keyVariable`), and the tokens of the Hugging Face
+hub. `hub_tokens` returns those tokens for the download process.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _named: set[str] = set()
 
 
 def withhold(variables: Iterable[str]) -> None:
-    """Keep these variables from all processes that are started from now on."""
+    """Remove these variables from the environment of all processes started from now on."""
     _named.update(variable.upper() for variable in variables if variable)
 
 
 def inherited() -> dict[str, str]:
-    """Our environment without keys."""
+    """This process's environment without keys."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(OWN_KEYS)}
     return {name: value for name, value in kept.items() if name.upper() not in _named | HUB_TOKENS}
 

@@ -1,32 +1,32 @@
-"""Every error that a user can meet, as one tree.
+"""All errors that users see, as one tree.
 
-Each carries a sentence in the user's words (`message`) and the next step (`hint`). Foreign errors are mapped to these once, at the border where
-they enter, with `from exc`. Cancelled, stale, too slow and "nothing to say" are outcomes, never errors.
+Each has a sentence for the user (`message`) and the next step (`hint`). Third-party errors are mapped to these once, where they are caught, with
+`from exc`. Cancelled, superseded, late and empty answers are outcomes, not errors.
 
-    InfillError
-    |- SettingsError            names the setting, its value, what is allowed
-    |- RequestError             a request that cannot be served: bad arguments, no such document
-    |- ModelError
-    |  |- UnknownModel          no model goes by this id
-    |  |- ModelMissing          known, but its file is not here
-    |  |- DownloadFailed        not transferred; what has arrived is kept for the next try
-    |  |- ChecksumMismatch      what arrived is not what was promised
-    |  |- DoesNotFit            too big for this machine
-    |  |- NotAChatModel         it has no chat template: it does not follow instructions
-    |  |- BadChatTemplate       its chat template is invalid, or refuses the conversation
-    |  `- BadModelFile          damaged, cut short, or no GGUF at all
-    `- ProviderError
-       |- ProviderUnavailable   not reachable, not started, still loading   (quiet, status only)
-       |- ProviderRefused       key, quota, unknown model                   (told once)
-       `- EngineCrashed         with its last lines and advice              (told once, then restart)
-          `- ComputationCrashed in llama.cpp, while it computed             (the next start uses plainer kernels)
+InfillError
+|- SettingsError            names the setting, its value, what is allowed
+|- RequestError             a request that cannot be served: bad arguments, no such document
+|- ModelError
+|  |- UnknownModel          no model has this id
+|  |- ModelMissing          in the catalogue, but its file is not installed
+|  |- DownloadFailed        partial files are kept for the next attempt
+|  |- ChecksumMismatch      the downloaded file has another hash than published
+|  |- DoesNotFit            too big for this machine
+|  |- NotAChatModel         it has no chat template: it does not follow instructions
+|  |- BadChatTemplate       its chat template is invalid, or refuses the conversation
+|  `- BadModelFile          damaged, truncated, or not a GGUF file
+`- ProviderError
+   |- ProviderUnavailable   not reachable, not started, still loading   (status only)
+   |- ProviderRefused       key, quota, unknown model                   (reported once)
+   `- EngineCrashed         with its last lines and advice              (reported once, then restart)
+      `- ComputationCrashed in llama.cpp, while it computed             (the next start uses plainer kernels)
 """
 
 from __future__ import annotations
 
 
 class InfillError(Exception):
-    """Base of all: `message` is a sentence for the user, `hint` the next step (may be empty)."""
+    """Base class: `message` is a sentence for the user, `hint` the next step (may be empty)."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -75,7 +75,7 @@ class ProviderError(InfillError): ...
 
 class ProviderUnavailable(ProviderError):
     slow = False
-    """True where a deadline passed: the provider is there, and may be loading its model or still writing."""
+    """True after a timeout: the provider is running, and may be loading its model or still generating."""
 
 
 class ProviderRefused(ProviderError): ...
@@ -92,4 +92,4 @@ def _tree(root: type[InfillError]) -> dict[str, type[InfillError]]:
 
 
 BY_NAME = _tree(InfillError)
-"""Class name -> class: how an error crosses the engine's wire."""
+"""Class name -> class, to decode errors in the engine's protocol."""

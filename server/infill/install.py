@@ -1,12 +1,12 @@
-"""Installs infill into a virtual environment, with a llama.cpp that runs on this machine: prebuilt where possible, else compiled here.
+"""Installs infill into a virtual environment, with a llama.cpp that runs on this machine: prebuilt where possible, else compiled on it.
 
-    python3 server/infill/install.py [--environment .venv] [--compile] [--index URL] [--json]        from a clone
-    python3 -m infill.install --package WHEEL ...                                                   from a wheel on PYTHONPATH (the VS Code extension)
+python3 server/infill/install.py [--environment .venv] [--compile] [--index URL] [--json]        from a clone
+python3 -m infill.install --package WHEEL ...                                                   from a wheel on PYTHONPATH (the VS Code extension)
 
-    create the environment -> prebuilt llama-cpp-python, one index after the other -> else compile it -> install infill -> check that it generates
+create the environment -> prebuilt llama-cpp-python, one index after the other -> else compile it -> install infill -> check that it generates
 
-Invariants: only the standard library is imported, since nothing is installed yet; an environment that this run created is removed when it fails or
-is cancelled, and one that existed before is kept; with the offline switch nothing is fetched, and pip sees only what its own settings find locally.
+Invariants: only the standard library is imported, because nothing is installed yet. After a failure or cancellation, an environment that this run
+created is removed, and an older one is kept. With the offline switch nothing is downloaded, and pip uses only what its own settings find locally.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-if not __package__:  # started by its path: the folder of this file is on the path, its parent is needed
+if not __package__:  # run as a script: the folder of this file is on the path, but its parent is needed
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from infill import environment as variables
@@ -49,11 +49,11 @@ COMPILERS = {"Darwin": "xcode-select --install", "Windows": 'Visual Studio Build
 LINUX_COMPILER = "Debian, Ubuntu: sudo apt install g++; Fedora: sudo dnf install gcc-c++"
 
 Report = Callable[[str, int, int], None]
-"""Told the phase, and the steps done and the steps in all (0 and 0 where they are not known)."""
+"""Arguments: the phase, the steps done and all steps (0 and 0 where unknown)."""
 
 
 class Failed(Exception):
-    """What happened, the next step, and the lines of output that say why."""
+    """What happened, the next step, and the lines of output with the reason."""
 
     def __init__(self, message: str, hint: str, lines: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -66,7 +66,7 @@ class Installation:
     def __init__(self, environment: Path, package: str, index: str, report: Report, log: TextIO) -> None:
         self._environment = environment.absolute()
         self._python = self._environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-        # nothing is run in the caller's folder, from which a file is named; a folder called as the package is none
+        # no command runs in the caller's folder, so a path must be absolute; a bare folder name counts as the name of a package
         is_path = Path(package).is_file() or (Path(package).is_dir() and Path(package).name != package)
         package = str(Path(package).absolute()) if is_path else package
         self._package, self._index, self._report, self._log = package, index, report, log
@@ -96,7 +96,7 @@ class Installation:
             raise Failed(f"The virtual environment {self._environment} could not be created.", hint, (str(exc),)) from exc
 
     def _fetch(self) -> bool:
-        """Install a prebuilt llama-cpp-python; False where none is found."""
+        """Install a prebuilt llama-cpp-python; False if none is available."""
         if _offline():
             return False
         for name in llama_package.indexes(platform.system(), platform.machine(), cuda=llama_package.cuda_of_driver()):
@@ -115,7 +115,7 @@ class Installation:
         self._report("Installing llama.cpp", 0, 0)
         with tempfile.TemporaryDirectory() as folder:
             flags = f"{os.environ.get('CMAKE_ARGS', '')} {shlex.join(llama_package.compile_flags(Path(folder)))}".strip()
-            # what it needs comes with infill; offline pip sees only what its own settings find locally, which may be a wheel
+            # its dependencies come with infill; offline, pip uses only what its own settings find locally, which may be a wheel
             wanted = [f"{PACKAGE}=={VERSION}"] if _offline() else llama_package.source_arguments(Path(folder))
             arguments = ["--verbose", "--no-deps", *options, *wanted]
             code, lines = self._pip(arguments, phase="Compiling llama.cpp for this machine", more={"CMAKE_ARGS": flags})
@@ -130,7 +130,7 @@ class Installation:
             raise Failed("infill could not be installed.", hint, llama_package.reasons(lines))
 
     def _check(self, fetched: bool) -> None:
-        """Generate with the bundled model, in a process of its own: it may crash. A prebuilt llama.cpp that fails is replaced by a compiled one."""
+        """Generate with the bundled model in a process of its own (it may crash). A failing prebuilt llama.cpp is replaced by a compiled one."""
         self._report("Checking that it generates", 0, 0)
         code, lines = self._follow([str(self._python), "-c", CHECK], seconds=CHECK_SECONDS)
         if code == 0 and any("bundled_per_second" in line for line in lines):
@@ -146,7 +146,7 @@ class Installation:
         return self._follow(command, phase=phase, more={**({"PIP_NO_INDEX": "1"} if _offline() else {}), **(more or {})}, seconds=seconds)
 
     def _follow(self, command: list[str], *, phase: str = "", more: Mapping[str, str] | None = None, seconds: float = 0) -> tuple[int, list[str]]:
-        """Run a program for at most `seconds` (0: to its end): its exit code and last lines. Its output is logged, ninja's steps are reported."""
+        """Run a program for at most `seconds` (0: no limit): its exit code and last lines. Logs its output and reports ninja's steps."""
         self._log.write(f"{shlex.join(command)}\n")
         kept: list[str] = []
         until = time.monotonic() + seconds if seconds else float("inf")
@@ -167,9 +167,9 @@ class Installation:
 
 @contextlib.contextmanager
 def _running(command: list[str], environment: dict[str, str]) -> Any:
-    """A program and its lines, None at their end; it and whatever it started are ended with the block."""
+    """A program and its lines, None at their end. It and its child processes are stopped at the end of the block."""
     options: dict[str, Any] = {} if sys.platform == "win32" else {"start_new_session": True}
-    # not the caller's folder: Python would import whatever a cloned repository calls pip.py there
+    # not in the caller's folder: Python would import a `pip.py` from a cloned repository there
     options["cwd"] = Path(command[0]).parent
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, **options)
     lines: queue.Queue[str | None] = queue.Queue()
@@ -201,11 +201,11 @@ def _offline() -> bool:
     return any(os.environ.get(name, "").strip().lower() not in {"", "0", "false", "no", "off"} for name in OFFLINE)
 
 
-# ---- what is shown
+# ---- output
 
 
 class Terminal:
-    """Phases, steps and the time since the start: one line that is drawn again on a terminal, else a line now and then."""
+    """Shows phases, steps and elapsed time: one line that is redrawn on a terminal, else a new line from time to time."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -247,7 +247,7 @@ def _failed(failure: Failed, log: Path, as_json: bool) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: 0 installed, 1 failed, 130 cancelled."""
+    """Run the command line. Returns 0: installed, 1: failed, 130: cancelled."""
     options = _options(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     handle, name = tempfile.mkstemp(prefix="infill-install-", suffix=".log")

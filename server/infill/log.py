@@ -1,7 +1,7 @@
-"""Log files: one small rotating file per process, in the log directory. Never on stdout, which belongs to LSP, and never the user's code.
+"""Log files: one small rotating file per process, in the log directory. Nothing is written to stdout, which LSP uses, and no user code is logged.
 
-That last is not left to discipline alone: a record is one line of bounded length, and of a foreign exception only its kind and the places it came
-through are written, not its text, which may quote what it choked on.
+The format enforces that: a record is one line of bounded length. Of a third-party exception only its type and traceback positions are logged, because
+its text may quote user code.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from infill import paths
 from infill.errors import InfillError
 
 VARIABLE = "INFILL_LOG"
-"""Environment variable with a level; it wins over the setting."""
+"""Environment variable with a level; it overrides the setting."""
 LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
 LONGEST_RECORD = 600
-"""Characters: a path and a sentence fit, a function's body does not."""
+"""Characters: enough for a path and a sentence, too few for a function's body."""
 MOST_BYTES = 1_000_000
 KEPT_DAYS, KEPT_FILES = 7, 20
-"""Older or more files than this are removed when a process starts to log."""
+"""When a process starts to log, it removes older files, and the oldest ones beyond this number."""
 
 
 class LineFormatter(logging.Formatter):
-    """One bounded line a record; an exception is told by its kind and its places."""
+    """One bounded line per record; an exception is logged by its type and positions."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -45,14 +45,14 @@ class LineFormatter(logging.Formatter):
 
 
 def told(error: BaseException) -> str:
-    """An exception without the text of foreign ones: `ValueError at pipeline.py:70 complete, cache.py:12 lookup`."""
+    """An exception without the text of third-party ones: `ValueError at pipeline.py:70 complete, cache.py:12 lookup`."""
     places = ", ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__))
     words = f" ({error.message})" if isinstance(error, InfillError) else ""
     return f"    {type(error).__name__}{words} at {places or 'no place'}"
 
 
 def to_file(process: str, level: str = "info") -> Path | None:
-    """Write what `infill` logs to a file of this process, such as `lsp-4711.log`; None where no file can be written: then nothing is logged."""
+    """Log to a file of this process, such as `lsp-4711.log`; None and no logging if no file can be written."""
     logger = logging.getLogger("infill")
     set_level(level)
     logger.propagate = False
@@ -66,13 +66,13 @@ def to_file(process: str, level: str = "info") -> Path | None:
         return None
     handler.setFormatter(LineFormatter())
     logger.addHandler(handler)
-    # a full disk must not write tracebacks to stderr at every record
+    # on a full disk, do not write a traceback to stderr for every record
     logging.raiseExceptions = False
     return file
 
 
 def set_level(level: str) -> None:
-    """Take a level from the settings, unless the environment names one."""
+    """Set the level from the settings, unless the environment variable is set."""
     named = os.environ.get(VARIABLE, "").lower()
     logging.getLogger("infill").setLevel(LEVELS.get(named) or LEVELS.get(level, logging.INFO))
 

@@ -1,6 +1,6 @@
-"""Where everything lies on this operating system. Nothing is created here but by `private_directory`, and nothing is read.
+"""The paths of all directories on this operating system. Only `private_directory` creates one; nothing is read.
 
-`INFILL_HOME` puts every directory below one folder: for tests, portable installs and people who want to look.
+`INFILL_HOME` puts every directory below one folder: for tests, portable installs and inspection.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _directory(kind: str) -> Path:
     if home := os.environ.get("INFILL_HOME"):
         return Path(home).expanduser() / kind
     with warnings.catch_warnings():
-        # a session without XDG_RUNTIME_DIR is ordinary (containers, cron): platformdirs then names a folder in /tmp, which private_directory guards
+        # sessions without XDG_RUNTIME_DIR are common (containers, cron): platformdirs then uses a folder in /tmp, which private_directory checks
         warnings.simplefilter("ignore")
         return Path(getattr(platformdirs, f"user_{kind}_dir")(APP, appauthor=False))
 
@@ -36,17 +36,17 @@ def config_directory() -> Path:
 
 
 def data_directory() -> Path:
-    """Downloaded models and what was built for this machine."""
+    """Downloaded models and builds for this machine."""
     return _directory("data")
 
 
 def state_directory() -> Path:
-    """What outlives a session: the chosen model, measured plans, saved slots, statistics."""
+    """Data kept between sessions: the chosen model, measured plans, saved slots, statistics."""
     return _directory("state")
 
 
 def cache_directory() -> Path:
-    """What can be made again."""
+    """Data that can be computed again."""
     return _directory("cache")
 
 
@@ -56,10 +56,10 @@ def log_directory() -> Path:
 
 
 def runtime_directory() -> Path:
-    """The engine's socket and status file: the first of these that is the user's own or can be made, the last if none is.
+    """The engine's socket and status file: the first usable one of these directories, or the last one if none is.
 
     The system's runtime directory (below `INFILL_HOME` where that is set), `infill-UID` in the temporary directory, `runtime` in the state directory.
-    Where a path would be too long for a socket, a name in the temporary directory stands for it. Creates nothing of its own and raises nothing.
+    If a path is too long for a socket, a path in the temporary directory is used instead. Creates no directory and never raises.
     """
     if os.environ.get("INFILL_HOME"):
         return _short(_directory("runtime"))
@@ -87,7 +87,7 @@ def _short(wanted: Path) -> Path:
 
 
 def _is_usable(path: Path) -> bool:
-    """Whether `private_directory` would accept it, and it stands in a directory of this user or of root, where no other user can replace it."""
+    """Whether `private_directory` would accept it, and its parent belongs to this user or root, so that no other user can replace it."""
     if sys.platform == "win32":
         return True
     trusted = {0, os.getuid()}
@@ -102,37 +102,37 @@ def _is_usable(path: Path) -> bool:
 
 
 def hash_of(text: str) -> int:
-    """A hash that is the same in every process (Python's own is seeded anew each time)."""
+    """A hash that is the same in every process (Python's own hash is not)."""
     import zlib
 
     return zlib.crc32(text.encode())
 
 
 def bundled_model() -> Path:
-    """The small model that ships with the program."""
+    """The small model that is shipped with infill."""
     return Path(str(resources.files("infill") / "data" / "infill-tiny.gguf"))
 
 
 def bundled_check() -> Path:
-    """The result of its check, a `models.checked.Checked` as JSON; `sha256` there is that of the model file."""
+    """The result of its check, a `models.checked.Checked` as JSON; its `sha256` is that of the model file."""
     return bundled_model().with_suffix(".check.json")
 
 
 def sample_sources() -> Path:
-    """Source files in several languages, on which a model is calibrated."""
+    """Source files in several languages, used to calibrate a model."""
     return Path(str(resources.files("infill") / "data" / "sources"))
 
 
 def catalogue() -> Path:
-    """The catalogue of models that ships with the program: inside a wheel, or at the root of the checkout that an editable install points to."""
+    """The shipped catalogue: inside a wheel, or at the root of the checkout of an editable install."""
     packaged = Path(str(resources.files("infill") / "data" / "models.toml"))
     return packaged if packaged.exists() else Path(__file__).parents[2] / "models.toml"
 
 
 def private_directory(path: Path) -> Path:
-    """Create `path` for its owner alone (0700) and return it.
+    """Create `path` with access only for its owner (0700) and return it.
 
-    Raises InfillError where it belongs to somebody else or cannot be created.
+    Raises InfillError if it belongs to another user or cannot be created.
     """
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -140,7 +140,7 @@ def private_directory(path: Path) -> Path:
     except OSError as exc:
         hint = "Set INFILL_HOME to a directory that you can write to."
         raise InfillError(f"The directory {path} cannot be created: {exc.strerror}.", hint) from exc
-    # also the link, if it is one: in the temporary directory anybody may put one to where we would not want to write
+    # also check a link itself: in the temporary directory anyone can create one that leads elsewhere
     if hasattr(os, "getuid") and {status.st_uid, itself.st_uid} != {os.getuid()}:
         raise InfillError(f"The directory {path} belongs to another user.", "Remove it, or set INFILL_HOME to a directory of your own.")
     if hasattr(os, "getuid") and stat.S_IMODE(status.st_mode) & 0o077:

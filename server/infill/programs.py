@@ -1,6 +1,6 @@
-"""Which file a program's name means: always an absolute path in a folder of the search path.
+"""Finds programs by name: always an absolute path in a folder of the search path.
 
-`shutil.which` and Windows itself look into the current folder first, which is a cloned repository where an editor started the server there.
+`shutil.which` and Windows search the current folder first, which may be a cloned repository in which an editor started the server.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ WINDOWS = sys.platform == "win32"
 
 
 def find(name: str, path: str | None = None) -> str | None:
-    """The absolute path of a program; None where no absolute folder of `path` (by default `PATH`) has it. Relative folders are ignored."""
+    """The absolute path of a program; None if no absolute folder of `path` (by default `PATH`) has it. Relative folders are ignored."""
     path = os.environ.get("PATH", os.defpath) if path is None else path
     endings = os.environ.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(os.pathsep) if WINDOWS else [""]
     if any(name.lower().endswith(ending.lower()) for ending in endings if ending):

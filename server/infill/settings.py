@@ -1,6 +1,6 @@
-"""Every setting, once: name, type, default, meaning and limits. From here come validation, the editors' configuration pages and docs/settings.md.
+"""Every setting, defined once: name, type, default, description and limits. Validation, editors' configuration and docs/settings.md are based on it.
 
-Nothing here reads a file or knows an editor. A wrong value is named in a sentence and its default is used: `resolve` never raises.
+Reads no file and is independent of editors. `resolve` never raises: a wrong value is reported in a sentence and replaced by its default.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Positive = Annotated[int, Meta(ge=1)]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A group of settings: camelCase outside, snake_case inside."""
+    """A group of settings: camelCase in JSON, snake_case in Python."""
 
 
 class Completion(Section, frozen=True):
@@ -185,15 +185,15 @@ class Settings(Section, frozen=True):
 
 
 CAREFUL = 0.5
-"""From this value of the replaced `completion.minConfidence` on, `eagerness` is low."""
+"""`eagerness` is low from this value of the replaced `completion.minConfidence` on."""
 WORKSPACE_MAY_SET = frozenset(
     {"enabled", "languages", "exclude", "completion", "latency", "models.complete", "models.generate", "privacy.exclude", "generate", "nextEdit"}
 )
-"""What a cloned repository's own settings may change: never endpoints, keys, headers, files, commands or paths."""
+"""Settings that a cloned repository may change: never endpoints, keys, headers, files, commands or paths."""
 
 
 def resolve(options: Any) -> tuple[Settings, list[str]]:
-    """Turn what a client sent (camelCase JSON) into settings, and a sentence for each value that had to be left out."""
+    """Settings from a client's options (camelCase JSON), and a sentence for each ignored value."""
     problems: list[str] = []
     if options is None:
         return Settings(), problems
@@ -223,7 +223,7 @@ def _section(kind: type[Any], options: dict[str, Any], path: str, problems: list
 
 
 def _current(options: dict[str, Any], path: str, problems: list[str]) -> dict[str, Any]:
-    """The options with names of the last release replaced. The default of a replaced one says nothing: some editors send defaults too."""
+    """The options with old names replaced. The default of a replaced setting is ignored, because some editors send defaults too."""
     if path != "infill.completion" or "minConfidence" not in options:
         return options
     current = {name: value for name, value in options.items() if name != "minConfidence"}
@@ -235,7 +235,7 @@ def _current(options: dict[str, Any], path: str, problems: list[str]) -> dict[st
 
 
 def _without_wrong_parts(value: Any, kind: Any, path: str, problems: list[str]) -> Any:
-    """A list or a table without its wrong elements: one pattern that is none must not take away the others."""
+    """A list or table without its invalid elements, so that one invalid pattern does not disable the others."""
     plain = kind.__origin__ if get_origin(kind) is Annotated else kind
     if not isinstance(value, (list, dict)) or get_origin(plain) is not type(value):
         return value
@@ -250,7 +250,7 @@ def _without_wrong_parts(value: Any, kind: Any, path: str, problems: list[str]) 
 
 
 def _endpoints(entries: dict[str, Any], path: str, problems: list[str]) -> dict[str, Endpoint]:
-    """The remote providers without those that are not valid: with a part left out, an entry would send code to a place that was not meant."""
+    """The valid remote providers. An entry with an invalid part is dropped as a whole: without that part it could send code to a wrong server."""
     taken: dict[str, Endpoint] = {}
     for name, value in entries.items():
         if wrong := _wrong_endpoint(name, value):
@@ -261,7 +261,7 @@ def _endpoints(entries: dict[str, Any], path: str, problems: list[str]) -> dict[
 
 
 def _wrong_endpoint(name: str, value: Any) -> list[str]:
-    """What is wrong with one entry of providers.remote: a field and what it may be, as the end of a sentence."""
+    """The problems of one entry of providers.remote: a field and its allowed values, as the end of a sentence."""
     fields = {field.encode_name: field.type for field in msgspec.structs.fields(Endpoint)}
     if not isinstance(value, dict):
         return [f" must be a table, not {shown(value)}"]

@@ -1,6 +1,6 @@
-"""The user's own `settings.toml`: what the command line starts from, and what an editor's settings are laid over. Read, never written.
+"""The user's own `settings.toml`: the settings of the command line, and the defaults below an editor's settings. Read, never written.
 
-A file that cannot be read or parsed is one sentence among the problems; it never keeps the program from starting.
+A file that cannot be read or parsed is reported as one problem; infill starts without it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def location() -> Path:
 
 
 def read() -> tuple[dict[str, Any], list[str]]:
-    """The file's content as plain options, and what is wrong with the file."""
+    """The file's options, and problems with the file."""
     try:
         return tomllib.loads(location().read_text("utf-8")), []
     except FileNotFoundError:
@@ -35,7 +35,7 @@ def read() -> tuple[dict[str, Any], list[str]]:
 
 
 def load() -> tuple[Settings, list[str]]:
-    """The user's settings, and a sentence for each thing that is wrong with them."""
+    """The user's settings, and a sentence for each problem."""
     options, problems = read()
     settings, more = resolve(options)
     environment.withhold(endpoint.key_variable for endpoint in settings.providers.remote.values())

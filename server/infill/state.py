@@ -1,6 +1,6 @@
-"""What outlives a session: which model was chosen, for the user and for each workspace. One JSON file, written atomically, read anew each time.
+"""Data kept between sessions: the chosen models, for the user and for each workspace. One JSON file, written atomically and read for each use.
 
-A damaged or unreadable file counts as empty: nothing here ever keeps the program from starting.
+A damaged or unreadable file counts as empty: it never prevents infill from starting.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from infill.errors import InfillError
 
 Role = Literal["complete", "generate", "edit"]
 BUNDLED = "local:bundled"
-"""The small model that ships with the program: the choice while there is no other."""
+"""The small model that is shipped with infill: used until another one is chosen."""
 
 
 LOCK_SECONDS = 5.0
 """How long one process waits for another one's change."""
 LARGEST = 16 * 1024 * 1024
-"""Bytes of a file of our own that is read."""
+"""Maximum size in bytes of infill's own files that are read."""
 
 REPLACE_TRIES = 20 if sys.platform == "win32" else 1
-"""Windows refuses to replace a file that another process has open, such as a virus scanner, which closes it after a moment."""
+"""Attempts. Windows refuses to replace a file that another process has open. A virus scanner, for example, closes it after a moment."""
 REPLACE_PAUSE = 0.05
-"""Seconds between two of them."""
+"""Seconds between two attempts."""
 
 Kind = TypeVar("Kind")
 log = logging.getLogger(__name__)
 
 
 def read(file: Path, kind: type[Kind], *, largest: int = LARGEST, decode: Callable[..., Kind] = msgspec.json.decode) -> Kind | None:
-    """Decode a file that we wrote; None where there is none. One that is damaged counts as absent: nothing is raised, whatever it holds."""
+    """Decode a file that infill wrote; None if it does not exist or is damaged. Never raises."""
     try:
         with file.open("rb") as stream:
             content = stream.read(largest + 1)
@@ -53,10 +53,10 @@ def read(file: Path, kind: type[Kind], *, largest: int = LARGEST, decode: Callab
 
 
 def decoded(content: bytes, kind: type[Kind], *, decode: Callable[..., Kind] = msgspec.json.decode) -> Kind | None:
-    """Decode what we wrote; None where it is damaged."""
+    """Decode content that infill wrote; None if it is damaged."""
     try:
         return decode(content, type=kind)
-    except Exception:  # beside msgspec's own: text that is no UTF-8, depth, numbers out of range, what a type's own check says
+    except Exception:  # beside msgspec's own errors: invalid UTF-8, depth, numbers out of range, a type's own checks
         return None
 
 
@@ -73,20 +73,20 @@ def _file() -> Path:
 
 
 def load() -> State:
-    """Read the state; empty where there is none or it cannot be read."""
+    """Read the state; empty if there is no readable file."""
     return read(_file(), State) or State()
 
 
 def save(state: State) -> None:
-    """Write the state atomically. Raises InfillError where it cannot be written: nothing is changed then."""
+    """Write the state atomically. Raises InfillError if it cannot be written; then nothing is changed."""
     keep(_file(), msgspec.json.format(msgspec.json.encode(state)))
 
 
 @contextlib.contextmanager
 def changing() -> Iterator[State]:
-    """The state, to be changed inside the `with`, then written: no other process reads or writes it meanwhile, so that no choice is lost.
+    """The state, to be changed inside the `with` block and then written. A lock prevents other processes from changing it at the same time.
 
-    Raises InfillError where it cannot be written, or another process holds it for longer than LOCK_SECONDS.
+    Raises InfillError if it cannot be written, or another process holds the lock for longer than LOCK_SECONDS.
     """
     import filelock
 
@@ -105,7 +105,7 @@ def changing() -> Iterator[State]:
 
 
 def keep(file: Path, content: bytes) -> None:
-    """Write a file of the user's state, which nobody else may read. Raises InfillError where it cannot be written: nothing is changed then."""
+    """Write a file of the user's state, readable only by the user. Raises InfillError if it cannot be written; then nothing is changed."""
     directory = paths.private_directory(file.parent)
     try:
         write_atomically(directory / file.name, content)
@@ -114,7 +114,7 @@ def keep(file: Path, content: bytes) -> None:
 
 
 def write_atomically(file: Path, content: bytes) -> None:
-    """Put `content` in place of `file`: whole or not at all, also when the machine loses power. Raises OSError."""
+    """Replace the content of `file`: completely or not at all, also after a power failure. Raises OSError."""
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -129,7 +129,7 @@ def write_atomically(file: Path, content: bytes) -> None:
 
 
 def replace(source: Path, target: Path) -> None:
-    """Rename a file or a folder to `target`, in place of a file there. Blocks up to a second on Windows. Raises OSError."""
+    """Rename a file or a folder to `target`, replacing a file there. Blocks up to a second on Windows. Raises OSError."""
     for _ in range(REPLACE_TRIES - 1):
         with contextlib.suppress(PermissionError):
             os.replace(source, target)
@@ -139,11 +139,11 @@ def replace(source: Path, target: Path) -> None:
 
 
 def chosen_model(role: Role = "complete", workspace: str | None = None) -> str:
-    """The model id for a role: the one that was chosen, else (for `generate`) the one for completions, else the bundled one."""
+    """The model id for a role: the chosen one, else (for `generate`) the one for completions, else the bundled one."""
     return choice_of(role, workspace) or choice_of("complete", workspace) or BUNDLED
 
 
 def choice_of(role: Role, workspace: str | None = None) -> str:
-    """What was chosen for just this role: in the workspace, else by the user everywhere; empty where nothing was."""
+    """The choice for this role only: in the workspace, else the user's; empty if none was made."""
     state = load()
     return state.workspaces.get(workspace or "", {}).get(role) or state.models.get(role, "")

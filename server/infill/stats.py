@@ -1,6 +1,6 @@
-"""What was suggested and what was taken of it, counted on this machine alone: numbers and names of models, never a character of code.
+"""Counts of suggestions and of accepted ones, stored on this machine only: numbers and model names, no code.
 
-One SQLite file in the state directory. A disk that is full or read-only costs the statistics and nothing else: no function here raises.
+One SQLite file in the state directory. If the disk is full or read-only, only the statistics are lost: no function raises.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 KEPT_DAYS = 180
 MOST_ANSWERS = 100_000
-"""Newest answers whose times are summed up; all are counted."""
+"""Latencies are computed from the newest answers up to this number; all answers are counted."""
 LONGEST_NAME = 500
-"""Characters of a name that is kept."""
+"""Maximum characters of a stored name."""
 LARGEST_NUMBER = 1 << 40
-"""Bound of an integer that is kept: SQLite fails on a sum beyond 64 bits."""
+"""Largest stored integer: SQLite fails on a sum beyond 64 bits."""
 MOST_WAITING = 2_000
-"""Events held in memory while they cannot be written; beyond that the oldest go."""
+"""Maximum number of events in memory while they cannot be written; beyond it the oldest are dropped."""
 BUSY_SECONDS = 2.0
 """How long one process waits for another one's write."""
 
 NEXT_EDITS = "next edits"
-"""Stands for the provider of next edits, which are counted by their source and not among the completions."""
+"""Stored as the provider of next edits, which are counted by source and not among the completions."""
 
 Kind = Literal["answered", "generated", "held", "shown", "partly", "accepted", "rejected", "ignored"]
 
@@ -43,24 +43,24 @@ logger = logging.getLogger(__name__)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened to a suggestion."""
+    """One event of a suggestion."""
 
     kind: Kind
     provider: str = ""
     model: str = ""
     language: str = ""
     source: str = ""
-    """Of an answer: model, cache, ..."""
+    """Source of an answer: model, cache, ..."""
     ms: float = 0.0
-    """Of an answer: from the request to it."""
+    """Latency of an answer, from the request."""
     characters: int = 0
     tokens: int = 0
-    """What the model wrote, the rest of an answer that was shown long ago included; with the time it took."""
+    """Generated tokens, including those after the answer was shown. `generate_ms` is the time for them."""
     generate_ms: float = 0.0
 
 
 class ModelSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How one model of one provider does here."""
+    """The statistics of one model of one provider."""
 
     provider: str
     model: str
@@ -73,14 +73,14 @@ class ModelSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class SourceSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the next edits of one source, such as `rename`."""
+    """The statistics of the next edits of one source, such as `rename`."""
 
     source: str
     shown: int = 0
     accepted: int = 0
     rejected: int = 0
     ignored: int = 0
-    """Suggested, and passed over by an edit of something else."""
+    """Suggested, but the user edited something else."""
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -91,23 +91,23 @@ class Latency(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Everything that was counted."""
+    """All statistics."""
 
     shown: int = 0
     accepted: int = 0
     partly: int = 0
     characters: int = 0
-    """Accepted: those nobody had to type."""
+    """Accepted characters that the user did not type."""
     held_back: int = 0
-    """Answers that were judged not worth reading."""
+    """Answers that were filtered out."""
     latency: Latency = Latency()
     by_model: tuple[ModelSummary, ...] = ()
     next_edits: tuple[SourceSummary, ...] = ()
-    """By source; they do not count among the completions above."""
+    """By source; not included in the completions above."""
 
 
 class Statistics:
-    """Counts. `add` is cheap and belongs to the event loop; `flush`, `summary` and `reset` belong to a thread."""
+    """Counters. `add` is fast and called on the event loop; `flush`, `summary` and `reset` are called on a thread."""
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file
@@ -124,7 +124,7 @@ class Statistics:
         del self._waiting[:-MOST_WAITING]
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the pending events."""
         with self._lock, self._database() as database:
             if database is not None:
                 rows = self._waiting[:]
@@ -132,7 +132,7 @@ class Statistics:
                 del self._waiting[: len(rows)]
 
     def summary(self) -> Summary:
-        """What was counted, this process's latest included."""
+        """The statistics, including this process's pending events."""
         self.flush()
         with self._lock, self._database() as database:
             if database is not None:
@@ -144,7 +144,7 @@ class Statistics:
         return Summary()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Delete all statistics."""
         self._waiting.clear()
         with self._lock, self._database() as database:
             if database is not None:
@@ -160,7 +160,7 @@ class Statistics:
             database = self._connect()
         try:
             yield database
-        except Exception as exc:  # statistics are worth no failure of anything else
+        except Exception as exc:  # an error in the statistics must not affect anything else
             logger.info("the statistics cannot be kept: %s", type(exc).__name__)
         finally:
             if database is not None:
@@ -199,17 +199,17 @@ def _rows(database: sqlite3.Connection, query: str, values: tuple[Any, ...] = ()
 
 
 def _storable(value: Any) -> Any:
-    """What SQLite can hold, and sum up: text that is Unicode and bounded, integers up to LARGEST_NUMBER."""
+    """A value that SQLite can store and sum: valid bounded Unicode text, integers up to LARGEST_NUMBER."""
     if isinstance(value, str):
         return value[:LONGEST_NAME].encode("utf-8", "replace").decode()
     return max(-LARGEST_NUMBER, min(LARGEST_NUMBER, value)) if isinstance(value, int) else value
 
 
 def _insert(database: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """All rows at once; where one of them cannot be stored, all but that one."""
+    """Insert all rows at once; if one cannot be stored, all others."""
     import sqlite3
 
-    # the row's own fault; a full disk or a lock raises another sqlite3.Error: then the rows wait
+    # the row is invalid; for a full disk or a lock sqlite3 raises another error, and the rows stay pending
     faults = (OverflowError, ValueError, TypeError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
     try:
         with database:
@@ -259,5 +259,5 @@ def _by_source(rows: Sequence[tuple[Any, ...]]) -> tuple[SourceSummary, ...]:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The value below which `share` of the ordered values lie; 0 where there are none."""
+    """The value below which `share` of the ordered values are; 0 if there are none."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0

@@ -1,4 +1,4 @@
-"""What is wrong with a value of the settings, in words: the value, and what is allowed. Pure; never quotes a regular expression."""
+"""Problems with a value of the settings, in words: the value, and what is allowed. Pure; never quotes a regular expression."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 
 def wrong_address(url: str) -> str:
-    """What is wrong with a server's address, as a sentence's end; empty: nothing. An empty address stands for the default one."""
+    """The problem with a server's address, as the end of a sentence; empty: none. An empty address means the default one."""
     said = repr(re.sub(r"[^/@]*@", "********@", url))
     if not url:
         return ""
@@ -30,7 +30,7 @@ def wrong_address(url: str) -> str:
 
 
 def wrong_header(name: str, value: Any) -> str:
-    """What is wrong with an HTTP header, as a sentence's end; empty: nothing. The value is not quoted: it may be a key."""
+    """The problem with an HTTP header, as the end of a sentence; empty: none. The value is not quoted, because it may be a key."""
     if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
         return "the name of a header has letters, digits and hyphens only"
     valid = isinstance(value, str) and value.isascii() and (value.isprintable() or not value)
@@ -38,7 +38,7 @@ def wrong_header(name: str, value: Any) -> str:
 
 
 def wrong_value(value: Any, kind: Any) -> str | None:
-    """What is wrong with a value, as the end of a sentence that begins with the setting's name; None where it is valid."""
+    """The problem with a value, as the end of a sentence that begins with the setting's name; None: it is valid."""
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as exc:
@@ -48,7 +48,7 @@ def wrong_value(value: Any, kind: Any) -> str | None:
 
 
 def shown(value: Any) -> str:
-    """A wrong value, for a message: it may be long, or a key in the wrong place."""
+    """A wrong value for a message. A long text is replaced by its length, because it may be a key in the wrong place."""
     if isinstance(value, str):
         return repr(value) if len(value) <= _QUOTED else f"a text of {len(value)} characters"
     return str(value).lower() if isinstance(value, (bool, int, float)) else {"list": "a list", "dict": "a table"}.get(type(value).__name__, "null")
@@ -60,7 +60,7 @@ _SEVERAL = {"string": "texts", "boolean": "values true or false", "integer": "wh
 
 
 def allowed(kind: Any) -> str:
-    """What a setting may be, in words."""
+    """The allowed values of a setting, in words."""
     schema = msgspec.json.schema(kind)
     options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
     return " or ".join(_of(option) for option in options)

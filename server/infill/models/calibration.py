@@ -1,8 +1,8 @@
-"""Calibrated probabilities of suggestions: a temperature fitted to what turned out right, and how reliable the result is. Pure.
+"""Calibrated probabilities of suggestions: a temperature fitted to measured correctness, and the reliability of the result. Pure.
 
-A model gives its first line the log-probability `l`, the sum of its tokens'. The calibrated probability is exp(l / T). T minimizes the log loss of
-predicting which lines are right (temperature scaling, Guo et al. 2017, applied to whole lines), with a normal prior on log T around 0, so that few
-lines move it little. T above 1 makes small probabilities larger.
+A model's first line has the log-probability `l`, the sum of its tokens'. The calibrated probability is exp(l / T). T minimizes the log loss of
+predicting which lines are right (temperature scaling, Guo et al. 2017, applied to whole lines). A normal prior on log T around 0 keeps T near 1 for
+few lines. T above 1 makes small probabilities larger.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ BOUNDS = (0.1, 10.0)
 SPREAD = 0.5
 """Standard deviation of the prior."""
 STEPS = 60
-"""Of the golden-section search: each takes a third off."""
+"""Steps of the golden-section search: each reduces the interval by a third."""
 GOLDEN = (math.sqrt(5) - 1) / 2
 LEAST = 1e-6
-"""Probabilities are kept this far from 0 and 1: one surprise must not decide everything."""
+"""Probabilities are clipped this far from 0 and 1, so that one line cannot dominate the loss."""
 TINY = 1e-300
 BINS = 10
 ENOUGH = 40
-"""Lines below which no temperature is fitted."""
+"""Minimum number of lines to fit a temperature."""
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A first line that a model gave."""
+    """The first line of a completion."""
 
     logprob: float
-    """Of its tokens together, without a temperature."""
+    """Sum over its tokens, without a temperature."""
     right: bool
-    """It is what belongs there."""
+    """It is the original line."""
 
     def probability(self, temperature: float = 1.0) -> float:
         return math.exp(min(0.0, self.logprob) / temperature)
 
 
 class Bin(msgspec.Struct, frozen=True, kw_only=True):
-    """Lines whose probability lies in one tenth."""
+    """Lines with a probability in one tenth of the range."""
 
     lines: int
     mean_probability: float
@@ -47,12 +47,12 @@ class Bin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def log(probability: float | None) -> float:
-    """Its logarithm; very small for 0, and 0 where nothing is known."""
+    """The logarithm of a probability; very small for 0, and 0 for None."""
     return 0.0 if probability is None else math.log(max(probability, TINY))
 
 
 def temperature(lines: Sequence[Line]) -> float:
-    """The temperature that fits best; 1 where there are too few lines to tell."""
+    """The temperature that fits best; 1 for fewer than ENOUGH lines."""
     if len(lines) < ENOUGH:
         return 1.0
     low, high = map(math.log, BOUNDS)
@@ -70,7 +70,7 @@ def _cost(lines: Sequence[Line], log_heat: float) -> float:
 
 
 def log_loss(lines: Sequence[Line], heat: float) -> float:
-    """Mean negative log-likelihood of what turned out right."""
+    """Mean negative log-likelihood of the observed results."""
     total = 0.0
     for line in lines:
         probability = min(1 - LEAST, max(LEAST, line.probability(heat)))
@@ -79,7 +79,7 @@ def log_loss(lines: Sequence[Line], heat: float) -> float:
 
 
 def bins(lines: Sequence[Line], heat: float = 1.0) -> list[Bin]:
-    """Reliability: by tenths of the probability, what share turned out right."""
+    """Reliability: the share of right lines, by tenths of the probability."""
     sorted_in: list[list[Line]] = [[] for _ in range(BINS)]
     for line in lines:
         sorted_in[min(BINS - 1, int(line.probability(heat) * BINS))].append(line)

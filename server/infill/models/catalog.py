@@ -1,6 +1,6 @@
-"""Which models there are to choose from: the catalogue that ships with the program, and the user's own. Reads two TOML files; never the network.
+"""The models that can be chosen: the shipped catalogue and the user's own. Reads two TOML files; does not use the network.
 
-An entry that is wrong is left out and named in a sentence; the others stay. The user's entry replaces a shipped one of the same id.
+An invalid entry is left out and reported in a sentence; the others stay. The user's entry replaces a shipped one with the same id.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ else:
     import tomli as tomllib
 
 PREFIX = "local:"
-"""Ids outside name the provider too: `local:qwen2.5-coder-1.5b-q8_0`; files and folders of models leave it out."""
+"""Full ids contain the provider: `local:qwen2.5-coder-1.5b-q8_0`; file and folder names omit it."""
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 QUANTIZATION = re.compile(r"(?i)(?:^|[-._])((?:UD-)?(?:I?Q\d(?:_[A-Z0-9]+)*|TQ\d_0|BF16|F16|F32|MXFP4))(?=[-._]|$)")
 BITS = {
@@ -44,22 +44,22 @@ BITS = {
     "iq3": 3.5,
     "iq4": 4.5,
 }
-"""Bits per weight of whole files, for those whose size nobody publishes."""
+"""Bits per weight of whole files, to estimate unpublished sizes."""
 REARRANGED_SHARE = 0.8
-"""Of a q4 file's layers, what is in a type that some processors want rearranged."""
+"""Share of a q4 file's layers with a type that is rearranged on some processors."""
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One file of a repository. What is not known is left out, never guessed."""
+    """One file of a repository. Unknown values are left out, never guessed."""
 
     name: Annotated[str, Meta(min_length=1)]
-    """Its path in the repository; `*` stands for anything where the exact name is not known (the hub is asked then)."""
+    """Its path in the repository. `*` is a wildcard where the exact name is unknown (the hub resolves it)."""
     size: Annotated[int, Meta(ge=1)] | None = None
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] = ""
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What its makers publish of a model's build: enough to say whether it fits before it is here."""
+    """Published dimensions of a model: enough to tell whether it fits before it is downloaded."""
 
     layers: Annotated[int, Meta(ge=1)]
     embedding: Annotated[int, Meta(ge=1)]
@@ -80,31 +80,31 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     parameters: Annotated[float, Meta(ge=0)] = 0.0
     """In billions."""
     active_parameters: Annotated[float, Meta(ge=0)] = 0.0
-    """Of a mixture of experts: those that work on one token, in billions."""
+    """Parameters used for one token in a mixture of experts, in billions."""
     quantization: str = ""
     repository: Annotated[str, Meta(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
     revision: Annotated[str, Meta(pattern=r"^[0-9a-f]{40}$")] | None = None
-    """The commit that is pinned; unset: the newest at the first download, recorded then."""
+    """The pinned commit; unset: the newest at the first download, which is then recorded."""
     files: tuple[File, ...] = ()
     path: str = ""
-    """A file that is already here, instead of a repository."""
+    """A file on this machine, instead of a repository."""
     source: Annotated[str, Meta(pattern=r"^[\w.-]+/[\w.-]+:.+$")] | None = None
     """Short for `repository` and one of `files`: `owner/name:file.gguf`, or `owner/name:Q4_K_M`."""
     about: Annotated[int, Meta(ge=1)] | None = None
-    """Size in bytes as published in rounded form, where the exact one is not known."""
+    """Rounded published size in bytes, where the exact one is unknown."""
     licence: str = ""
     licence_url: str = ""
     commercial: bool = True
-    """False: not for commercial use; said before a download, and never chosen by the program itself."""
+    """False: not for commercial use. The user is warned before a download, and it is never recommended."""
     context: Annotated[int, Meta(ge=0)] = 0
     roles: tuple[Role, ...] = ("complete",)
     languages: tuple[str, ...] = ()
-    """Empty: many."""
+    """Empty: many languages."""
     fim_order: Literal["", "psm", "spm"] = ""
     edit_format: EditFormat | Literal[""] = ""
-    """Of next-edit models: the prompt format; empty: as the file implies."""
+    """The prompt format of a next-edit model; empty: from the file."""
     quality: Annotated[int, Meta(ge=0, le=100)] = 0
-    """Rank for recommendations: more is better. 0: never recommended."""
+    """Rank for recommendations: higher is better. 0: never recommended."""
     notes: str = ""
     shape: Shape | None = None
 
@@ -114,32 +114,32 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def size(self) -> int:
-        """Bytes of all files: exact where known, else as published; 0 where nobody says."""
+        """Bytes of all files: exact where known, else as published; 0 where unknown."""
         sizes = [file.size for file in self.files]
         return sum(size for size in sizes if size) if sizes and all(sizes) else self.about or 0
 
 
 class Catalogue(msgspec.Struct, frozen=True):
-    """All entries by id, and a sentence for each that had to be left out."""
+    """All entries by id, and a sentence for each invalid one."""
 
     entries: dict[str, Entry]
     problems: tuple[str, ...] = ()
 
 
 def load() -> Catalogue:
-    """The shipped catalogue with the user's own over it. Never raises: what is wrong is said in `problems`."""
+    """The shipped catalogue, with the user's entries replacing those of the same id. Never raises: `problems` lists what is invalid."""
     problems: list[str] = []
     entries = {entry.id: entry for file in (paths.catalogue(), own_file()) for entry in _entries(file, problems)}
     return Catalogue(entries, tuple(problems))
 
 
 def own_file() -> Path:
-    """Where users add models of their own."""
+    """The file for the user's own catalogue."""
     return paths.config_directory() / "models.toml"
 
 
 def find(name: str) -> Entry:
-    """An entry by its id, with or without `local:`, or one made up for `owner/repository:file`. Raises UnknownModel."""
+    """An entry by its id, with or without `local:`, or a new one for `owner/repository:file`. Raises UnknownModel."""
     if (wanted := short(name)) in (entries := load().entries):
         return entries[wanted]
     if made := from_hub(name):
@@ -148,7 +148,7 @@ def find(name: str) -> Entry:
 
 
 def meant(name: str, ids: Iterable[str]) -> str:
-    """The question after the ids that are nearest to a name; empty where none is."""
+    """A "Did you mean" question with the ids nearest to a name; empty if none is near."""
     import difflib
 
     wanted, known = short(name).lower(), sorted(set(ids))
@@ -158,7 +158,7 @@ def meant(name: str, ids: Iterable[str]) -> str:
 
 
 def expected(entry: Entry) -> Facts | None:
-    """What the file will say of itself, as far as published numbers tell; None where nobody says its size."""
+    """The expected facts of the file, from published numbers; None where its size is unknown."""
     bits = next((value for name, value in BITS.items() if entry.quantization.startswith(name)), 0.0)
     size = entry.size or int(entry.parameters * 1e9 * bits / 8)
     if not size:
@@ -193,7 +193,7 @@ def expected(entry: Entry) -> Facts | None:
 
 
 def _typical(parameters: float) -> Shape:
-    """A shape for a model whose makers' numbers are not in the catalogue: on the large side of its size."""
+    """Typical dimensions for a model without published ones: on the large side for its size."""
     layers = 28 if parameters < 3.5 else 36 if parameters < 10 else 48
     width = max(512, round((parameters * 1e9 / 12 / layers) ** 0.5 / 128) * 128)
     return Shape(
@@ -207,19 +207,19 @@ def _typical(parameters: float) -> Shape:
 
 
 def short(model_id: str) -> str:
-    """An id as files and folders know it: without `local:`."""
+    """An id without `local:`, as in file and folder names."""
     return model_id.removeprefix(PREFIX)
 
 
 def make_id(text: str) -> str:
-    """An id made of a file's name."""
+    """An id derived from a file's name."""
     whole = re.sub(r"-\d{5}-of-\d{5}$", "", text.lower().removesuffix(".gguf"))
     cleaned = re.sub(r"[^a-z0-9._-]+", "-", whole).strip("-._")[:100] or "model"
     return f"{cleaned}-file" if PREFIX + cleaned == BUNDLED else cleaned
 
 
 def quantization_of(name: str) -> str:
-    """The quantization that a file's name tells, in small letters; empty where it tells none."""
+    """The quantization in a file's name, in lower case; empty where it has none."""
     found = QUANTIZATION.search(re.sub(r"(?i)\.gguf$", "", name))
     return found[1].lower() if found else ""
 

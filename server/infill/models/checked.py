@@ -1,6 +1,6 @@
-"""What `infill models check` found about a model file, kept in state/checks by the file's identity. A damaged result counts as absent.
+"""The results of `infill models check`, stored in state/checks by the model file's identity. A damaged result counts as absent.
 
-Nothing runs here: `models.checking` starts the check, `engine.check` is the process that does it.
+Runs no check: `models.checking` starts it, `engine.check` is its process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from infill import paths, state
 from infill.models import gguf
 
 FORMAT = 2
-"""Of a result: raised when what is checked changes, so that older results count as absent."""
+"""Version of results: raised when the check changes, so that older results count as absent."""
 ORDERS = {"spm": "suffix first", "psm": "prefix first", "": "continues only"}
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -26,25 +26,25 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     """The result of one check."""
 
     holes: Count
-    """Small holes that were to be filled in."""
+    """Number of holes to fill."""
     filled: Count
     """Holes whose first line was right."""
     order: Literal["", "psm", "spm"] = ""
-    """The order of the prompt in which the model fills in best; empty: it does not fill in."""
+    """The prompt order that fills in best; empty: the model does not fill in the middle."""
     ended: Count = 0
-    """Answers that ended by themselves."""
+    """Answers that ended with an end token."""
     instructions: Count = 0
     followed: Count = 0
     tokens_per_second: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    """Generated, in this check; 0: other programs used the cores meanwhile."""
+    """Speed of decoding in this check; 0: other programs used the cores during it."""
     memory: Count = 0
     """Resident bytes of the process with the model loaded and used."""
     temperature: Annotated[float, msgspec.Meta(gt=0)] = 1.0
-    """What the log-probability of a line is divided by to be calibrated; 1: too few places to tell."""
+    """Calibration temperature: divides the log-probability of a line; 1: too few lines to fit it."""
     places: Count = 0
-    """From which it was fitted."""
+    """Number of lines that the temperature was fitted to."""
     restricted: str = ""
-    """What of llama.cpp is switched off because it fails on this machine, as a sentence."""
+    """llama.cpp features that are switched off because they fail on this machine, as a sentence."""
     problems: tuple[str, ...] = ()
     """Why the model should not be chosen, each as a sentence."""
     when: float = 0.0
@@ -52,7 +52,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
-        """`11 of 12, suffix first, 34 tokens/s`."""
+        """For example: `11 of 12, suffix first, 34 tokens/s`."""
         parts = [f"{self.filled} of {self.holes}", ORDERS[self.order]] if self.holes else []
         if self.instructions:
             parts.append(f"{self.followed} of {self.instructions} instructions")
@@ -62,13 +62,13 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def result(path: Path) -> Checked | None:
-    """The result for this very file, for the bundled model the one that ships with it; None where it was never checked, or has changed since."""
+    """The result for this version of a file (the bundled model's is shipped with it); None if it was not checked since its last change."""
     found = state.read(_file(path), Checked)
     return found or (state.read(paths.bundled_check(), Checked) if path == paths.bundled_model() else None)
 
 
 def keep(path: Path, found: Checked) -> None:
-    """Remember a result. Raises InfillError where it cannot be written."""
+    """Store a result. Raises InfillError where it cannot be written."""
     state.keep(_file(path), msgspec.json.format(msgspec.json.encode(found)))
 
 
@@ -78,12 +78,12 @@ def forget(path: Path) -> None:
 
 
 def stop_file(path: Path) -> Path:
-    """While this file exists, a running check of that model ends without a result."""
+    """While this file exists, a running check of that model stops without a result."""
     return _file(path).with_suffix(".stop")
 
 
 def _file(path: Path) -> Path:
-    """Identity: name, size and time of change of all parts; a file that is moved or replaced is another one."""
+    """The result's path, by name, size and modification time of all parts: a moved or replaced file has another result."""
     identity = [_of(part) for part in gguf.parts_of(path)]
     digest = hashlib.sha256(repr((FORMAT, identity)).encode()).hexdigest()[:24]
     return paths.state_directory() / "checks" / f"{digest}.json"

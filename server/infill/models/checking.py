@@ -1,9 +1,9 @@
-"""Check a model by using it, in a process of its own (`infill.engine.check`), and keep the result: on request, and once after it arrived.
+"""Checks a model by using it, in a process of its own (`infill.engine.check`), and stores the result: on request, and once after it was installed.
 
-    download or import  ->  begin(id)  ->  a process `infill models check ID --background`, detached, at the lowest priority
-    request             ->  check(id)
+download or import  ->  begin(id)  ->  a process `infill models check ID --background`, detached, at the lowest priority
+request             ->  check(id)
 
-One check runs at a time; `stop` ends the one that runs, and so does removing its file.
+One check runs at a time. `stop` ends it, and so does removing the model's file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from infill.state import BUNDLED
 SWITCH = "INFILL_CHECK"
 """Environment variable: `off` checks models on request only."""
 SILENT_SECONDS = 900.0
-"""Longest time without a sign of progress: a large model on a slow machine takes minutes to load and for one answer."""
+"""Timeout without progress: a large model on a slow machine takes minutes to load, and for one answer."""
 WAIT_SECONDS = 0.1
 Progress = Callable[[float, str], None]
 
@@ -44,7 +44,7 @@ def check(
     *,
     background: bool = False,
 ) -> Checked | None:
-    """Check a model and keep the result; None when it was cancelled, or when there is no room for it in the background. Blocks for a minute or more.
+    """Check a model and store the result. None when cancelled, or when memory is too low for a background check. Blocks for a minute or more.
 
     Raises UnknownModel, ModelMissing, BadModelFile, DoesNotFit, or ModelError where it cannot be loaded or crashes.
     """
@@ -68,14 +68,14 @@ def check(
 
 
 def stop(model_id: str) -> None:
-    """End a check of that model that runs now, wherever it was started. Raises UnknownModel or ModelMissing."""
+    """Stop a running check of that model in any process. Raises UnknownModel or ModelMissing."""
     file = checked.stop_file(store.locate(model_id).path)
     paths.private_directory(file.parent)
     file.touch()
 
 
 def is_due(model_id: str) -> bool:
-    """Whether a model that has just arrived is to be checked: it never was, and SWITCH does not say no. Never raises."""
+    """Whether a new model needs a check: it was never checked, and SWITCH is not `off`. Never raises."""
     if os.environ.get(SWITCH, "").lower() in ("off", "0"):
         return False
     with contextlib.suppress(InfillError):
@@ -85,7 +85,7 @@ def is_due(model_id: str) -> bool:
 
 
 def begin(model_id: str) -> bool:
-    """Start a check in the background where it is due; whether one was started. Never raises."""
+    """Start a check in the background if it is due; returns whether one was started. Never raises."""
     with contextlib.suppress(OSError):
         if is_due(model_id):
             _start_detached([sys.executable, "-m", "infill", "models", "check", model_id, "--background"])
@@ -94,7 +94,7 @@ def begin(model_id: str) -> bool:
 
 
 def warning(full_id: str) -> str:
-    """What the last check found wrong with a local model, as sentences; empty: nothing, or it was never checked."""
+    """Problems of a local model in its last check, as sentences; empty: none, or never checked."""
     with contextlib.suppress(InfillError):
         found = checked.result(store.locate(full_id).path)
         return " ".join(found.problems) if found else ""
@@ -109,7 +109,7 @@ def _start_detached(command: list[str]) -> None:
 
 @contextlib.contextmanager
 def _alone(background: bool) -> Iterator[bool]:
-    """One check at a time. In the background a second one waits for its turn; on request it is refused with ModelError."""
+    """Hold the lock for one check at a time. A background check waits for it; one on request fails with ModelError."""
     import filelock
 
     directory = paths.private_directory(paths.state_directory() / "checks")
@@ -124,7 +124,7 @@ def _alone(background: bool) -> Iterator[bool]:
 
 
 def _humble(plan: Plan) -> Plan:
-    """Half of the threads: completions are asked for meanwhile."""
+    """The plan with half of the threads, because completions run at the same time."""
     half = max(1, plan.threads // 2)
     return msgspec.structs.replace(plan, threads=half, threads_batch=half)
 
@@ -138,7 +138,7 @@ def _job(file: ModelFile, plan: Plan, background: bool) -> dict[str, Any]:
 
 
 def _run(job: dict[str, Any], progress: Progress, cancelled: Callable[[], bool]) -> Checked:
-    """Raises InterruptedError when cancelled, ModelError where it fails."""
+    """Run a check. Raises InterruptedError when cancelled, ModelError where it fails."""
     command = child.python("-m", "infill.engine.check", msgspec.json.encode(job).decode())
     heard = time.monotonic()
     with child.running(command) as checking:

@@ -1,7 +1,7 @@
-"""Processes of our own that do one thing and go: they may crash, hang or be killed without harm to an editor's server or the engine.
+"""Child processes for one task each: they may crash, hang or be killed without harm to a language server or the engine.
 
-They are started in the interpreter's folder, never the editor's: `python -m` would import whatever a cloned repository calls llama_cpp.py there.
-A child exits by itself at the end of its standard input: when the parent process exits, for whatever reason.
+They start in the interpreter's folder, not in the editor's: `python -m` would import a `llama_cpp.py` from a cloned repository there.
+A child exits at the end of its standard input: when the parent process exits, for any reason.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ import psutil
 from infill.models import library
 
 RELATIVE = ("INFILL_HOME", "HF_HOME", "HF_HUB_CACHE", "OLLAMA_MODELS", "PYTHONPATH", "SSL_CERT_FILE")
-"""Variables with paths, which must mean the same in another folder."""
+"""Environment variables with paths, which are made absolute because the child's folder is another one."""
 UNDISTURBED = 0.8
 HIDDEN = 0x08000000 if sys.platform == "win32" else 0
 """CREATE_NO_WINDOW."""
 
 
 def run(module: str, *arguments: str, timeout: float) -> subprocess.CompletedProcess[bytes]:
-    """Run a module to its end. Raises OSError or subprocess.TimeoutExpired."""
+    """Run a module until it exits. Raises OSError or subprocess.TimeoutExpired."""
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(command, capture_output=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL, **_options())
 
 
 @contextlib.contextmanager
 def running(command: list[str], *, words: bool = False, more: Mapping[str, str] | None = None, built: library.Built | None = None) -> Iterator[Child]:
-    """Start one and talk to it; it is ended with the block. `words`: its standard error is read as well."""
+    """Start a process to communicate with; it is stopped at the end of the block. `words`: its standard error is read as well."""
     errors = subprocess.STDOUT if words else subprocess.DEVNULL
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, **_options(more, built))
     child = Child(process)
@@ -51,7 +51,7 @@ def python(*arguments: str) -> list[str]:
 
 
 class Child:
-    """A running process, by lines."""
+    """A running process with line-based input and output."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -64,14 +64,14 @@ class Child:
         return self._process.pid
 
     def say(self, line: bytes) -> None:
-        """Send a line; one that is gone hears nothing, and the end of its output says so."""
+        """Send a line. If the process exited, the line is lost; the end of its output shows that."""
         if self._process.stdin:
             with contextlib.suppress(OSError):
                 self._process.stdin.write(line + b"\n")
                 self._process.stdin.flush()
 
     def line(self, timeout: float) -> bytes | None:
-        """The next line of its output; None when there is none yet; empty at its end, and ever after."""
+        """The next line of its output; None when there is none yet; empty after its end."""
         try:
             line = self._lines.get(timeout=timeout)
         except queue.Empty:
@@ -81,11 +81,11 @@ class Child:
         return line
 
     def code(self) -> int:
-        """Wait for its end; its exit code."""
+        """Wait until it exits; its exit code."""
         return self._process.wait()
 
     def end(self) -> None:
-        """End it and its child processes, such as a compiler."""
+        """Stop it and its child processes, such as a compiler."""
         others: list[psutil.Process] = []
         with contextlib.suppress(psutil.Error):
             others = psutil.Process(self._process.pid).children(recursive=True)
@@ -107,7 +107,7 @@ class Child:
 
 
 def environment(more: Mapping[str, str] | None = None, built: library.Built | None = None) -> dict[str, str]:
-    """Ours, independent of the folder, and with the llama.cpp that this machine uses."""
+    """The environment of a child: absolute paths, and the current llama.cpp."""
     found = {**library.environment(built), **(more or {})}
     for name in RELATIVE:
         if found.get(name):
@@ -120,5 +120,5 @@ def _options(more: Mapping[str, str] | None = None, built: library.Built | None 
 
 
 def is_disturbed(received: float) -> bool:
-    """Whether a measurement that received this share of its threads' CPU time is not to be remembered: other programs used the cores."""
+    """Whether a measurement with this share of the requested CPU time must not be stored, because other programs used the cores."""
     return received < UNDISTURBED

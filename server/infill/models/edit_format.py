@@ -1,6 +1,6 @@
-"""Which prompt format a next-edit model has: by its file's metadata and the control tokens of its vocabulary. A file's name tells nothing.
+"""The prompt format of a next-edit model, from its file's metadata and the control tokens of its vocabulary. The file's name is not used.
 
-Both must agree: a base model has Sweep's tokens too, and a name in the metadata without the tokens is a conversion that lost them.
+Both must agree: a base model has Sweep's tokens too, and metadata without the tokens belongs to a conversion that lost them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CONTROLS: dict[EditFormat, tuple[str, ...]] = {"sweep": _QWEN, "sweep-card": _QW
 """Control tokens that a format's prompts need, each one token of the vocabulary."""
 KNOWN = tuple(sorted({token for tokens in CONTROLS.values() for token in tokens}))
 KEY = "infill.edit_format"
-"""Metadata in which a file may name its format itself."""
+"""Metadata key by which a file may state its format."""
 NAMES = ("general.name", "general.basename", "general.finetune", "general.base_model.0.name")
 _NAMED: tuple[tuple[EditFormat, re.Pattern[str]], ...] = (
     ("sweep", re.compile(r"(?i)\bsweep[\s_-]*next[\s_-]*edit")),
@@ -27,9 +27,9 @@ _NAMED: tuple[tuple[EditFormat, re.Pattern[str]], ...] = (
 
 
 def recognized(named: str, names: Iterable[str], controls: Collection[str]) -> EditFormat | Literal[""]:
-    """The format of a file: the one that it names (`KEY`), else by its makers' words; empty: it is no next-edit model known here.
+    """The format of a file, from `KEY` or else from its publisher's names; empty: not a known next-edit model.
 
-    `controls`: which tokens of `KNOWN` its vocabulary has.
+    `controls`: the tokens of `KNOWN` in its vocabulary.
     """
     by_key = next((each for each in get_args(EditFormat) if each == named), None)
     by_name = next((each for words in names for each, pattern in _NAMED if pattern.search(words)), None)

@@ -1,9 +1,9 @@
-"""Which of llama.cpp's fast paths fail on this machine: what self-tests and crashes showed, by build, processor, kind of weights and device.
+"""llama.cpp's fast paths that fail on this machine, from self-tests and crashes: by build, processor, kind of weights and device.
 
-    wanted plan -> without rearranged weights -> without flash attention -> half of the GPU's layers -> CPU only
+wanted plan -> without rearranged weights -> without flash attention -> half of the GPU's layers -> CPU only
 
-`usable` gives the first of these that has not failed. Each result is one small file in state/kernels, written atomically; a damaged file counts as
-absent. Nothing runs here: `engine.trial` runs the self-test, and the engine reports what its predecessor crashed on.
+`usable` returns the first of these that has not failed. Each result is one small file in state/kernels, written atomically; a damaged file counts as
+absent. This module computes nothing: `engine.trial` runs the self-test, and the engine reports crashes of its predecessor.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ COST = (
     "generation is several times slower",
     "generation is several times slower",
 )
-"""Of each step of the ladder, in its order; measured: 1.9 times for q4_0 with AVX-512, nothing for q4_k and q6_k (`infill doctor --kernels`)."""
+"""Cost of each step, in order. Measured: 1.9 times for q4_0 with AVX-512, nothing for q4_k and q6_k (`infill doctor --kernels`)."""
 
 
 class Tested(msgspec.Struct, frozen=True, kw_only=True):
-    """What one configuration consists of, as far as another build could do better."""
+    """The parts of a configuration that another build could improve."""
 
     build: str
     processor: str
@@ -46,7 +46,7 @@ class Tested(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What one configuration was seen to do."""
+    """The test result of one configuration."""
 
     works: bool
     why: str = ""
@@ -54,22 +54,22 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     when: float = 0.0
     """Seconds since 1970."""
     crashed_engine: bool = False
-    """Seen in the engine while it computed, not in a self-test."""
+    """It crashed the engine, not a self-test."""
     tested: Tested | None = None
     """What was tested; `keep` adds it."""
 
 
 _unsaved: dict[str, Result] = {}
-"""Results that could not be written: they hold for this process."""
+"""Results that could not be written: they are valid for this process."""
 
 
 def baseline(plan: Plan) -> Plan:
-    """The plan as it is wanted before anything is known to fail."""
+    """The plan before known failures are considered."""
     return replace(plan, extra_buffers=os.environ.get(SWITCH, "").lower() not in ("off", "0"), restricted="")
 
 
 def ladder(plan: Plan, facts: Facts) -> list[Plan]:
-    """The plan, then plainer ones in the order in which they are tried; each has the restrictions of those before it."""
+    """The plan, then slower and safer ones in the order of trial; each has the restrictions of those before it."""
     steps = [plan]
     changes: list[dict[str, object]] = [{"extra_buffers": False}, {"flash_attention": False, "kv_type": "f16"}]
     if layers := gpu_layer_count(facts, plan):
@@ -82,7 +82,7 @@ def ladder(plan: Plan, facts: Facts) -> list[Plan]:
 
 
 def usable(plan: Plan, facts: Facts) -> Plan | None:
-    """The first of `ladder` that is not known to fail, with a sentence in `restricted` if that is not the plan itself; None: all of them fail."""
+    """The first plan of `ladder` without a known failure, with a sentence in `restricted` if it is not `plan`; None: all fail."""
     why = ""
     for step in ladder(plan, facts):
         found = result(step, facts)
@@ -93,12 +93,12 @@ def usable(plan: Plan, facts: Facts) -> Plan | None:
 
 
 def result(plan: Plan, facts: Facts) -> Result | None:
-    """What is known of a configuration on this machine; None: nothing."""
+    """The stored result of a configuration on this machine; None: there is none."""
     return _read(_name(plan, facts))
 
 
 def keep(plan: Plan, facts: Facts, found: Result) -> None:
-    """Remember a result; where the state directory cannot be written, for this process alone."""
+    """Store a result; where the state directory cannot be written, for this process only."""
     tested = Tested(
         build=library.identity(),
         processor=processor.identity(),
@@ -110,7 +110,7 @@ def keep(plan: Plan, facts: Facts, found: Result) -> None:
 
 
 def failed_with_extra_buffers(build: str = "") -> str:
-    """How a self-test on this processor failed with extra buffers that passed without them, with any build or with that one; empty: none did."""
+    """How a self-test with extra buffers failed on this processor and passed without them; empty: none did. `build`: only that build."""
     with_them: dict[Tested, str] = {}
     without: set[Tested] = set()
     for file in sorted(_directory().glob("*.json")):
@@ -126,10 +126,10 @@ def failed_with_extra_buffers(build: str = "") -> str:
 
 
 def crashed(plan: Plan, facts: Facts, why: str) -> None:
-    """The engine crashed while it computed by this plan, though its self-test passed.
+    """Record that the engine crashed while it computed by this plan, although its self-test passed.
 
-    Only the plainest plan for the same device is left then, and after a second crash only the CPU: so a model on the CPU crashes the engine twice at
-    most, one on a GPU once more.
+    After that only the plainest plan for the same device is used, and after a second crash only the CPU. So a model on the CPU crashes the engine at
+    most twice, one on a GPU once more.
     """
     steps = ladder(replace(plan, restricted=""), facts)
     again = _read(_key(facts, "crashes")) is not None
@@ -141,7 +141,7 @@ def crashed(plan: Plan, facts: Facts, why: str) -> None:
 
 
 def forget() -> None:
-    """Forget every result: all configurations are tested anew."""
+    """Delete all results: all configurations are tested again."""
     _unsaved.clear()
     for file in _directory().glob("*.json"):
         with contextlib.suppress(OSError):
@@ -149,7 +149,7 @@ def forget() -> None:
 
 
 def none_left(title: str) -> EngineCrashed:
-    """What to say where `usable` finds nothing."""
+    """The error where `usable` finds no plan."""
     return EngineCrashed(
         f"llama.cpp fails on this machine in every configuration that was tried for {title}.",
         "Make another llama.cpp with `infill build`, choose a model with another quantization, or test again: `infill doctor --kernels --again`.",
@@ -171,7 +171,7 @@ def told(wanted: Plan, used: Plan, why: str, facts: Facts) -> str:
 
 
 def _name(plan: Plan, facts: Facts) -> str:
-    # in quarters: how many layers fit changes with what else uses the GPU
+    # rounded to quarters, because the number of layers that fit changes with other programs on the GPU
     share = -(-4 * gpu_layer_count(facts, plan) // (facts.layers + 1))
     return _key(facts, plan.device or "cpu", share, plan.extra_buffers, plan.flash_attention, plan.kv_type)
 

@@ -1,8 +1,8 @@
-"""Which llama.cpp this machine uses: the installed llama-cpp-python, or one that `infill build` made. Looks at files; never imports it.
+"""The llama.cpp that this machine uses: the installed llama-cpp-python, or one built by `infill build`. Reads files; never imports it.
 
-data/llama_cpp/current.json         which build is used; replaced in one step, removed to go back
-data/llama_cpp/<digest>/            a build: what `pip install --target` left there
-state/builds/<identity>.json        the instruction sets that a build uses, kept when it first runs
+data/llama_cpp/current.json         the build in use; replaced atomically, deleted to go back
+data/llama_cpp/<digest>/            a build: the result of `pip install --target`
+state/builds/<identity>.json        the instruction sets of a build, stored when it first runs
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from infill.environment import inherited
 from infill.errors import InfillError
 
 BACKENDS = {"cuda": "CUDA", "metal": "Metal", "vulkan": "Vulkan", "hip": "ROCm", "sycl": "SYCL", "musa": "MUSA", "cann": "CANN", "opencl": "OpenCL"}
-"""Names of ggml's libraries -> what they drive."""
+"""Names of ggml's libraries -> names of their backends."""
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,19 +31,19 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
     directory: str
     version: str
     python: str
-    """`3.11`: a build serves no other."""
+    """Such as `3.11`: a build works with one Python version only."""
     backend: str
     flags: tuple[str, ...] = ()
     built: float = 0.0
 
 
 def builds_directory() -> Path:
-    """Where builds are kept."""
+    """The directory of builds."""
     return paths.data_directory() / "llama_cpp"
 
 
 def current() -> Built | None:
-    """The build in use; None where the installed package is."""
+    """The build in use; None for the installed package."""
     built = state.read(builds_directory() / "current.json", Built)
     if built is None or built.python != f"{sys.version_info[0]}.{sys.version_info[1]}":
         return None
@@ -53,7 +53,7 @@ def current() -> Built | None:
 
 
 def environment(built: Built | None = None) -> dict[str, str]:
-    """The environment of a process that shall use that build, by default the current one."""
+    """Environment variables for a process that uses that build, by default the current one."""
     chosen = built or current()
     if chosen is None:
         return inherited()
@@ -62,7 +62,7 @@ def environment(built: Built | None = None) -> dict[str, str]:
 
 
 def version() -> str:
-    """Of llama-cpp-python; empty where there is none."""
+    """The version of llama-cpp-python; empty where it is not installed."""
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed_version
 
@@ -75,29 +75,29 @@ def version() -> str:
 
 
 def gpu_backends() -> tuple[str, ...]:
-    """What the library in use can drive beside the processor; without any there is no device to ask for."""
+    """GPU backends of the library in use; empty: only the CPU."""
     names = {file.name for file in _library_directory().glob("*ggml-*")}
     return tuple(title for name, title in BACKENDS.items() if any(f"ggml-{name}" in file for file in names))
 
 
 def identity() -> str:
-    """Of the llama.cpp in use: changes with its version, and when its libraries are replaced."""
+    """A key of the llama.cpp in use: changes with its version and when its libraries are replaced."""
     files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(_library_directory().glob("*"))]
     return hashlib.sha256(repr((version(), files)).encode()).hexdigest()[:16]
 
 
 def features_of(system: str) -> tuple[str, ...]:
-    """Names out of `llama_print_system_info`: instruction sets, `REPACK`, and the backends."""
+    """Names from `llama_print_system_info`: instruction sets, `REPACK`, and the backends."""
     return tuple(re.findall(r"(\w+) = 1", system)) + tuple(re.findall(r"(\w+) : (?!$)", system))
 
 
 def features() -> tuple[str, ...]:
-    """What the llama.cpp in use said of itself when it first ran here; empty before that."""
+    """The features that the llama.cpp in use reported when it first ran on this machine; empty before that."""
     return state.read(_features_file(), tuple[str, ...]) or ()
 
 
 def keep_features(found: tuple[str, ...]) -> None:
-    """Remember `features_of` the llama.cpp in use; not where nothing can be written."""
+    """Store `features_of` the llama.cpp in use; errors of the file system are ignored."""
     with contextlib.suppress(OSError, InfillError):
         paths.private_directory(_features_file().parent)
         state.write_atomically(_features_file(), msgspec.json.encode(found))

@@ -1,4 +1,4 @@
-"""What a machine has, as values. Nothing is measured here: `hardware` does that."""
+"""The hardware of a machine, as values; `hardware` measures them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     """A device that llama.cpp can put layers on."""
 
     name: str
-    """As ggml calls it: `CUDA0`, `Metal`, `Vulkan0`."""
+    """ggml's name: `CUDA0`, `Metal`, `Vulkan0`."""
     title: str = ""
     total: int
     free: int
     unified: bool = False
-    """Its memory is the machine's own."""
+    """It shares the main memory."""
 
 
 class Nvidia(msgspec.Struct, frozen=True, kw_only=True):
-    """A card as NVIDIA's own library sees it, whether or not llama.cpp was built for it."""
+    """A GPU as NVIDIA's own library reports it, whether or not llama.cpp was built for it."""
 
     title: str
     total: int
@@ -29,7 +29,7 @@ class Nvidia(msgspec.Struct, frozen=True, kw_only=True):
     compute_capability: str = ""
     """Such as `8.9`."""
     bytes_per_second: float = 0.0
-    """Nominal speed of its memory; 0: not told."""
+    """Nominal memory bandwidth; 0: unknown."""
 
 
 class Cpu(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,16 +38,16 @@ class Cpu(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     physical: int = 1
     performance: int = 1
-    """Of the physical cores, the fast ones."""
+    """Number of fast physical cores."""
     logical: int = 1
     features: tuple[str, ...] = ()
-    """`AVX2`, `AVX512`, `NEON`, `AMX`, ... as the processor says."""
+    """Instruction sets of the processor: `AVX2`, `AVX512`, `NEON`, `AMX`, ..."""
     quota: float | None = None
-    """Cores' worth of time that a container or the process's affinity allows; None: all."""
+    """Cores that a container or the process's affinity allows; None: all."""
 
     @property
     def useful(self) -> int:
-        """Cores worth giving a thread each."""
+        """Number of cores that get a thread each."""
         cores = min(self.performance, self.physical)
         return max(1, min(cores, int(self.quota)) if self.quota else cores)
 
@@ -61,22 +61,22 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """All that choosing and fitting models depends on."""
+    """The hardware facts for choosing and fitting models."""
 
     system: Literal["Linux", "Darwin", "Windows", "other"] = "Linux"
     architecture: str = "x86_64"
     cpu: Cpu = Cpu()
     memory_total: int
     memory_free: int
-    """What programs can have without others being pushed out."""
+    """Bytes available without swapping out other programs."""
     gpus: tuple[Gpu, ...] = ()
     nvidia: tuple[Nvidia, ...] = ()
     npus: tuple[str, ...] = ()
-    """Named, not used: llama.cpp as built here cannot."""
+    """Names only: llama.cpp does not use them."""
     disks: tuple[Disk, ...] = ()
     llama_cpp: str = ""
-    """Its version; empty where it cannot be used."""
+    """Its version; empty where it does not run."""
     built_for: tuple[str, ...] = ()
-    """What llama.cpp's build can use: `AVX2`, `CUDA`, `REPACK`, ..."""
+    """Features of the llama.cpp build: `AVX2`, `CUDA`, `REPACK`, ..."""
     problems: tuple[str, ...] = ()
-    """What could not be found out, in sentences."""
+    """Facts that could not be determined, as sentences."""

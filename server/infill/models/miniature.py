@@ -1,6 +1,6 @@
-"""A small model file with random weights, made in a second: to see whether kernels for one kind of weights compute rightly, and how fast.
+"""A small model file with random weights, made in a second: to test whether kernels for one kind of weights compute correctly, and how fast.
 
-It has no vocabulary, only numbers of tokens. Every width is a multiple of 256, so that each quantization applies to all of its matrices.
+It has token ids but no vocabulary. Every width is a multiple of 256, so that each quantization applies to all of its matrices.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from pathlib import Path
 
 WIDTH, FEED_FORWARD, LAYERS, HEADS, VOCABULARY, CONTEXT = 512, 2048, 4, 8, 2048, 512
 KINDS = {"f16": "f16", "q8_0": "q8_0", "q4_k": "q4_k_s", "q6_k": "q6_k", "q4_0": "q4_0"}
-"""Kinds of weights that are tested -> the quantization that makes them."""
+"""Kinds of weights that are tested -> their quantization types."""
 F32, F16 = 0, 1
 TEXT, UINT32, FLOAT32 = 8, 4, 6
 ALIGNMENT = 32
 SPREAD = 2.0
-"""Of the weights, times the root of a row's length: large enough that every layer changes the result."""
+"""Standard deviation of the weights times the root of a row's length: large enough that every layer changes the result."""
 
 
 def write(file: Path) -> None:
-    """Write it in f16. Raises OSError."""
+    """Write the model in f16. Raises OSError."""
     import numpy as np
 
     random = np.random.default_rng(0)
@@ -41,7 +41,7 @@ def write(file: Path) -> None:
 
 
 def _tensors() -> dict[str, tuple[int, ...]]:
-    """Names and shapes, the length of a row first."""
+    """Names and shapes of the tensors, row length first."""
     found: dict[str, tuple[int, ...]] = {
         "token_embd.weight": (WIDTH, VOCABULARY),
         "output.weight": (WIDTH, VOCABULARY),

@@ -1,4 +1,4 @@
-"""The next-edit model: which one is chosen, and the prompt format that it is asked in. Reads files; starts nothing."""
+"""The chosen next-edit model and its prompt format. Reads files; starts no process."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ HINT = "`infill models recommend --role edit` names one for this machine."
 
 
 def chosen(settings: Settings, workspace: str | None = None) -> str:
-    """The full id of the model for next edits; empty: none was chosen, and next edits come from the rules alone."""
+    """The full id of the model for next edits; empty: none is chosen, and only the rules suggest next edits."""
     return settings.models.edit or state.choice_of("edit", workspace)
 
 
 def format_of(model_id: str) -> EditFormat:
-    """The prompt format of an installed model. Raises ModelError where there is none for it, UnknownModel, ModelMissing or BadModelFile.
+    """The prompt format of an installed model. Raises ModelError where it has none, UnknownModel, ModelMissing or BadModelFile.
 
-    A catalogue entry may name another one than the file implies (`edit_format`), if the vocabulary has its control tokens.
+    A catalogue entry may override the file's format (`edit_format`), if the vocabulary has its control tokens.
     """
     file = store.locate(model_id)
     facts = gguf.facts(file.path)

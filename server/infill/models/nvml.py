@@ -1,6 +1,6 @@
-"""A throw-away process that asks NVIDIA's own library (NVML) for its cards: `python -m infill.models.nvml` prints JSON, [] where it is not installed.
+"""A process that lists GPUs with NVIDIA's own library (NVML): `python -m infill.models.nvml` prints JSON, [] where NVML is not installed.
 
-It sees cards that llama.cpp was not built for: what `infill build` then builds for. Never imported by anybody: the library may crash its process.
+It also lists GPUs that llama.cpp was not built for, so that `infill build` can. Never imported: the library may crash its process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 LIBRARIES = ("nvml.dll", "C:/Windows/System32/nvml.dll") if sys.platform == "win32" else ("libnvidia-ml.so.1", "libnvidia-ml.so")
 MEMORY_CLOCK = 2
 TEXT = 96
-"""Room for a name."""
+"""Buffer size for a name, in bytes."""
 
 
 class Memory(ctypes.Structure):
@@ -23,7 +23,7 @@ class Memory(ctypes.Structure):
 
 
 def cards() -> list[dict[str, Any]]:
-    """All cards; empty without the library or a working driver."""
+    """All GPUs; empty without the library or a working driver."""
     library = _library()
     if library is None or library.nvmlInit_v2() != 0:
         return []
@@ -54,7 +54,7 @@ def _card(library: Any, index: int, driver: str) -> dict[str, Any] | None:
         "total": memory.total,
         "free": memory.free,
         "driver": driver,
-        # two transfers a clock, over a bus that is told in bits
+        # two transfers per clock; the bus width is in bits
         "bytes_per_second": clock.value * 1e6 * 2 * width.value / 8 if told else 0.0,
         "compute_capability": f"{major.value}.{minor.value}" if known else "",
     }

@@ -1,4 +1,4 @@
-"""The processor: its name, its instruction sets by the names that llama.cpp uses, and what a build needs that it lacks. Only reads files."""
+"""The processor: its name, its instruction sets by llama.cpp's names, and which of those that a build needs it lacks. Only reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SHOWN = ("AVX2", "AVX512", "AVX512_VNNI", "AMX", "NEON", "DOTPROD", "MATMUL_INT8", "SVE")
-"""Instruction sets that a person reads about, in this order."""
+"""Instruction sets shown to users, in this order."""
 FLAGS = {
     "pni": "SSE3", "ssse3": "SSSE3", "avx": "AVX", "avx_vnni": "AVX_VNNI", "avx2": "AVX2", "f16c": "F16C", "fma": "FMA", "bmi2": "BMI2",
     "avx512f": "AVX512", "avx512vbmi": "AVX512_VBMI", "avx512_vnni": "AVX512_VNNI", "avx512_bf16": "AVX512_BF16", "amx_tile": "AMX",
@@ -31,7 +31,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def words() -> tuple[str, tuple[str, ...]]:
-    """The processor's name and its instruction sets, those of `SHOWN`."""
+    """The processor's name, and those of its instruction sets that are in `SHOWN`."""
     if sys.platform == "darwin":
         return sysctl("machdep.cpu.brand_string"), tuple(name for key, name in DARWIN.items() if sysctl(key) == "1")
     text = _cpuinfo()
@@ -42,13 +42,13 @@ def words() -> tuple[str, tuple[str, ...]]:
 
 @functools.cache
 def identity() -> str:
-    """Changes with the processor's model and with what a hypervisor or the system lets programs use of it."""
+    """A key that changes with the processor's model and with the features that a hypervisor or the system enables."""
     title, names = words()
     return hashlib.sha256(repr((platform.machine(), title, names, sorted(_flags(_cpuinfo())))).encode()).hexdigest()[:16]
 
 
 def missing(needed: Iterable[str]) -> tuple[str, ...]:
-    """Of these instruction sets, those that this processor certainly lacks; nothing where the system does not list them (Windows, macOS)."""
+    """Those of the given instruction sets that this processor lacks; empty where the system does not list them (Windows, macOS)."""
     flags = _flags(_cpuinfo())
     if not flags:
         return ()
@@ -57,7 +57,7 @@ def missing(needed: Iterable[str]) -> tuple[str, ...]:
 
 
 def sysctl(key: str) -> str:
-    """A value of macOS's `sysctl`; empty where there is none."""
+    """A value of macOS's `sysctl`; empty where it does not exist."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         return subprocess.run(["/usr/sbin/sysctl", "-n", key], capture_output=True, text=True, timeout=5, check=False).stdout.strip()
     return ""

@@ -1,6 +1,6 @@
-"""Make a smaller file of a model, with llama.cpp's own quantizer in a process of its own: it may abort, and can be stopped at any moment.
+"""Quantizes a model with llama.cpp's own quantizer, in a process of its own: it may abort, and can be stopped at any moment.
 
-The new file appears under its name when it is whole, never before. Only the child imports llama.cpp: `python -m infill.models.quantize SRC DST TYPE`.
+The new file gets its name only when it is complete. Only the child imports llama.cpp: `python -m infill.models.quantize SRC DST TYPE`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BITS = {
     "iq4": 4.8,
     "tq": 2.5,
 }
-"""Bits per weight, generously: how much room the result may take."""
+"""Upper bounds of bits per weight, to estimate the disk space for the result."""
 STEP = re.compile(r"^\[\s*(\d+)/\s*(\d+)\]")
 POLL_SECONDS = 0.1
 
@@ -48,7 +48,7 @@ def quantize(
     progress: Callable[[float], None] = lambda share: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Write `target` in another quantization; False when it was cancelled. Raises BadModelFile or ModelError."""
+    """Write `target` in another quantization; False when cancelled. Raises BadModelFile or ModelError."""
     check(source, target, type_name)
     with store.writing():
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def quantize(
 
 
 def _follow(quantizer: Child, source: Path, progress: Callable[[float], None], cancelled: Callable[[], bool]) -> bool:
-    """Tell progress from what it prints, until it ends; False when cancelled. Raises ModelError with its own last words."""
+    """Report progress from the quantizer's output until it exits; False when cancelled. Raises ModelError with its last lines."""
     said: list[str] = []
     while not cancelled():
         line = quantizer.line(POLL_SECONDS)
@@ -87,7 +87,7 @@ def _follow(quantizer: Child, source: Path, progress: Callable[[float], None], c
 
 
 def check(source: Path, target: Path, type_name: str) -> None:
-    """Raises BadModelFile, or ModelError where the type is unknown, is the file's own, or there is no room."""
+    """Raises BadModelFile, or ModelError where the type is unknown or the file's own, or the disk is too full."""
     if type_name not in TYPES:
         raise ModelError(f"There is no quantization {type_name!r}.", f"Known: {', '.join(sorted(TYPES))}.")
     facts = gguf.facts(source)
@@ -103,7 +103,7 @@ def check(source: Path, target: Path, type_name: str) -> None:
 def install(
     name: str, type_name: str, progress: Callable[[float], None] = lambda share: None, cancelled: Callable[[], bool] = lambda: False
 ) -> Manifest | None:
-    """Quantize an installed model, or a file, into a new model of the store; None when it was cancelled. Raises as `quantize` does."""
+    """Quantize an installed model, or a file, into a new model of the store; None when cancelled. Raises as `quantize` does."""
     here = Path(name).expanduser()
     manifest = None if here.is_file() else store.find(name)
     source = here if manifest is None else store.locate(name).path
@@ -140,7 +140,7 @@ def _reason(said: list[str]) -> str:
 
 
 def main(source: str, target: str, type_name: str) -> int:
-    """The child: quantize, and end when whoever started it is gone."""
+    """The child process: quantize, and exit when the parent process exits."""
     import ctypes
 
     import llama_cpp
@@ -154,5 +154,5 @@ def main(source: str, target: str, type_name: str) -> int:
 
 
 if __name__ == "__main__":
-    # without llama.cpp's own destructors, which have nothing to do here and may crash
+    # skip llama.cpp's destructors: they are not needed and may crash
     os._exit(main(*sys.argv[1:]))

@@ -1,7 +1,7 @@
-"""What `.editorconfig` says of a file's indentation (https://spec.editorconfig.org): the nearest file counts most, `root = true` ends the search.
+"""Indentation from `.editorconfig` files (https://spec.editorconfig.org): the nearest file takes precedence, `root = true` ends the search.
 
-Its content is untrusted: only regular files inside the workspace's folder are read, bounded in size, and all files together get a bounded number
-of steps. Where they need more, no property is known.
+The content is untrusted: only regular files of bounded size inside the workspace folder are read. All files together get a bounded number of steps;
+if they need more, there are no properties.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from infill.privacy import workspace_files
 NAME = ".editorconfig"
 MOST_SECTIONS = 500
 LONGEST_PATTERN = 1024
-"""Characters of a section's name: what the specification asks for."""
+"""Characters of a section's name: the specification's minimum."""
 MOST_BRANCHES = 200
-"""Patterns that the braces of one section's name stand for."""
+"""Maximum number of patterns from the braces of one section's name."""
 MOST_STEPS = 1_000_000
 """Steps for all files that apply to one document, of about 0.2 us each."""
 LINE_STEPS = 40
-"""What reading one line counts."""
+"""Steps for reading one line."""
 PIECE_STEPS = 10
-"""What one piece of a pattern counts beside the characters that it may stand for."""
+"""Steps for one piece of a pattern, in addition to the characters that it may match."""
 WIDEST = 16
-"""Columns; wider levels and tabs are a mistake."""
+"""Columns; a larger indentation or tab width is ignored as a mistake."""
 _SECTION = re.compile(r"\[(.*)\]\s*(?:[#;].*)?$")
 _BRACES = re.compile(r"(?<!\\)\{([^{}]*)\}")
 _RANGE = re.compile(r"([+-]?\d{1,9})\.\.([+-]?\d{1,9})")
@@ -34,7 +34,7 @@ WANTED = frozenset({"indent_style", "indent_size", "tab_width"})
 
 
 def properties(path: Path, folder: Path) -> dict[str, str]:
-    """The properties about indentation of the file at `path`, in lower case; `folder` is the workspace folder that it lies in."""
+    """The indentation properties of the file at `path`, in lower case; `folder` is the workspace folder that contains it."""
     found: dict[str, str] = {}
     budget = Budget()
     try:
@@ -53,7 +53,7 @@ class TooMuch(Exception):
 
 
 class Budget:
-    """Counts steps, so that the same files have the same outcome on every machine."""
+    """Counts steps instead of time, so that the same files have the same result on every machine."""
 
     def __init__(self, steps: int = MOST_STEPS) -> None:
         self.left = steps
@@ -66,7 +66,7 @@ class Budget:
 
 
 def columns(said: str | None) -> int:
-    """A property's number of columns; 0 where it says none."""
+    """A property's number of columns; 0 where it has none."""
     return int(said) if said and said.isascii() and said.isdigit() and len(said) <= 2 and 0 < int(said) <= WIDEST else 0
 
 
@@ -78,7 +78,7 @@ def _text(file: Path, folder: Path) -> str:
 
 
 def _parsed(text: str, name: str, budget: Budget) -> tuple[dict[str, str], bool]:
-    """The properties that one file gives to `name`, a path relative to its folder, and whether it says to look no further."""
+    """One file's properties for `name`, a path relative to its folder, and whether it ends the search."""
     found: dict[str, str] = {}
     applies, is_root, sections = False, False, 0
     for line in map(str.strip, text.split("\n")):
@@ -98,7 +98,7 @@ def _parsed(text: str, name: str, budget: Budget) -> tuple[dict[str, str], bool]
 
 
 def matches(pattern: str, name: str, budget: Budget) -> bool:
-    """Whether a section's pattern means the file at `name`, a relative path; without a slash, files in every folder. Raises TooMuch."""
+    """Whether a section's pattern matches the file at `name`, a relative path. Without a slash it matches in every folder. Raises TooMuch."""
     if len(pattern) > LONGEST_PATTERN or len(name) > LONGEST_PATTERN * 4:
         return False
     if "/" not in pattern:
@@ -107,7 +107,7 @@ def matches(pattern: str, name: str, budget: Budget) -> bool:
 
 
 def _branches(pattern: str, budget: Budget) -> list[str]:
-    """`{a,b}` and `{1..3}` written out, as far as that stays within bounds."""
+    """The patterns from expanding `{a,b}` and `{1..3}`, within bounds."""
     waiting, done = [pattern], list[str]()
     while waiting and len(waiting) + len(done) <= MOST_BRANCHES:
         one = waiting.pop()
@@ -128,7 +128,7 @@ def _choices(inside: str) -> list[str]:
 
 
 def _matches(pattern: str, name: str, budget: Budget) -> bool:
-    """Whether a pattern without braces means `name`; takes at most len(pattern) * len(name) steps, whatever both are."""
+    """Whether a pattern without braces matches `name`; takes at most len(pattern) * len(name) steps."""
     ends = {0}
     for piece in _PIECE.findall(pattern):
         if piece in {"*", "**"}:
@@ -143,17 +143,17 @@ def _matches(pattern: str, name: str, budget: Budget) -> bool:
 
 
 def _after_star(name: str, starts: set[int], *, across: bool) -> set[int]:
-    """Where a star may end that begins at one of `starts`."""
+    """The possible ends of a star that begins at one of `starts`."""
     found: set[int] = set()
     for start in sorted(starts):
-        if start not in found:  # else all that it reaches is known
+        if start not in found:  # else all its ends are already in it
             slash = -1 if across else name.find("/", start)
             found.update(range(start, (len(name) if slash < 0 else slash) + 1))
     return found
 
 
 def _meaning(piece: str) -> Callable[[str], bool]:
-    """Which characters a piece of a pattern stands for that is no star."""
+    """A predicate for the characters that a piece of a pattern matches; the piece is not a star."""
     if piece == "?":
         return lambda character: character != "/"
     if len(piece) > 2 and piece[0] == "[":

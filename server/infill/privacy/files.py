@@ -1,6 +1,6 @@
-"""Which files may be read for a prompt, and be sent to a remote provider. The strictest of all rules wins.
+"""Which files may be read for a prompt and sent to a remote provider. The strictest of all rules applies.
 
-Reads ignore files and asks the file system for sizes; never reads the file in question. A file that cannot be judged is refused.
+Reads ignore files and file sizes, never the file in question. A file is refused where its rules cannot be evaluated.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ SECRET_FILES = (
     "*.asc", "*.gpg", "*.pgp",
     "*.pem.*", "*.key.*", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*",
     "*.ppk", "*.ovpn", "*.der", "*.crt", "*.cer", "id_*", "*_rsa", "*_dsa", "*_ecdsa", "*_ed25519", "known_hosts", "authorized_keys",
-    # what a shell or a client remembers
+    # histories and saved logins of shells and clients
     ".*_history", ".histfile", "*.har", "cookies.sqlite", "logins.json", "login data",
 )  # fmt: skip
-"""File names that say "secret", compared without regard to case. Public halves of keys are among them: the name does not tell them apart."""
+"""Names of secret files, compared without regard to case. Public keys are included: their names cannot be distinguished."""
 SECRET_FOLDERS = frozenset(
     {".ssh", ".aws", ".azure", ".gnupg", ".kube", ".docker", "gcloud", ".password-store", ".secrets", ".git", ".hg", ".svn"}
 )  # fmt: skip
-"""Folders, anywhere in a path, that hold nothing to be shown."""
+"""Folders whose files are refused, anywhere in a path."""
 SECRET_FOLDERS_INSIDE = frozenset({"secrets", "private_keys", "private-keys"})
-"""The same below a workspace folder (whose own name may be anything)."""
+"""The same, only below a workspace folder: the workspace folder itself may have any name."""
 EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", "*.env.example")
-"""Named like secrets, and there to be read."""
+"""Names that resemble secrets but may be read."""
 CODE = frozenset(
     {
         ".py",
@@ -69,26 +69,26 @@ CODE = frozenset(
         ".sql",
     }
 )
-"""`id_card.py` is code, `id_card` may be a key."""
+"""Suffixes of code: `id_card.py` is code, `id_card` may be a key."""
 SECRET_WORDS = ("password", "passwd", "passphrase", "token", "secret", "private_key", "private-key", "api_key", "api-key", "apikey")
 NOTES = frozenset({"", ".txt", ".md", ".csv", ".tsv", ".log", ".cfg", ".conf", ".properties", ".bak", ".old", ".orig", ".rtf", ".xml"})
-"""`password_reset.py` is code, `passwords.txt` a list of them: the words count in files that hold notes or settings."""
+"""Suffixes of notes and settings, in which these words count: `password_reset.py` is code, `passwords.txt` a list of passwords."""
 _ADDED = re.compile(r"(?: - copy| copy|\.(?:bak|backup|old|orig|save|swp|swo|tmp|copy|\d+)|[~# .])(?: ?\(?\d+\)?)?$")
 _ADDED_BEFORE = re.compile(r"^(?:\.#|#|~\$|\.~)")
-"""What editors and file managers add to the name of a backup, a swap file or a copy: `.env~`, `#.env#`, `.#.env`, `.env copy 2`."""
+"""Additions by editors and file managers to the name of a backup, swap file or copy: `.env~`, `#.env#`, `.#.env`, `.env copy 2`."""
 LONGEST_NAME = 255
-"""Characters of a file's name, on every system."""
+"""Maximum characters of a file's name, on every system."""
 IGNORE_FILES = (".gitignore", ".infillignore")
 MOST_FOLDERS = 64
-"""Folders between the repository's root and a file whose rules are evaluated."""
+"""Maximum number of folders between the repository's root and a file whose rules are evaluated."""
 JUDGING_SECONDS = 0.4
-"""CPU seconds for all rules about one file. What was compiled is kept: a large but harmless set of rules is evaluated when it is next asked for."""
+"""CPU seconds for all rules about one file. Compiled rules are kept, so that a large but harmless set succeeds at the next request."""
 
 logger = logging.getLogger(__name__)
 
 
 class Guard:
-    """Judges files by the rules of one user and the workspace folders that are open."""
+    """Decides about files by one user's rules and the open workspace folders."""
 
     def __init__(self, folders: Sequence[Path], privacy: Privacy) -> None:
         self._folders = tuple(dict.fromkeys(name for folder in folders for name in (_absolute(folder), Path(os.path.realpath(folder)))))
@@ -102,9 +102,9 @@ class Guard:
             self._broken = f"privacy.exclude cannot be evaluated: {exc}"
 
     def refusal(self, path: str | Path, size: int | None = None) -> str:
-        """Why this file's text must not go into a prompt for a remote provider, nor be read as context, as a sentence part; empty: it may.
+        """Why this file must not be read as context nor sent to a remote provider, as part of a sentence; empty: it may.
 
-        `size` in bytes, where the text is known already (an open document). Without workspace folders every folder counts as one.
+        `size` in bytes, where the text is already known (an open document). Without workspace folders every folder counts as one.
         """
         try:
             named, real = _absolute(path), Path(os.path.realpath(path))
@@ -121,7 +121,7 @@ class Guard:
             return f"its rules cannot be evaluated: {exc}"
 
     def folder_refusal(self, folder: Path) -> str:
-        """Why no file below this folder may be read, as a sentence part; empty: some may. An ignored folder excludes all that is in it, as in git."""
+        """Why no file below this folder may be read, as part of a sentence; empty: some may. As in git, ignored folders exclude all content."""
         try:
             return self._broken or self._by_name(_absolute(folder), time.thread_time() + JUDGING_SECONDS, folder=True)
         except (OSError, ValueError):
@@ -146,13 +146,13 @@ class Guard:
         return f"{ignoring} names it" if ignoring else ""
 
     def _repository(self, folder: Path) -> Path:
-        """The folder whose ignore files come first: the repository's, where the given one lies in one."""
+        """The folder whose ignore files apply first: the root of the repository that contains the given folder, if any."""
         if folder not in self._tops:
             self._tops[folder] = next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
         return self._tops[folder]
 
     def _ignoring(self, root: Path, file: Path, until: float, *, folder: bool = False) -> str:
-        """The ignore file that has the last word on `file` and says no: the nearest one, unless a folder above is ignored as a whole."""
+        """The name of the ignore file that excludes `file`, else empty. The nearest rule decides, unless a parent folder is ignored."""
         parts = file.relative_to(root).parts
         folders = [root.joinpath(*parts[:depth]) for depth in range(len(parts))]
         rules = [(depth, name, self._rules(above / name, root)) for depth, above in enumerate(folders) for name in IGNORE_FILES]
@@ -166,7 +166,7 @@ class Guard:
         return ""
 
     def _rules(self, file: Path, root: Path) -> IgnoreRules:
-        """The rules of one ignore file, read again when it changed. Raises NotJudged for what is no ordinary ignore file."""
+        """The rules of one ignore file, read again after a change. Raises NotJudged if it is not a regular ignore file."""
         try:
             stamp = file.stat().st_mtime_ns
         except OSError:
@@ -185,7 +185,7 @@ def _read(file: Path, root: Path) -> IgnoreRules:
 
 
 def names_a_secret(file: PurePath, inside: PurePath | None = None) -> bool:
-    """Whether a path's own words say that there are secrets in it; `inside` is its part below the workspace folder."""
+    """Whether a path's names indicate a secret; `inside` is its part below the workspace folder."""
     # on Windows `.env::$DATA` is the content of `.env`
     names = {_plain(_folded(name)) for name in (file.name, file.name.partition(":")[0]) if name}
     if any(fnmatchcase(name, pattern) for name in names for pattern in EXAMPLES):
@@ -205,7 +205,7 @@ def _is_secret(name: str) -> bool:
 
 
 def _folded(name: str) -> str:
-    """A name as file systems compare it that are blind to case: composed, without what is not shown."""
+    """A name as case-insensitive file systems compare it: normalized, without invisible characters."""
     if name.isascii():
         return name.lower()
     shown = "".join(character for character in name if unicodedata.category(character) != "Cf")
@@ -213,7 +213,7 @@ def _folded(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """The name of the file that this is a backup or a copy of, and without the dots and spaces at its end that Windows leaves out."""
+    """The original name of a backup or copy, without the trailing dots and spaces that Windows ignores."""
     plain = _ADDED_BEFORE.sub("", name) if len(name) <= LONGEST_NAME else ""
     while shorter := _ADDED.sub("", plain):
         if shorter == plain:

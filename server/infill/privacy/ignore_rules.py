@@ -1,11 +1,11 @@
 """Ignore patterns in git's syntax, matched in time that is linear in the length of a pattern and of a path.
 
-The patterns come from cloned repositories. A translation of every `*` to `[^/]*` backtracks exponentially, so each wildcard is matched once, at the
-leftmost place that fits: what stands between two wildcards has a fixed width (or a fixed number of folders, between two `**`), so a later place can
-never succeed where the leftmost one fails. A pattern is one regular expression, in which all but the last wildcards are atomic.
+The patterns come from cloned repositories. If every `*` became `[^/]*`, matching could backtrack exponentially. So each wildcard is matched once, at
+the leftmost place that fits. The text between two wildcards has a fixed width, or a fixed number of folders between two `**`. So a later place
+never succeeds where the leftmost one fails. A pattern is one regular expression, in which all but the last wildcards are atomic.
 
-Syntax: gitignore(5), and dir.c and wildmatch.c of git where that page is silent. As in git, bytes are compared, not characters; a pattern that makes
-no sense matches nothing; on macOS and Windows upper and lower case of ASCII letters are the same.
+Syntax: gitignore(5), and git's dir.c and wildmatch.c where the manual is unspecific. As in git, bytes are compared, not characters. An invalid
+pattern matches nothing. On macOS and Windows, ASCII letters are compared without regard to case.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from functools import cached_property
 LONGEST_PATTERN = 1_024
 """Bytes of one pattern; a path segment has at most 255."""
 MOST_PATTERNS = 10_000
-"""Patterns of one ignore file or one setting."""
+"""Maximum number of patterns of one ignore file or one setting."""
 CASE_BLIND = sys.platform in {"win32", "darwin"}
-"""Whether names differ in case alone mean the same file: git's `core.ignoreCase`, as it sets it on these systems."""
+"""Whether names that differ only in case are the same file: git's `core.ignoreCase`, as git sets it on these systems."""
 _CLASSES = {
     "alnum": "0-9A-Za-z", "alpha": "A-Za-z", "blank": r" \t", "cntrl": r"\x00-\x1f\x7f", "digit": "0-9", "graph": r"\x21-\x7e", "lower": "a-z",
     "print": r"\x20-\x7e", "punct": r"\x21-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e", "space": r" \t\n\r", "upper": "A-Z", "xdigit": "0-9A-Fa-f",
@@ -31,22 +31,22 @@ _CLASSES = {
 _NEVER = "(?!)"
 _CLASS = re.compile(r"\[:([^\]]*):\]")
 _LITERAL = re.compile(r"[^*?\[\\]*")
-"""What comes before the first special character."""
+"""The literal text before the first special character."""
 _NUMBERS = itertools.count()
 _STARS = re.compile(r"\*+")
 _FOLDERS = "(?:[^/]*/)*?"
-"""Any number of folders, the fewest first."""
+"""Any number of folders, lazily."""
 
 
 class NotJudged(Exception):
-    """Rules that are too many, too long or too slow to be evaluated; the text is the reason, as a sentence part."""
+    """There are too many rules, or they are too long or too slow; the text is the reason, as part of a sentence."""
 
 
 class _Rule:
-    """One line: what it matches, and whether that is ignored or included again."""
+    """One line: its pattern, and whether matching paths are ignored or included again."""
 
     def __init__(self, line: str, *, case_blind: bool) -> None:
-        """`line` holds one byte in each character."""
+        """`line` has one byte in each character."""
         self.negated = line.startswith("!")
         pattern = line[self.negated :]
         self.folders_only = pattern.endswith("/")
@@ -58,13 +58,13 @@ class _Rule:
         self._start = literal[0].encode("latin-1") if literal and not case_blind else b""
 
     def fits(self, path: bytes, name: bytes) -> bool:
-        """Whether it matches a path below the folder of the rule; `name` is its last segment."""
+        """Whether it matches a path below the rule's folder; `name` is the last segment."""
         text = name if self._by_name else path
         return text.startswith(self._start) and self._expression.fullmatch(text) is not None
 
     @cached_property
     def _expression(self) -> re.Pattern[bytes]:
-        """Compiled when it is first needed: most rules of a large file begin with another literal than the path."""
+        """Compiled on first use: most rules of a large file begin with another literal than the path."""
         first, *others = _split(_units(self._pattern, folders=not self._by_name), _FOLDERS)
         parts = [_segments(first)]
         for number, group in enumerate(others, 1):
@@ -77,10 +77,10 @@ class IgnoreRules:
     """The rules of one ignore file, or of one setting."""
 
     def __init__(self, lines: Iterable[str] = (), *, case_blind: bool = CASE_BLIND) -> None:
-        """Raises NotJudged where there are too many of them, or one is too long."""
+        """Raises NotJudged if there are too many, or one is too long."""
         rules: list[_Rule] = []
         for line in lines:
-            octets = _octets(line).decode("latin-1").partition("\0")[0]  # for git, NUL ends a line's text
+            octets = _octets(line).decode("latin-1").partition("\0")[0]  # in git, NUL ends a line's text
             if len(octets) > LONGEST_PATTERN:
                 raise NotJudged(f"a pattern is longer than {LONGEST_PATTERN} bytes")
             if len(rules) == MOST_PATTERNS:
@@ -90,9 +90,9 @@ class IgnoreRules:
         self._rules = rules[::-1]
 
     def verdict(self, path: Sequence[str], *, folder: bool = False, until: float = math.inf) -> bool | None:
-        """Whether the last rule that matches `path` (its segments) ignores it; None: no rule does. Folders above are not looked at.
+        """Whether the last rule that matches `path` (its segments) ignores it; None: no rule matches. Parent folders are not considered.
 
-        Raises NotJudged where the CPU time of this thread passes `until`: a busy machine changes no verdict.
+        Raises NotJudged if the CPU time of this thread passes `until`. CPU time is used so that a busy machine does not change the result.
         """
         whole = _octets("/".join(path))
         name = whole.rpartition(b"/")[2]
@@ -104,27 +104,27 @@ class IgnoreRules:
         return None
 
     def ignores(self, path: str, until: float = math.inf) -> bool:
-        """Whether a file (relative, with slashes) or a folder that it lies in is ignored. Raises as `verdict`."""
+        """Whether a file (relative, with slashes) or one of its parent folders is ignored. Raises as `verdict`."""
         parts = path.split("/") if self._rules else []
         return any(self.verdict(parts[:depth], folder=depth < len(parts), until=until) for depth in range(1, len(parts) + 1))
 
 
 def lines_of(content: bytes) -> list[str]:
-    """The lines of an ignore file, as git cuts them; bytes that are not UTF-8 are kept as in names of files."""
+    """The lines of an ignore file, split as in git; bytes that are not UTF-8 are kept as in file names."""
     text = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     return [line.removesuffix("\r") for line in text.split("\n")]
 
 
 def _octets(text: str) -> bytes:
-    """The bytes of a pattern or a path, those that are not UTF-8 included."""
+    """The bytes of a pattern or a path, including those that are not UTF-8."""
     try:
         return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # surrogates that stand for no byte: names of Windows, or an editor's
+    except UnicodeEncodeError:  # surrogates that encode no byte, from Windows file names or an editor
         return text.encode("utf-8", "surrogatepass")
 
 
 def _trimmed(line: str) -> str:
-    """Without the spaces at its end, but for one that is escaped."""
+    """The line without trailing spaces, except an escaped one."""
     kept = line.rstrip(" ")
     escaped = (len(kept) - len(kept.rstrip("\\"))) % 2 == 1
     return f"{kept} " if escaped and len(kept) < len(line) else kept
@@ -141,28 +141,28 @@ def _split(units: Iterable[str], separator: str) -> list[list[str]]:
 
 
 def _segments(units: Iterable[str]) -> str:
-    """The regular expression of segments that follow each other."""
+    """The regular expression of consecutive segments."""
     return "/".join(_segment(segment) for segment in _split(units, "/"))
 
 
 def _segment(units: Iterable[str]) -> str:
-    """That of one segment. Its last star alone is not atomic: a slash or the end of the path comes next, so it has one place at most."""
+    """The regular expression of one segment. Its last star needs no atomic group: a slash or the end of the path follows, so only one place fits."""
     first, *others = ("".join(chunk) for chunk in _split(units, "*"))
     *middle, last = others or [""]
     return first + "".join(_atomic(f"[^/]*?{chunk}") for chunk in middle) + (f"[^/]*{last}" if others else "")
 
 
 def _atomic(expression: str) -> str:
-    """A look-ahead is never gone back into: with its backreference it is an atomic group, which Python has from 3.11 on."""
+    """An atomic group as a look-ahead with a backreference, because Python's `re` has atomic groups only from 3.11 on."""
     name = f"g{next(_NUMBERS)}"
     return f"(?=(?P<{name}>{expression}))(?P={name})"
 
 
 def _units(pattern: str, *, folders: bool) -> Iterator[str]:
-    """A pattern as `/`, `*`, `_FOLDERS`, and regular expressions of one byte each, the last one perhaps of all that is left.
+    """A pattern as `/`, `*`, `_FOLDERS`, and regular expressions of one byte each; the last one may match all the rest.
 
-    With `folders`, two stars stand for any number of folders where git says so: at the start or behind a slash or, which its manual does not mention,
-    behind a literal beginning (`a**/b` matches `ab`), and before a slash or at the end. Elsewhere they are one star.
+    With `folders`, two stars match any number of folders at the start or after a slash, and before a slash or at the end. As in git, though not in
+    its manual, they also do so after a literal beginning (`a**/b` matches `ab`). Elsewhere they are one star.
     """
     literal = _LITERAL.match(pattern)
     start, place = literal.end() if literal else 0, 0
@@ -187,18 +187,18 @@ def _units(pattern: str, *, folders: bool) -> Iterator[str]:
 
 
 def _stars(pattern: str, place: int) -> tuple[tuple[str, ...], int]:
-    """What several stars before `place` stand for where they may stand for folders, and where the pattern goes on."""
+    """The units of several stars before `place` where they may match folders, and the position after them."""
     if place == len(pattern):
         return (".*",), place
     if pattern[place] == "/":
         return (_FOLDERS,), place + 1
-    if pattern[place : place + 2] == "\\/":  # one folder or more
+    if pattern[place : place + 2] == "\\/":  # at least one folder
         return ("*", "/", _FOLDERS), place + 2
     return ("*",), place
 
 
 def _set(pattern: str, place: int) -> tuple[str, int]:
-    """The set that begins behind the bracket before `place`, as a regular expression, and where the pattern goes on."""
+    """The set that begins after the bracket before `place`, as a regular expression, and the position after it."""
     negated = pattern[place : place + 1] in {"!", "^"}
     place += negated
     start, before, members = place, "", ""
@@ -222,6 +222,6 @@ def _set(pattern: str, place: int) -> tuple[str, int]:
 
 
 def _member(pattern: str, place: int) -> tuple[str, int]:
-    """The character of a set at `place`, and where the set goes on."""
+    """The character of a set at `place`, and the position after it."""
     place += pattern[place] == "\\"
     return pattern[place : place + 1], place + 1

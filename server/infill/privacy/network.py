@@ -1,4 +1,4 @@
-"""The offline switch: which hosts may be connected to at all. Asked wherever a connection could be made; looks up no name and opens nothing."""
+"""The offline switch: which hosts may be connected to. Used before every connection; resolves no name and opens no connection."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import os
 from urllib.parse import urlsplit
 
 VARIABLES = ("INFILL_OFFLINE", "HF_HUB_OFFLINE")
-"""Either, set to anything but nothing, 0, false, no or off, is as good as `privacy.offline`."""
+"""Either of them, set to a value other than empty, 0, false, no or off, has the effect of `privacy.offline`."""
 _OFF = frozenset({"", "0", "false", "no", "off"})
 
 
 def is_offline(setting: bool) -> bool:
-    """Whether nothing but this machine itself may be talked to: by setting, by `infill --offline`, or by the environment."""
+    """Whether only this machine may be connected to: by setting, by `infill --offline`, or by the environment."""
     return setting or any(os.environ.get(name, "").strip().lower() not in _OFF for name in VARIABLES)
 
 
 def go_offline() -> None:
-    """Take this process and all that it starts offline: before huggingface_hub is imported, which reads its variable once."""
+    """Set this process and its child processes offline. Call it before huggingface_hub is imported, which reads its variable only once."""
     for name in VARIABLES:
         os.environ[name] = "1"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its very name: a name that would have to be looked up is not."""
+    """Whether a host name or address means this machine without name resolution."""
     name = host.strip("[]").lower().rstrip(".")
     if name == "localhost":
         return True
@@ -34,5 +34,5 @@ def is_loopback(host: str) -> bool:
 
 
 def may_connect(url: str, offline: bool) -> bool:
-    """Whether a connection to `url` may be tried."""
+    """Whether a connection to `url` is allowed."""
     return not offline or is_loopback(urlsplit(url).hostname or "")

@@ -1,8 +1,8 @@
-"""Hides what looks like a secret in text that is about to leave this machine.
+"""Masks secrets in text before it is sent to a remote provider.
 
-The rules are detect-secrets' (imported when the first remote request is made: it costs about a fifth of a second), of which only those that look at a
-string are used: its `verify` functions would try a found key over the network, and are never called. What is found is replaced, in place, by MASK;
-nothing that was found is kept, logged or counted by more than its number. docs/develop/decisions/ tells what was measured.
+The rules are detect-secrets', imported at the first remote request, because that takes about 0.2 s. Only those that examine a string are used.
+Its `verify` functions are never called: they would test a found key over the network. Findings are replaced by MASK in place; only their number is
+kept. docs/develop/decisions/ has the measurements.
 """
 
 from __future__ import annotations
@@ -15,40 +15,40 @@ from typing import Any
 
 MASK = "********"
 LONGEST_LINE = 2000
-"""Characters scanned at once: some of the rules take time that grows with the square of a line."""
+"""Characters scanned at once: some of the rules take time quadratic in a line's length."""
 SHORTEST_KEY = 8
 OVERLAP = 200
-"""Of two scans of one long line: no key that is shorter can hide across the cut."""
+"""Characters that two scans of one long line share, so that shorter keys are found across the cut."""
 SKIPPED = frozenset({"IPPublicDetector", "HexHighEntropyString", "Base64HighEntropyString", "PrivateKeyDetector", "SoftlayerDetector"})
-"""Addresses are no secrets; entropy is judged by _ENTROPY below, key blocks by `_key_blocks`."""
+"""Rules of detect-secrets that are not used. Addresses are not secrets; _ENTROPY below checks entropy, `_key_blocks` checks key blocks."""
 CONFIGURATION = frozenset({".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".properties", ".env", ".tf", ".hcl", ".dockerfile"})
-"""Where a value needs no quotes: `password: abc` is found there too."""
+"""Files in which values without quotes are checked too, such as `password: abc`."""
 _MORE = re.compile(
     r"""github_pat_\w{20,} | \bsk-(?:ant-|proj-|or-)?[\w-]{20,} | \bhf_[A-Za-z0-9]{20,} | \bAIza[\w-]{35} | \bya29\.[\w-]{20,} | \bglpat-[\w-]{20,}
       | \bxox[abeoprs]-[\w-]{10,} | \bdop_v1_[0-9a-f]{32,} | \bnpm_[A-Za-z0-9]{30,} | \bSG\.[\w-]{16,}\.[\w-]{16,} | \bAGE-SECRET-KEY-1[0-9A-Z]{20,}
       | \bBearer\s+([\w.~+/-]{20,}=*) | \bBasic\s+([A-Za-z0-9+/]{16,}={0,2})""",
     re.VERBOSE,
 )
-"""Keys whose shape was made public after detect-secrets' last release, and those in HTTP headers."""
+"""Keys of formats published after detect-secrets' last release, and those in HTTP headers."""
 _QUOTED = re.compile(r"""(["'`])([A-Za-z0-9+/_=-]{20,})\1""")
 _REST = re.compile(r"[\w.~+/=-]*")
 _BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|PuTTY-User-Key-File-\d")
 _END = re.compile(r"-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|Private-MAC:")
 _BASE64_LINE = re.compile(r"^\s*[\"']?[A-Za-z0-9+/=]{40,}(?:\\n)?[\"']?[\s,+\\]*$")
 BASE64_BITS, HEX_BITS = 4.5, 3.0
-"""Entropy in bits a character from which a quoted string counts as random: detect-secrets' own limits."""
+"""Entropy in bits per character from which a quoted string counts as random: detect-secrets' own limits."""
 
 Span = tuple[int, int]
 
 
 def mask(text: str, path: str = "") -> tuple[str, int]:
-    """The text without its secrets, and how many there were; `path` tells whether it is code or configuration."""
+    """The text with its secrets masked, and their number; `path` distinguishes code from configuration."""
     masked, _, found = mask_around(text, "", path)
     return masked, found
 
 
 def mask_around(before: str, after: str, path: str = "") -> tuple[str, str, int]:
-    """As `mask` for the two sides of a cursor: a key that the cursor stands in is found whole."""
+    """As `mask` for the text on both sides of a cursor: a key that contains the cursor is masked on both."""
     bare = PurePosixPath(path).suffix.lower() in CONFIGURATION
     lines = (before + after).split("\n")
     blocks = _key_blocks(lines)
@@ -69,7 +69,7 @@ def mask_around(before: str, after: str, path: str = "") -> tuple[str, str, int]
 
 
 def _hide(line: str, spans: tuple[Span, ...], cut: int) -> tuple[str, str]:
-    """A line with its spans masked, in two parts: a span across the cut leaves a mask on either side."""
+    """A line with its spans masked, in two parts: a span across the cut leaves a mask in both."""
     left: list[str] = []
     right: list[str] = []
     at = 0
@@ -86,7 +86,7 @@ def _hide(line: str, spans: tuple[Span, ...], cut: int) -> tuple[str, str]:
 
 @functools.lru_cache(maxsize=8192)
 def _spans(line: str, bare: bool) -> tuple[Span, ...]:
-    """Where the secrets of one line are. Remembered: from one request to the next all lines but one or two are the same."""
+    """The positions of secrets in one line. Cached, because most lines do not change from one request to the next."""
     if len(line) < 8:
         return ()
     spans: list[Span] = []
@@ -112,10 +112,10 @@ def _in_part(part: str, bare: bool) -> Iterator[Span]:
 
 
 def _secret_in(match: re.Match[str]) -> Span:
-    """The secret of a match: what was captured, where that is more than a prefix of it (some rules capture `ghp` of `ghp_...`)."""
+    """The position of a match's secret: its captured group, unless that is only a prefix (some rules capture `ghp` of `ghp_...`)."""
     groups = [number for number in range(1, match.re.groups + 1) if len(match[number] or "") >= SHORTEST_KEY]
     begin, end = match.span(groups[0] if groups else 0)
-    rest = _REST.match(match.string, end)  # a rule may be content with a key's beginning
+    rest = _REST.match(match.string, end)  # a rule may match only the beginning of a key
     return begin, rest.end() if rest else end
 
 
@@ -130,7 +130,7 @@ def _merged(spans: list[Span]) -> tuple[Span, ...]:
 
 
 def _looks_random(text: str) -> bool:
-    """Whether a quoted string is too disordered to be words: letters and digits mixed, and enough bits in each character."""
+    """Whether a quoted string looks random: letters and digits mixed, and high entropy per character."""
     import math
 
     if not any(character.isdigit() for character in text) or not any(character.isalpha() for character in text):
@@ -140,7 +140,7 @@ def _looks_random(text: str) -> bool:
 
 
 def _key_blocks(lines: list[str]) -> set[int]:
-    """The lines of private keys: between BEGIN and END, and three or more in a row that are base64 and nothing else (a key cut off at the top)."""
+    """The lines of private keys: from BEGIN to END, and three or more consecutive lines of base64 only (a key without its beginning)."""
     blocks: set[int] = set()
     inside = False
     run: list[int] = []
@@ -157,7 +157,7 @@ def _key_blocks(lines: list[str]) -> set[int]:
 
 @functools.cache
 def _shapes() -> tuple[re.Pattern[str], ...]:
-    """The patterns of detect-secrets for keys that are known by their shape."""
+    """detect-secrets' patterns for keys with a known format."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
     plugins: list[Any] = list(get_mapping_from_secret_type_to_class().values())
@@ -166,7 +166,7 @@ def _shapes() -> tuple[re.Pattern[str], ...]:
 
 @functools.cache
 def _named(bare: bool) -> tuple[Callable[[str], Iterator[str]], ...]:
-    """The functions of detect-secrets for values that are known by what they are called; `bare` where values stand without quotes."""
+    """detect-secrets' functions for values that are secret by their variable's name; `bare`: values without quotes."""
     from detect_secrets.plugins import keyword
 
     quoted = keyword.KeywordDetector().analyze_string

@@ -1,7 +1,7 @@
-"""What an answer may not contain: control characters that would act on a terminal or make code read otherwise than it runs. Pure.
+"""Removes control characters from answers that would affect a terminal or make code look different from what it does. Pure.
 
-Terminal sequences go as a whole, also when they arrive in pieces; bidirectional overrides and invisible tags go; tabs and newlines stay, and a
-carriage return with its newline becomes the newline.
+Terminal sequences are removed as a whole, also when they are split over pieces, and so are bidirectional overrides and invisible tags. Tabs and
+newlines stay. A carriage return with its newline becomes a newline.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 _ESCAPE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor moves
     r"|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC and friends: titles, links, clipboard
-    r"|\x1b[ -/]*[0-~]"  # all the shorter ones
+    r"|\x1b[ -/]*[0-~]"  # all shorter ones
 )
 _UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b\x9c]{0,4096}\x1b?|[ -/]*)?$|[\ud800-\udbff]$|\r$")
 _FORBIDDEN = re.compile(
@@ -23,7 +23,7 @@ _SUSPICIOUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\
 
 
 def clean(text: str) -> str:
-    """The text without what may not be in it."""
+    """The text without forbidden characters."""
     if _SUSPICIOUS.search(text) is None:
         return text
     whole = _ESCAPE.sub("", text.replace("\r\n", "\n"))
@@ -31,13 +31,13 @@ def clean(text: str) -> str:
 
 
 class Cleaner:
-    """`clean` for a text that arrives in pieces."""
+    """`clean` for streamed text."""
 
     def __init__(self) -> None:
         self._held = ""
 
     def feed(self, piece: str) -> str:
-        """What can be passed on of what has arrived so far."""
+        """The part of the text so far that can be passed on."""
         text = self._held + piece
         unfinished = _UNFINISHED.search(text) if _SUSPICIOUS.search(text) else None
         cut = unfinished.start() if unfinished else len(text)
@@ -45,6 +45,6 @@ class Cleaner:
         return clean(text)
 
     def end(self) -> str:
-        """What was held back and turned out to be harmless."""
+        """The text that was held back and is harmless."""
         text, self._held = self._held, ""
         return clean(text)

@@ -1,7 +1,7 @@
-"""What a workspace's own settings may change: nothing that would send code anywhere, start anything, or name a file. Says what was left out.
+"""The settings that a workspace may change: none that send code elsewhere, start a program, or name a file. Reports which ones were ignored.
 
-A cloned repository is somebody else's text. From its `.vscode/settings.json` or `.infill.toml` only harmless settings are taken
-(WORKSPACE_MAY_SET); a model only where the user could already be answered by it.
+The content of a cloned repository is untrusted. From its `.vscode/settings.json` or `.infill.toml` only harmless settings are accepted
+(WORKSPACE_MAY_SET); a model only if the user's own settings allow it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ else:
 
 FILE = ".infill.toml"
 DEEPEST = 32
-"""Brackets within brackets in a settings file; parsers and readers of values recurse."""
+"""Maximum depth of nested brackets in a settings file: parsers and the code that reads values are recursive."""
 MOST_DOTS = 100
-"""Dots in one line of it: the parser needs time quadratic in the parts of a dotted key."""
+"""Maximum number of dots in one line: the parser needs time quadratic in the parts of a dotted key."""
 _LOCAL_MODEL = re.compile(r"local:[A-Za-z0-9][\w.+-]{0,200}", re.ASCII)
-"""An id of the catalogue or of an import: no path, no repository."""
+"""An id of the catalogue or of an import, not a path or a repository."""
 _REMOTE_MODEL = re.compile(r"[\w.+:/@~-]{0,200}", re.ASCII)
-"""A provider's name of a model. Editors show it, and some evaluate `%{...}` or `$(...)`."""
+"""A provider's name of a model. It is restricted because editors show it, and some evaluate `%{...}` or `$(...)`."""
 
 
 def harmless(options: Any, user: Settings, where: str) -> tuple[dict[str, Any], list[str]]:
-    """The part of a workspace's options (camelCase, as sent) that may be taken, and a sentence for each that was not.
+    """The part of a workspace's options (camelCase, as sent) that is accepted, and a sentence for each other one.
 
     `user` are the user's own settings; `where` names the source in the sentences, such as `.infill.toml`.
     """
@@ -64,7 +64,7 @@ def _section(name: str, options: dict[str, Any], user: Settings, ignored: list[s
 
 
 def is_trusted_model(model: Any, user: Settings) -> bool:
-    """Whether a workspace may choose this model: an installed local one, or one of a provider that the user's own order has."""
+    """Whether a workspace may choose this model: an installed local one, or one of a provider in the user's own order."""
     if not isinstance(model, str):
         return False
     if model == "" or _LOCAL_MODEL.fullmatch(model):
@@ -74,7 +74,7 @@ def is_trusted_model(model: Any, user: Settings) -> bool:
 
 
 def merged(user: dict[str, Any], workspace: dict[str, Any]) -> dict[str, Any]:
-    """The workspace's options over the user's. Exclusions add up: a workspace can hide more, never less."""
+    """The workspace's options over the user's. Exclusions are combined: a workspace can exclude more files, not fewer."""
     result = dict(user)
     for name, value in workspace.items():
         mine = user.get(name)
@@ -90,10 +90,10 @@ def merged(user: dict[str, Any], workspace: dict[str, Any]) -> dict[str, Any]:
 def combine(
     user: Any, workspace: Any, resolved_user: Settings, *, trusted: bool | None = None, where: str = "The workspace"
 ) -> tuple[Any, list[str]]:
-    """The options to resolve, from what the user and what a workspace say.
+    """The user's and the workspace's options, combined.
 
-    `trusted` is None where nothing is known, False in a workspace that the editor calls untrusted (nothing of it is taken), True where the user said
-    `--trust-workspace` (everything is).
+    `trusted`: None if the editor does not report workspace trust; False in a workspace that it calls untrusted (its options are ignored); True if the
+    user set `--trust-workspace` (all its options are accepted).
     """
     if workspace is None or trusted is False or not isinstance(user, (dict, type(None))):
         return user, []
@@ -104,23 +104,23 @@ def combine(
 
 
 def read_workspace_file(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """The options of a folder's `.infill.toml` (None where there is none), and a sentence when it cannot be read. Raises nothing."""
+    """The options of a folder's `.infill.toml` (None without one), and a sentence if it cannot be read. Never raises."""
     file = folder / FILE
     try:
         content = workspace_files.read(file, folder, workspace_files.LARGEST_SETTINGS)
         return None if content is None else _parsed(content.decode("utf-8-sig")), []
-    except Exception as exc:  # whatever a parser raises: RecursionError, MemoryError and ValueError have been seen
+    except Exception as exc:  # parsers have raised RecursionError, MemoryError and ValueError
         reason = str(exc) if isinstance(exc, workspace_files.NotRead | tomllib.TOMLDecodeError) else type(exc).__name__
         return None, [f"{file} is ignored: {reason}."]
 
 
 def _parsed(text: str) -> dict[str, Any]:
-    """Raises NotRead for nesting and keys that no settings file has, TOMLDecodeError for what is no TOML."""
+    """Raises NotRead for unreasonable nesting and keys, TOMLDecodeError for invalid TOML."""
     depth = 0
     for character in text:  # brackets in strings count too: settings need few of either
         depth += (character in "[{") - (character in "]}" and depth > 0)
         if depth > DEEPEST:
             raise workspace_files.NotRead(f"its brackets are nested more than {DEEPEST} deep")
-    if any(line.count(".") > MOST_DOTS for line in text.split("\n")):  # no other line end counts in TOML
+    if any(line.count(".") > MOST_DOTS for line in text.split("\n")):  # in TOML only newlines end a line
         raise workspace_files.NotRead(f"a line has more than {MOST_DOTS} dots")
     return tomllib.loads(text)

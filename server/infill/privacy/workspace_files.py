@@ -1,7 +1,7 @@
-"""The one reader of small files that a workspace supplies: settings, ignore files, `.editorconfig`. Their content is untrusted.
+"""Reads all small files from a workspace: settings, ignore files, `.editorconfig`. Their content is untrusted.
 
-Only regular files are read, never a pipe, a device or a socket, and never more than a limit. A link is followed where its target lies inside the
-workspace. Opening never blocks on a pipe, and what is checked is the open descriptor, not a name that may change its meaning in between.
+Only regular files up to a limit are read, never a pipe, a device or a socket. A link is followed if its target is inside the workspace. Opening never
+blocks on a pipe. The open descriptor is checked, not the name, because the name could be changed in between.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0
 
 
 class NotRead(Exception):
-    """A file exists and must not or cannot be read; the text is the reason, as a sentence part such as "it is not a regular file"."""
+    """A file exists but must not or cannot be read; the text is the reason, as part of a sentence: "it is not a regular file"."""
 
 
 def read(file: Path, root: Path | None, limit: int = LARGEST_RULES) -> bytes | None:
-    """The content of a workspace's file, at most `limit` bytes; None where there is no such file.
+    """The content of a workspace's file, at most `limit` bytes; None if it does not exist.
 
-    `root` is the folder that a link must not lead out of; None allows any target. Never blocks on what is no regular file. Raises NotRead.
+    A link must not lead out of `root`; None allows any target. Never blocks on a file that is not regular. Raises NotRead.
     """
     try:
         resolved = os.path.realpath(file, strict=True)
         if root is not None and not _inside(resolved, os.path.realpath(root)):
             raise NotRead("it is a link that leads out of the workspace")
-        if not stat.S_ISREG(Path(resolved).stat().st_mode):  # opening a device can have effects of its own
+        if not stat.S_ISREG(Path(resolved).stat().st_mode):  # opening a device can have side effects
             raise NotRead("it is not a regular file")
         return _content(resolved, limit)
     except (FileNotFoundError, NotADirectoryError):
@@ -42,7 +42,7 @@ def read(file: Path, root: Path | None, limit: int = LARGEST_RULES) -> bytes | N
 
 
 def read_text(file: Path, root: Path | None, limit: int = LARGEST_RULES) -> str | None:
-    """As `read`, decoded as UTF-8 without a byte order mark; bytes that are not UTF-8 become U+FFFD. Raises NotRead."""
+    """As `read`, decoded as UTF-8 without a byte order mark; invalid bytes become U+FFFD. Raises NotRead."""
     content = read(file, root, limit)
     return None if content is None else content.decode("utf-8-sig", "replace")
 
@@ -53,7 +53,7 @@ def _content(path: str, limit: int) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise NotRead("it is not a regular file")
         content = stream.read(limit + 1) if status.st_size <= limit else None
-    if content is None or len(content) > limit:  # files in /proc have size 0 whatever they hold
+    if content is None or len(content) > limit:  # files in /proc have size 0 whatever they contain
         raise NotRead(f"it is larger than {limit // 1024} KiB")
     return content
 
