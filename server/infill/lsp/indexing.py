@@ -117,7 +117,7 @@ class Indexing:
 
 
 def _start(folders: list[Path], settings: Settings) -> None:
-    """Raises InfillError and OSError."""
+    """Queue all folders and start a builder. Raises InfillError and OSError."""
     from infill.index import queue
 
     for folder in folders:

@@ -9,7 +9,7 @@ from infill.lsp.answers import Answer, Answers
 
 
 class InlineCompletion:
-    """Ghost text."""
+    """Handles requests for ghost text."""
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers

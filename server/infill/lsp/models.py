@@ -231,7 +231,7 @@ class ModelCommands:
         facts: dict[str, Any] = msgspec.to_builtins(outcome)
         return facts
 
-    # ---- how
+    # ---- steps of the commands
 
     async def _loaded(self) -> list[str]:
         try:

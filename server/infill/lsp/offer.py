@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from infill.models.listing import Choice
 
 REMOTE_SECONDS = 3.0
-"""Timeout for a server's list of models; a server that does not reply in time becomes a problem in the list."""
+"""Timeout for a server's list of models; a slower server is named in `Offer.problems`."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -53,7 +53,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """The list of models, and its context."""
+    """All models, the chosen ones, and the storage used."""
 
     models: list[Model]
     active: dict[Role, str]

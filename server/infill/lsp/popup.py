@@ -1,6 +1,7 @@
 """`textDocument/completion`: the suggestion as one item of the completion list, for editors without ghost text.
 
-It is offered if the editor has no inline completion or the setting `completion.popup` says so. Changes use dynamic registration, where supported.
+The setting `completion.popup` decides; by default the item is offered to editors without inline completion. Changes use dynamic registration, where
+supported.
 """
 
 from __future__ import annotations

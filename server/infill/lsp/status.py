@@ -53,7 +53,7 @@ class Line(msgspec.Struct, frozen=True):
     languages_off: tuple[str, ...] = msgspec.field(name="languagesOff")
     """Identifiers of the languages whose completions are disabled."""
     generates: str = ""
-    """The model that generates code; empty: the first of `providers.order`."""
+    """The model that generates code; empty: that of the first provider in `providers.order`."""
 
 
 class Status:
