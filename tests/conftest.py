@@ -1,7 +1,7 @@
-"""What holds for every test: it leaves the environment variables of the process as they were, so that no test depends on which ran before it.
+"""Set-up for all tests: environment variables are restored after each test, so that no test depends on the order.
 
-Models that arrive are checked where a test asks for it, not in processes that outlive the test. A shell without job control starts what runs in the
-background with Ctrl-C ignored, which every process that a test starts would inherit.
+New models are checked only in tests that request it, not in processes that outlive the test. A shell without job control starts background
+commands with Ctrl-C ignored; a process that a test starts would inherit that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _variables() -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def environment_is_left_alone() -> Iterator[None]:
-    """Restore the environment after each test, and fail the one that changed it; `monkeypatch` and fixtures of a wider scope change it and put it back."""
+    """Restore the environment after each test, and fail a test that changed it. `monkeypatch` and wider fixtures undo their changes themselves."""
     before = _variables()
     yield
     after = _variables()

@@ -1,4 +1,4 @@
-"""For tests of anything but the gate: every suggestion of the small bundled model is shown, however improbable."""
+"""For tests that do not concern the gate: all suggestions of the small bundled model are shown, however improbable."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SETTINGS = '[completion]\neagerness = "high"\n'
 
 
 def show_everything(home: Path) -> Path:
-    """Write that into the user's settings below an INFILL_HOME, unless a test has written some; returns the home."""
+    """Write SETTINGS as the user's settings in an INFILL_HOME, unless it has settings; returns the home."""
     file = home / "config" / "settings.toml"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""An editor that speaks bytes to a real `infill lsp`: for messages that no client library would send, and servers that may not answer."""
+"""An editor that sends raw bytes to a real `infill lsp`, for messages that no client library sends, and for servers that may not respond."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import Any, BinaryIO
 
 COMMAND = ["-m", "infill", "lsp"]
 PATIENCE = 60.0
-"""Seconds after which a server is taken to hang. Far beyond the deadlines of the product: the machine may be busy."""
+"""Seconds after which a server counts as hanging. Far longer than the product's deadlines, because the machine may be busy."""
 CAPABILITIES = {"textDocument": {"inlineCompletion": {}}, "window": {"workDoneProgress": False}}
 
 
 class RawEditor:
-    """Starts a server, or speaks over streams that are connected already."""
+    """Starts a server, or uses connected streams."""
 
     def __init__(self, *words: str, cwd: Path | None = None, streams: tuple[BinaryIO, BinaryIO] | None = None, program: str = "") -> None:
         self.process = None
@@ -48,7 +48,7 @@ class RawEditor:
         self.send({"method": method, "params": params})
 
     def ask(self, method: str, params: Any = None, timeout: float = PATIENCE) -> dict[str, Any]:
-        """The whole answer, error or result. Raises TimeoutError."""
+        """The whole response, error or result. Raises TimeoutError."""
         number = next(self._numbers)
         self.send({"id": number, "method": method, "params": params})
         return self.answer(number, timeout)
@@ -88,7 +88,7 @@ class RawEditor:
         return self.ask("textDocument/inlineCompletion", {**where, "context": {"triggerKind": 1}})
 
     def leave(self) -> int:
-        """shutdown, exit; the process's exit code."""
+        """Send shutdown and exit; returns the process's exit code."""
         assert self.process is not None
         assert self.ask("shutdown")["result"] is None
         self.notify("exit")

@@ -1,4 +1,4 @@
-"""Packs what is installed here into wheels again: from them pip installs the product elsewhere, offline and without compiling llama.cpp once more."""
+"""Repacks installed packages as wheels, so that pip installs the product elsewhere, offline and without compiling llama.cpp again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOT_PACKED = {"INSTALLER", "REQUESTED", "RECORD", "direct_url.json"}
 
 
 def needed(wanted: Requirement, seen: set[str] | None = None) -> Iterator[Distribution]:
-    """A distribution and everything that it needs here, with the extras that are asked for, each once."""
+    """A distribution and all its installed requirements, with the requested extras, each once."""
     seen = set() if seen is None else seen
     found = distribution(wanted.name)
     for extra in ("", *sorted(wanted.extras)):
@@ -30,7 +30,7 @@ def needed(wanted: Requirement, seen: set[str] | None = None) -> Iterator[Distri
 
 
 def pack(found: Distribution, folder: Path) -> Path:
-    """Write its wheel. Programs in `bin` are left out: pip makes them anew from the entry points."""
+    """Write its wheel. Programs in `bin` are left out, because pip creates them from the entry points."""
     tags = re.findall(r"^Tag: (\S+)", found.read_text("WHEEL") or "", re.MULTILINE)
     name = re.sub(r"[-_.]+", "_", found.metadata["Name"])
     wheel = folder / f"{name}-{found.version}-{tags[-1]}.whl"
@@ -44,7 +44,7 @@ def pack(found: Distribution, folder: Path) -> Path:
 
 
 def pack_all(requirements: list[str], folder: Path) -> None:
-    """The wheels of these and of what they need."""
+    """Pack the required distributions and all their requirements as wheels."""
     seen: set[str] = set()
     for requirement in map(Requirement, requirements):
         if requirement.marker is None or requirement.marker.evaluate():

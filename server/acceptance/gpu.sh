@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Accepts infill on a machine with a GPU: builds llama.cpp for it, runs every step of gpu.py, writes OUT/gpu.json and OUT/gpu.md. No network is used.
+# Acceptance test on a machine with a GPU: builds llama.cpp for it, runs every step of gpu.py, writes OUT/gpu.json and OUT/gpu.md. Needs no network.
 #   server/acceptance/gpu.sh --source llama_cpp_python-0.3.36.tar.gz [--wheels FOLDER] [--out FOLDER] [--step NAME ...]
-#   server/acceptance/gpu.sh --device cpu            the same steps with small models and no build, where there is no GPU
-# --wheels installs infill and what the bench needs from a folder of wheels (docs/develop/gpu.md says how to fill it). PYTHON names the interpreter.
+#   server/acceptance/gpu.sh --device cpu            the same steps with small models and no build, on a machine without a GPU
+# --wheels installs infill and the bench's requirements from a folder of wheels (docs/develop/gpu.md shows how to fill it). PYTHON is the interpreter.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -33,5 +33,5 @@ out=$(realpath "$out")
 export INFILL_HOME=$out/home INFILL_OFFLINE=1 PIP_NO_INDEX=1
 [ -z "$wheels" ] || export PIP_FIND_LINKS=$wheels
 
-# 25 minutes for all steps: gpu.py stops before, this ends it where a driver hangs
+# 25 minutes for all steps: gpu.py stops earlier; this kills it if a driver hangs
 exec timeout --kill-after=30 1500 "$python" server/acceptance/gpu.py --device "$device" --source "$source" --out "$out" ${steps[@]+"${steps[@]}"}

@@ -1,4 +1,4 @@
-"""An engine of the test's own: its files lie in a directory of their own, and whatever was started is ended."""
+"""A separate engine for each test: its files are in a separate directory, and all started processes are stopped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from infill.settings import Settings
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A short path: a socket's name must not be long."""
+    """A short path, because the length of a socket's name is limited."""
     directory = Path(tempfile.mkdtemp(prefix="inf-", dir="/tmp"))
     monkeypatch.setenv("INFILL_HOME", str(directory))
     yield directory

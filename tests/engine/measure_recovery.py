@@ -1,9 +1,9 @@
-"""How long it takes from the death of an engine to the next completion: kills it, asks at once, until there is an answer.
+"""Measures the time from the crash of an engine to the next completion: kills the engine and sends requests until one is answered.
 
     .venv/bin/python tests/engine/measure_recovery.py [KILLS]        prints the median, the 95th percentile and the worst, in milliseconds
 
-The first crash of five minutes is forgiven, later ones are followed by a pause that grows (`local.BACK_OFF`). What is measured is the recovery, so
-each kill is the first of a new editor. To be run on a quiet machine: it says the load beside its figures.
+After the first crash within five minutes the engine restarts at once; after later ones the provider waits longer each time (`local.BACK_OFF`).
+Only the recovery is measured, so each kill uses a new provider. Run it on an idle machine: it prints the load with its figures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DEADLINE = 30.0
 
 
 async def recovery() -> float:
-    """Seconds from the kill of a working engine to the end of the next completion that has text."""
+    """Seconds from the kill of a running engine to the end of the next completion with text."""
     local = LocalProvider(Settings(), lambda: BUNDLED)
     try:
         await answer(local)
@@ -42,7 +42,7 @@ async def recovery() -> float:
             try:
                 text, _, _ = await answer(local)
             except ProviderError:
-                continue  # the request that found it dead
+                continue  # the request that detects the crash
             if text:
                 return time.monotonic() - began
         raise SystemExit(f"no answer within {DEADLINE:.0f} s")

@@ -1,4 +1,4 @@
-"""Questions for the engine, and their whole answers."""
+"""Prompts for the engine, and helpers that read the whole answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def prompt(prefix: str = "def add(a, b):\n    return ", slot: str = "main.py", *
 
 
 async def answer(local: LocalProvider, question: Prompt | None = None) -> tuple[str, Finish, Report]:
-    """The whole of an answer: text, how it ended, who gave it."""
+    """The whole answer: text, finish reason, report."""
     text, finish, report = "", None, None
     async for event in local.complete(question or prompt()):
         if isinstance(event, Finish):

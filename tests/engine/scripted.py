@@ -1,4 +1,4 @@
-"""Models that do what a test tells them, in a server of the test's own: for what a real model does not do at the right moment."""
+"""Scripted models in a server inside the test process, for events that a real model does not produce at the right moment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ A, B = "local:a", "local:b"
 
 
 class Scripted:
-    """A model in memory whose every step waits until the test lets it happen."""
+    """A model in memory; each step waits until the test allows it."""
 
     def __init__(self, name: str, world: World) -> None:
         self.name = name
@@ -67,7 +67,7 @@ class Scripted:
             world.tidied.append((ask.slot, threading.current_thread().name))
 
     def _compute(self, slot: str) -> None:
-        """Wait for the gate, as llama_decode computes: until it is done, or told to stop (unless it hangs)."""
+        """Wait for the gate, in place of llama_decode: until it opens or the step is aborted (unless the slot hangs)."""
         gate = self._world.gates.get(slot)
         while gate is not None and not gate.wait(0.002):
             if self.aborted.is_set() and slot not in self._world.hanging:
@@ -101,7 +101,7 @@ class Scripted:
 
 
 class Turnstile(threading.Event):
-    """A gate that lets one step through each time that it is set."""
+    """A gate that lets one step through each time it is set."""
 
     def wait(self, timeout: float | None = None) -> bool:
         passed = super().wait(timeout)
@@ -111,24 +111,24 @@ class Turnstile(threading.Event):
 
 
 class World:
-    """What is so at the moment; a test changes it."""
+    """The state of the scripted models; tests change it."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
         self.gates: dict[str, threading.Event] = {}
-        """Slot -> what its steps wait for."""
+        """Slot -> the gate of its steps."""
         self.hanging: set[str] = set()
         self.trouble: dict[str, Exception] = {}
-        """Slot -> what its next step raises."""
+        """Slot -> the exception of its next step."""
         self.idle: dict[str, Iterator[None]] = {}
         self.broken: dict[str, InfillError] = {}
-        """Model -> why it cannot be loaded."""
+        """Model -> the reason why it cannot be loaded."""
         self.loading: dict[str, threading.Event] = {}
-        """Model -> what its loading waits for."""
+        """Model -> the gate of its loading."""
         self.room = 2
-        """How many models fit into memory."""
+        """Number of models that fit into memory."""
         self.tidied: list[tuple[str, str]] = []
-        """Slots that were put in order, and by which thread."""
+        """Slots after their clean-up, and the thread that did it."""
         self.largest_context = 8192
         self.loaded: list[Scripted] = []
         self.hung = asyncio.Event()
@@ -136,7 +136,7 @@ class World:
         self._clients: list[EngineClient] = []
 
     def gate(self, slot: str) -> threading.Event:
-        """Have a slot's steps wait for this event."""
+        """Make a slot's steps wait for this event."""
         return self.gates.setdefault(slot, threading.Event())
 
     async def client(self, name: str = "test", told: list[Changed] | None = None) -> EngineClient:
@@ -159,7 +159,7 @@ class World:
         await self.until(lambda: entry in self.log)
 
     def refresh_for_ever(self, name: str) -> Iterator[None]:
-        """Work for idle moments that never ends, in steps that end only when they are aborted."""
+        """Endless idle work; each step ends only when it is aborted."""
         aborted = next(model for model in self.loaded if model.name == name).aborted
         try:
             while True:
@@ -171,7 +171,7 @@ class World:
         finally:
             self.log.append("refresh closed")
 
-    # ---- what the server is given
+    # ---- functions passed to the server
 
     def locate(self, model: str) -> ModelFile:
         if not model.startswith("local:"):
@@ -200,7 +200,7 @@ class World:
         return Plan(context=plan.context // 2), f"The context was shortened to {plan.context // 2} tokens."
 
     def jobs(self) -> list[object]:
-        """What the server has not ended."""
+        """The server's unfinished jobs."""
         return list(self.server._worker.jobs())
 
     async def aclose(self) -> None:
@@ -210,7 +210,7 @@ class World:
 
 @contextlib.asynccontextmanager
 async def serving() -> AsyncIterator[tuple[World, Server]]:
-    """A server in this process whose models are scripted."""
+    """A server in this process with scripted models."""
     world = World()
     where = transport.place()
     where.directory.mkdir(parents=True, exist_ok=True)

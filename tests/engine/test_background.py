@@ -1,4 +1,4 @@
-"""What the engine does while nobody waits, as an editor's server sees it and switches it off: the real server and provider, scripted models."""
+"""How a language server reports the engine's background work and switches it off: the real server and provider, scripted models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def world(home) -> AsyncIterator[World]:
 
 
 async def explained() -> str:
-    """What `infill.explain` says of the background, in an editor that has just been opened."""
+    """The background part of `infill.explain`, in a new editor."""
     server = lsp_server.build()
     told = await server._explain(Nothing())
     await server._end()
@@ -37,7 +37,7 @@ def prompt(slot: str = "main.py") -> Prompt:
 
 
 async def provider(engine: Engine) -> LocalProvider:
-    """One that has asked a model already, so that it is in memory."""
+    """A provider that has sent a request, so that its model is in memory."""
     local = LocalProvider(Settings(engine=engine), lambda: A)
     assert [event async for event in local.complete(prompt())]
     return local

@@ -1,4 +1,4 @@
-"""A model file's chat template is a program of whoever made the file: it is rendered in a child process within limits, while others are answered."""
+"""A model file's chat template is untrusted code: it is rendered in a child process with limits, while other requests are answered."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_template_without_end_is_stopped_and_nothing_waits_for_it(monkeypatch:
     monkeypatch.setattr(chat_template, "SECONDS", 0.5)
     began, rendering = time.monotonic(), Templates("model.gguf").render(request(ENDLESS))
     for _ in range(5):
-        next(rendering)  # between these steps others have their turn
+        next(rendering)  # between these steps the engine answers other requests
     with pytest.raises(BadChatTemplate, match="longer than"):
         text_of(rendering)
     assert time.monotonic() - began < 30
@@ -82,7 +82,7 @@ def test_a_template_without_end_is_stopped_and_nothing_waits_for_it(monkeypatch:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 def test_the_child_ends_itself_when_the_processor_time_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second limit, of the operating system: it holds also where the engine is too busy to look."""
+    """The second limit, set by the operating system, also works when the engine is too busy to check the first."""
     monkeypatch.setattr(chat_template, "SECONDS", 120.0)
     with pytest.raises(BadChatTemplate, match="exceeded a limit"):
         text_of(Templates("model.gguf").render(request(ENDLESS)))

@@ -1,4 +1,4 @@
-"""What the engine does with bytes that no client of ours would send: a mistake ends its own connection and nothing else."""
+"""The engine's response to bytes that our client never sends: an error closes its own connection and affects no other."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def world(home) -> AsyncIterator[World]:
 
 
 class Raw:
-    """A connection of bytes."""
+    """A connection for raw bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -41,7 +41,7 @@ class Raw:
         self.writer.write(struct.pack(">I", len(payload)) + payload)
 
     async def answers(self) -> list[dict]:
-        """Everything until the engine ends the connection."""
+        """All messages until the engine closes the connection."""
         data = await asyncio.wait_for(self.reader.read(-1), 5)
         self.writer.close()
         answers = []

@@ -1,4 +1,4 @@
-"""Whatever goes wrong on either side of the engine's wire, each request gets one answer, in time, and the others go on."""
+"""After any fault on either side of the engine's connection, each request gets one answer, in time, and other requests continue."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def failing(exc: Exception):
 
 
 def break_part(world: World, part: str, exc: Exception) -> None:
-    """Have one part of loading raise for model A, and step aside for others."""
+    """Make one part of loading raise for model A; other models use the real part."""
     how = world.server._residents._how
     real = getattr(how, part)
 
@@ -69,7 +69,7 @@ def break_part(world: World, part: str, exc: Exception) -> None:
         pytest.param(part, exc, id=f"{part}-{type(exc).__name__}")
         for part in ("locate", "plan", "load", "fits_beside", "step_down")
         for exc in FOREIGN
-        if (part, type(exc)) != ("fits_beside", MemoryError)  # then the other model makes room
+        if (part, type(exc)) != ("fits_beside", MemoryError)  # a MemoryError there unloads the other model
     ],
 )
 async def test_a_foreign_exception_while_a_model_is_loaded_is_the_answer_to_all_who_ask_for_it(world, part, exc):
@@ -217,7 +217,7 @@ async def test_a_model_that_is_loaded_after_its_time_is_closed_again(world, monk
     assert world.server._residents.all() == []
 
 
-# ---- how much one client may ask at once
+# ---- limits on one client's requests
 
 
 @pytest.mark.parametrize("kind", ["status", "load", "unload"])
@@ -286,7 +286,7 @@ async def test_a_long_name_is_refused_before_it_is_sent_and_a_document_s_is_shor
 
 
 class Mute:
-    """An engine that greets and then does what the test wants."""
+    """An engine that greets and then does what the test defines."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
@@ -392,7 +392,7 @@ async def test_text_that_is_no_unicode_is_refused_and_not_raised(world):
 
 
 async def test_a_model_file_on_which_the_reader_fails_is_an_answer_of_the_real_engine(provider: LocalProvider, home, tmp_path):
-    """A manifest that links to a header of lists in lists."""
+    """A manifest that links to a header of nested lists."""
     from infill import paths
 
     lists = struct.pack("<Q", 1) + b"x" + struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 3000

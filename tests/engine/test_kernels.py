@@ -1,6 +1,6 @@
-"""Kernels that crash or compute wrongly: found out before anybody asks, avoided from then on, and never in a loop.
+"""Kernels that crash or compute wrongly are detected before the first request and avoided from then on, without a restart loop.
 
-No processor here has broken kernels: `crashing/sitecustomize.py` makes llama.cpp die, or compute wrongly, in its first batch.
+No test machine needs broken kernels: `crashing/sitecustomize.py` makes llama.cpp crash, or compute wrongly, in its first batch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PATIENT = prompt(stop=Stop(max_tokens=8, deadline_ms=120_000))
 
 @pytest.fixture(autouse=True)
 def extra_buffers_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the whole run was started with."""
+    """Use extra buffers, whatever the environment of the test run."""
     monkeypatch.delenv(kernels.SWITCH, raising=False)
 
 
@@ -57,7 +57,7 @@ def planned() -> Plan:
 
 
 def engines_started(home: Path) -> int:
-    """By the files of their last words: of the one that runs, and of the one before it."""
+    """Counted by stderr files: one of the running engine, one of the previous engine."""
     return len(list((home / "runtime").glob("*.stderr*")))
 
 
@@ -194,7 +194,7 @@ async def test_the_engine_crashes_twice_at_most(provider, home, broken):
 
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGSEGV", "SIGILL"])
 async def test_a_signal_from_outside_says_nothing_about_kernels(provider, home, how):
-    """It ends the engine while nothing is computed."""
+    """The signal stops the engine while nothing is computed."""
     await answer(provider, PATIENT)
     status = await provider.status()
     os.kill(status.pid, getattr(signal, how))
@@ -213,7 +213,7 @@ def wait_for_end(local: LocalProvider) -> None:
 
 
 async def test_a_file_that_was_cut_short_is_not_taken_for_a_broken_kernel(provider, home, broken, tmp_path):
-    """Reading a mapped file beyond its end is a SIGBUS too."""
+    """Reading a mapped file beyond its end also raises SIGBUS."""
     from infill.engine import crashes
     from infill.engine.crashes import Computing
 

@@ -1,4 +1,4 @@
-"""A prompt in a model's own format through the real engine: answered, kept in the KV cache, refused where it is too long."""
+"""A prompt in a model's own format through the real engine: answered, kept in the KV cache, refused if it is too long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine as a real process with the bundled model: shared, killed, stopped, left alone, started by many at once."""
+"""The engine as a real process with the bundled model: shared, killed, stopped, idle, started by many clients at once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def first_text(stream) -> None:
     await anext(stream)
 
 
-# ---- the main job
+# ---- normal operation
 
 
 async def test_the_first_completion_starts_the_engine_and_is_answered(provider):
@@ -111,7 +111,7 @@ async def test_nothing_is_printed_to_standard_output(home):
     assert engine.returncode == 0
 
 
-# ---- death
+# ---- crashes
 
 
 async def test_killed_between_two_requests_the_next_one_works(provider):
@@ -247,7 +247,7 @@ async def test_what_the_dead_left_behind_is_in_nobodys_way(provider, home):
     assert (await answer(provider))[0]
 
 
-# ---- leaving in good order
+# ---- orderly exit
 
 
 async def test_left_alone_the_engine_unloads_and_goes_and_the_next_request_brings_it_back(home):
@@ -356,12 +356,12 @@ async def test_an_editor_that_closes_takes_its_work_along(provider):
     await until_idle(provider, 1.0)
     assert len((await provider.status()).clients) == 1
     with pytest.raises(ProviderUnavailable):
-        async for _ in stream:  # what had arrived before it closed still comes
+        async for _ in stream:  # text received before the connection closed is still delivered
             pass
     await stream.aclose()
 
 
-# ---- where it lies
+# ---- directories
 
 
 async def test_its_directory_is_the_users_alone(provider):

@@ -1,4 +1,4 @@
-"""The bundled model recites no licence header of its training corpus, wherever a file begins."""
+"""The bundled model recites no licence header of its training corpus at the start of a file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ HEADERS = """
 #
 #     http://www.apache.org/licenses/LICENSE-2.0
 """
-"""Of packages of the corpus."""
+"""Headers from packages of the corpus."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def runtime() -> Iterator[Runtime]:
 
 
 def suggested(runtime: Runtime, prefix: str, suffix: str) -> str:
-    """The suggestion at a cursor, of all that the model writes."""
+    """The suggestion at a cursor, made from the model's whole answer."""
     answer = Answer(place_of(CompletionRequest(uri="a", path="a.py", language="python", prefix=prefix, suffix=suffix)))
     asked = Complete(id=0, model="", slot="a", prefix=prefix, suffix=suffix, path="a.py", stop=Stop(max_tokens=64))
     for frame in runtime.complete(asked):

@@ -1,4 +1,4 @@
-"""The bundled model at work: what it answers, where it ends, and that the cache's books are right whatever happens."""
+"""The runtime with the bundled model: its answers, where they end, and the consistency of the KV cache's bookkeeping."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from infill.models.store import ModelFile, locate
 
 PLAN = Plan(context=4096)
 SHORT = Stop(max_tokens=8)
-"""Few enough tokens that rounding, which differs with the sizes of batches, does not tip a choice between equals."""
+"""Few tokens: with more, rounding, which depends on batch sizes, could decide between equally likely tokens."""
 PREFIX = """class Point:
     def __init__(self, x, y):
         self.x = x
@@ -44,7 +44,7 @@ def ask(**changes: object) -> Complete:
 
 
 def answer(steps: Iterator[Text | Done | None]) -> tuple[list[str], Done]:
-    """The candidates' texts, and the end."""
+    """The candidates' texts, and the final event."""
     texts: dict[int, str] = {}
     for event in steps:
         if isinstance(event, Text):
@@ -56,7 +56,7 @@ def answer(steps: Iterator[Text | Done | None]) -> tuple[list[str], Done]:
 
 
 def empty(runtime: Runtime) -> Runtime:
-    """The runtime with nothing evaluated, so that nothing can be taken over from another slot."""
+    """The runtime without evaluated tokens, so that no slot can copy from another one."""
     for slot in runtime._slots._slots:
         runtime._slots._empty(slot)
     return runtime
@@ -197,7 +197,7 @@ def test_the_window_is_as_large_as_the_latency_target_allows(runtime: Runtime, m
 
 
 def test_warming_evaluates_the_prompt_in_chunks_so_that_the_question_finds_it_there(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime._slots, "chunk", lambda restless: 64)  # this machine may be fast enough to take it at once
+    monkeypatch.setattr(runtime._slots, "chunk", lambda restless: 64)  # a fast machine would evaluate all tokens in one chunk
     text = "".join(f"value_{i} = compute({i})\n" for i in range(60))
     steps = list(empty(runtime).warm(Warm(id=1, model="local:bundled", slot="warm", prefix=text, suffix=SUFFIX)))
     assert len(steps) > 2

@@ -1,4 +1,4 @@
-"""The KV cache under the real bundled model: what is kept, moved, taken over, evaluated anew and saved, against fresh evaluations."""
+"""The KV cache with the real bundled model: text is kept, moved, copied, evaluated again and saved, and compared with fresh evaluations."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from infill.models.fit import Plan
 from infill.models.store import locate
 
 SOURCE = (Path(__file__).parent / "source.txt").read_text("utf-8")
-"""A file of this program as it once was. It stands still: with other text, other choices are near ties."""
+"""An old version of a source file of this project. It never changes: other text has other near ties."""
 LINE = Stop(single_line=True, max_tokens=16)
 
 
 @pytest.fixture(autouse=True)
 def quick_enough_to_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether a slot is evaluated anew must not depend on how fast this machine is at the moment."""
+    """Whether a slot is evaluated again must not depend on the speed of the machine."""
     monkeypatch.setattr(Speed, "soon", 10_000)
 
 
@@ -38,11 +38,11 @@ class Answer(NamedTuple):
     text: str
     done: Done
     logits: np.ndarray
-    """Of the first token, over the whole vocabulary."""
+    """Logits of the first token, over the whole vocabulary."""
 
 
 class Asker:
-    """A runtime, and what its model thought of the first token."""
+    """A runtime, and its logits for the first token."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, order: str, context: int = 4096) -> None:
         self.runtime = Runtime.load(locate("local:bundled"), Plan(context=context), lambda done: True)
@@ -72,7 +72,7 @@ class Asker:
             pass
 
     def rest(self) -> int:
-        """Do what is done while nobody asks; returns how many slots were evaluated anew."""
+        """Run the idle work; returns how many slots were evaluated again."""
         count = 0
         while (work := self.runtime.idle_work()) is not None:
             count += 1
@@ -108,20 +108,20 @@ def divergence(want: Answer, got: Answer) -> float:
 
 
 class Compared(NamedTuple):
-    """A document after each of many edits: in its slot as it is then, and evaluated from nothing. Shares of the edits, and nats."""
+    """A document after each of many edits, in its current slot and with a fresh evaluation. Divergences are in nats."""
 
     moved: float
-    """Something in the cache was moved; elsewhere all was evaluated that stands behind the change."""
+    """Share of edits after which cells of the cache were moved. After the others all tokens behind the change were evaluated."""
     chosen: float
-    """The likeliest first token was the same."""
+    """Share with the same most likely first token."""
     same: float
-    """The whole greedy line was, of up to 16 tokens."""
+    """Share with the same whole greedy line, of up to 16 tokens."""
     divergence: float
     divergence_most: float
 
 
 def compare(asker: Asker, monkeypatch: pytest.MonkeyPatch, order: str, count: int = 60) -> Compared:
-    """Edit at random, with a pause now and then, where whatever can be moved is moved."""
+    """Make random edits, with pauses; cells are moved wherever possible."""
     asker.runtime._speed.costs = lambda target: decoding_prices()  # type: ignore[method-assign]
     fresh = Asker(monkeypatch, order, context=2048)
     dice, pairs = random.Random(7), []
@@ -144,11 +144,11 @@ def compare(asker: Asker, monkeypatch: pytest.MonkeyPatch, order: str, count: in
 
 @pytest.mark.slow
 def test_after_long_edits_a_prefix_first_model_chooses_as_after_a_fresh_evaluation(psm: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is moved keeps what the model made of it when other text stood before it, so that distributions are a little off.
+    """Moved cells still depend on the text that was before them when they were evaluated, so distributions differ slightly.
 
-    That seldom changes a choice: it was the same after each of the 60 edits, the divergence 0.0004 nats in the mean and 0.002 at most. A line is some ten
-    choices, each after the ones before: one near tie among them and it reads differently, so 55 of the 60 whole lines were the same, 52 to 59 with other
-    dice. Two evaluations from nothing, in steps of 32 and of 512 tokens, agree in all of them.
+    This seldom changes a choice. After each of 60 edits the first token was the same; the divergence was 0.0004 nats on average and 0.002 at most.
+    A line has about ten tokens, each dependent on the ones before, so one near tie changes it. Of 60 whole lines 55 were the same, 52 to 59 with
+    other seeds. Two fresh evaluations, in steps of 32 and of 512 tokens, agree in all lines.
     """
     found = compare(psm, monkeypatch, "psm")
     assert found.moved >= 0.5
@@ -160,9 +160,9 @@ def test_after_long_edits_a_prefix_first_model_chooses_as_after_a_fresh_evaluati
 
 @pytest.mark.slow
 def test_after_long_edits_a_suffix_first_model_chooses_as_after_a_fresh_evaluation(spm: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here typing moves nothing: the cursor is at the prompt's end. Only edits above the cursor do, and jumps to where the same text comes again.
+    """Typing moves nothing, because the cursor is at the prompt's end. Cells move only after edits above the cursor, and jumps to repeated text.
 
-    It was 60 choices of 60, 54 whole lines, and a divergence of 0.0014 nats in the mean and 0.036 at most.
+    All 60 first tokens and 54 of 60 whole lines were the same; the divergence was 0.0014 nats on average and 0.036 at most.
     """
     found = compare(spm, monkeypatch, "spm")
     assert 0.05 <= found.moved < 0.5
@@ -183,7 +183,7 @@ def test_prefix_first_typing_moves_the_suffix_instead_of_evaluating_it(psm: Aske
 
 
 def decoding_prices() -> object:
-    """Of a machine so slow that whatever can be kept is kept."""
+    """Costs of a very slow machine, on which all cells that can be kept are kept."""
     from infill.engine.kv import Costs
 
     return Costs(call=1, shift=1, inexact=1)
@@ -336,7 +336,7 @@ def test_what_was_evaluated_for_a_request_that_was_given_up_is_counted_too(psm: 
 
 def test_a_question_in_the_middle_of_a_refresh_finds_the_slot_as_it_was(psm: Asker) -> None:
     psm.runtime._speed.costs = lambda target: decoding_prices()  # type: ignore[method-assign]
-    psm.runtime._slots.chunk = lambda restless: 64  # this machine may be fast enough to take it at once
+    psm.runtime._slots.chunk = lambda restless: 64  # a fast machine would evaluate all tokens in one chunk
     psm(SOURCE[:600], SOURCE[700:1600])
     for end in range(605, 700, 5):
         psm(SOURCE[:end], SOURCE[700:1600])
@@ -412,7 +412,7 @@ def test_saved_documents_that_are_damaged_or_of_another_model_are_ignored(monkey
 @given(at=st.floats(0, 1, exclude_max=True), value=st.integers(1, 255))
 @settings(max_examples=100, deadline=None)
 def test_a_byte_that_changed_anywhere_in_a_saved_document_is_noticed(at: float, value: int) -> None:
-    """Whatever it hits: names, tokens, counts, the cells or the checksum itself."""
+    """The changed byte may be in names, tokens, counts, the cells or the checksum."""
     kept = saved.Saved("model", "main.py", list(range(200)), 200, 0, bytes(range(256)))
     content = bytearray(msgspec.msgpack.encode(msgspec.structs.replace(kept, checksum=kept.digest())))
     content[int(at * len(content))] ^= value

@@ -1,4 +1,4 @@
-"""The same question again while its first answer is still being generated: an editor does that at each key of an indentation."""
+"""The same request again while its first answer is still being generated: an editor sends this at each key of an indentation."""
 
 from __future__ import annotations
 

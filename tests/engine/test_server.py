@@ -1,4 +1,4 @@
-"""The engine's event loop with scripted models: turns, switches, hanging, leaving, seen through its clients."""
+"""The engine's event loop with scripted models: scheduling, switches, hangs, disconnects, as its clients see them."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def test_the_cache_is_put_in_order_by_the_thread_that_computes_and_by_no_o
     assert world.tidied == [("whole.py", "inference"), ("bad.py", "inference"), ("stopped.py", "inference")]
 
 
-# ---- turns
+# ---- scheduling
 
 
 async def test_what_is_asked_by_key_overtakes_and_the_other_goes_on_afterwards(world):
@@ -240,7 +240,7 @@ async def test_slots_are_refreshed_when_it_has_been_quiet_and_never_while_somebo
 
 @pytest.fixture
 async def refreshing(world, monkeypatch) -> EngineClient:
-    """The only client of an engine that evaluates slots anew, and would do so for ever."""
+    """The only client of an engine that evaluates slots again without end."""
     monkeypatch.setattr(engine_worker, "QUIET", 0.0)
     for model in (A, B):
         world.idle[model] = world.refresh_for_ever(model)
@@ -292,7 +292,7 @@ async def test_refreshing_can_be_switched_off(world, monkeypatch):
     assert "refresh" not in world.log
 
 
-# ---- hanging
+# ---- hangs
 
 
 async def test_a_model_that_hangs_in_a_step_takes_the_process_down_rather_than_the_users_time(world, monkeypatch):
@@ -317,7 +317,7 @@ async def test_a_step_that_takes_far_too_long_is_given_up_when_others_run_out_of
         await slow
 
 
-# ---- coming and going
+# ---- connecting and disconnecting
 
 
 async def test_when_the_editor_closes_its_work_stops_and_its_slots_go_after_a_while(world, monkeypatch):

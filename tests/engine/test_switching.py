@@ -1,4 +1,4 @@
-"""Models in memory, with scripted ones: several at once, switched without a gap, brought back, given back."""
+"""Scripted models in memory: several at once, switched without a gap, loaded again, unloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real server, with the real engine and the bundled model; whatever was started is ended."""
+"""The real server, with the real engine and the bundled model. All started processes are stopped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from infill.engine import transport
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A short path: a socket's name must not be long."""
+    """A short path, because the length of a socket's name is limited."""
     directory = Path(tempfile.mkdtemp(prefix="inf-", dir="/tmp"))
     monkeypatch.setenv("INFILL_HOME", str(show_everything(directory)))
     yield directory
@@ -37,7 +37,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 async def new_editor(home: Path) -> AsyncIterator[NewEditor]:
-    """Starts a server; with `start=False` nothing has been said to it yet."""
+    """Starts a server; with `start=False` without the `initialize` request."""
     clients: list[LanguageClient] = []
 
     async def make(*, start: bool = True, command: Sequence[str] = SERVER, **initialize: Any) -> Editor:
@@ -51,7 +51,7 @@ async def new_editor(home: Path) -> AsyncIterator[NewEditor]:
 
     yield make
     for client in clients:
-        with contextlib.suppress(Exception):  # a server that a test has killed cannot be asked to leave
+        with contextlib.suppress(Exception):  # a server that a test has killed cannot respond to shutdown
             await asyncio.wait_for(client.shutdown_session(), 5)
         if client._server is not None and client._server.returncode is None:
             client._server.kill()

@@ -1,4 +1,4 @@
-"""A llama-server on loopback that answers with what can be foretold: how long the line is that it was asked about; `WRITTEN` when told to write."""
+"""A llama-server on loopback with predictable answers: the length of the line before the cursor, or `WRITTEN` for a chat request."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ WRITTEN = "size = os.path.getsize(path)"
 
 
 def says(line: str) -> str:
-    """Its answer behind that line: it begins with no letter that the tests type."""
+    """The answer after that line; its first letter is never typed by the tests."""
     return f"gx{len(line)}"
 
 
 @contextlib.asynccontextmanager
 async def listening() -> AsyncIterator[str]:
-    """Its address, as long as it listens."""
+    """The server's URL; it listens inside the block."""
     server = await asyncio.start_server(_serve, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

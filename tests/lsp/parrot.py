@@ -1,4 +1,4 @@
-"""A model file that says one word and nothing else, whatever it is asked: whose answer it is shows at a glance, with no luck and no rounding in it.
+"""A model file that always generates the same word, so that a test recognizes its answers without chance or rounding.
 
 It has the built-in model's tokenizer, one layer that adds nothing, and an output that follows each letter of the word with the next one.
 """
@@ -15,11 +15,11 @@ from infill.bench.shapes import FIM_KEYS, SEEN_ONLY_KEYS, Inner
 
 WIDTH = 64
 GAIN = 20.0
-"""How far the next letter's logit is above all others, at the least."""
+"""The least distance of the next letter's logit from all others."""
 
 
 def write(file: Path, word: str, *, tensors_a_file: int = 0) -> None:
-    """Write a model that says `word`, whose letters must differ, and ends the line; split over several files where a number is given."""
+    """Write a model that generates `word`, whose letters must differ, and a line end. `tensors_a_file` above 0 splits the model over files."""
     inner = Inner(paths.bundled_model())
     said = [*(inner.tokens.index(letter) for letter in word), inner.tokens.index("Ċ")]
     writer = gguf.GGUFWriter(str(file), "qwen2", split_max_tensors=tensors_a_file)
@@ -55,7 +55,7 @@ def _copy_tokenizer(writer: gguf.GGUFWriter, inner: Inner) -> None:
 
 
 def _tensors(tokens: int, said: list[int]) -> dict[str, np.ndarray]:
-    """Column 0 stands for every token but those that are said, columns 1, 2, ... for these; the output answers each column with the next token."""
+    """Column 0 stands for all tokens outside the word, columns 1, 2, ... for its tokens; the output maps each column to the next token."""
     embedding, output = np.zeros((tokens, WIDTH), np.float16), np.zeros((tokens, WIDTH), np.float16)
     embedding[:, 0] = 1
     for place, token in enumerate(said):

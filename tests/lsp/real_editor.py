@@ -1,4 +1,4 @@
-"""An editor that drives the real server over stdio, through pytest-lsp's client."""
+"""An editor that controls the real server over stdio, through pytest-lsp's client."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pytest_lsp import LanguageClient
 
 SERVER = (sys.executable, "-m", "infill", "lsp")
 PATIENCE = 30.0
-"""Seconds after which something that should have come will not come, on a busy machine."""
+"""Seconds after which a test stops waiting; long enough for a busy machine."""
 GHOST = types.TextDocumentClientCapabilities(inline_completion=types.InlineCompletionClientCapabilities())
 ADD = "import os\n\n\ndef add(a, b):\n    return "
-"""What the bundled model continues with something."""
+"""Code that the bundled model continues with a suggestion."""
 
 
 class Editor:
-    """An editor with one document of interest at a time."""
+    """An editor that mainly works with one document."""
 
     def __init__(self, client: LanguageClient, home: Path) -> None:
         self.client = client
@@ -31,7 +31,7 @@ class Editor:
         self.versions: dict[str, int] = {}
 
         self.answer = ""
-        """What the user chooses when asked."""
+        """The user's choice in a message with buttons."""
         self.questions: list[types.ShowMessageRequestParams] = []
 
         @client.feature(types.WINDOW_SHOW_MESSAGE_REQUEST)
@@ -93,13 +93,13 @@ class Editor:
         return await asyncio.wait_for(asked, PATIENCE)
 
     async def explained(self) -> Any:
-        """What `infill.explain` says once the answer, which may go on behind its first line, has ended."""
+        """The result of `infill.explain` after the whole answer, including what follows its first line, has been generated."""
         while (told := await self.command("infill.explain"))["answer"]["tokensEvaluated"] is None:  # noqa: ASYNC110 - another process's state
             await asyncio.sleep(0.02)
         return told
 
     async def engine(self) -> Any:
-        """What `infill.status` says of the engine."""
+        """The engine's part of `infill.status`."""
         return (await self.command("infill.status"))["engine"]
 
 

@@ -1,4 +1,4 @@
-"""Bad input, full disks and strange homes: the real server gives a clear answer, and lives."""
+"""The real server reports a clear error for bad input, full disks and unusual home directories, and keeps running."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INITIALIZE = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"pro
 
 
 class Raw:
-    """A server that is spoken to in bytes."""
+    """A server that the test sends raw bytes to."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -141,7 +141,7 @@ async def test_a_document_that_changes_meanwhile_never_gets_a_stale_answer(edito
 
 
 async def test_a_read_only_home_costs_a_sentence_not_the_server(new_editor: NewEditor, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # as root every directory can be written, but no file can be a directory
+    # root can write to every directory, but cannot create one below a file
     (home / "file").write_text("")
     monkeypatch.setenv("INFILL_HOME", str(home / "file" / "below"))
     editor = await new_editor()

@@ -1,4 +1,4 @@
-"""From a keystroke to ghost text: the real server, the real engine, the bundled model."""
+"""From a key to ghost text: the real server, the real engine, the bundled model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHAPE = "class Shape:\n    def __init__(self, width, height):\n        self.widt
 
 @contextlib.contextmanager
 def stopped(pid: int) -> Iterator[None]:
-    """The engine stands still meanwhile."""
+    """The engine is suspended inside the block."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -55,7 +55,7 @@ async def test_a_place_where_the_cursor_has_rested_is_evaluated_before_the_first
     editor.open(f"{LOOP}\n" * 100, uri)
 
     async def evaluated(at_least: int) -> int:
-        """Tokens of the long file in the engine, once they are others than at its start."""
+        """Number of the long file's tokens in the engine, once it is above `at_least` and no background work is running."""
         while True:
             slots = (await editor.engine())["models"][0]["slots"]
             tokens = next((int(slot["tokens"]) for slot in slots if slot["slot"].endswith(uri)), 0)
@@ -112,7 +112,7 @@ async def test_a_cancelled_request_ends_in_the_engine_too(new_editor: NewEditor)
     pid = (await editor.engine())["pid"]
     editor.open(SHAPE, "file:///project/b.py")
     number = "to-be-cancelled"
-    with stopped(pid):  # else it might be faster than we are
+    with stopped(pid):  # otherwise the answer could come before the cancellation
         params = editor.question(4, 15, "file:///project/b.py", invoked=True)
         future = asyncio.ensure_future(editor.client.protocol.send_request_async("textDocument/inlineCompletion", params, msg_id=number))
         await until(lambda: editor.kinds[-1] == "generating")
@@ -129,7 +129,7 @@ async def test_a_cancelled_request_ends_in_the_engine_too(new_editor: NewEditor)
 
 
 async def test_many_requests_without_a_cancel_end_with_the_newest(editor: Editor) -> None:
-    """As Neovim does: every key asks, and nothing is ever cancelled."""
+    """Neovim's behaviour: every key sends a request, and none is cancelled."""
     editor.open("def area(width, height):\n    ")
     asked = []
     for column, character in enumerate("return wi"):

@@ -1,4 +1,4 @@
-"""A home that cannot be written and a disk that is full, as the system itself makes them: the server gives a sentence, and lives."""
+"""With a read-only home or a full disk, made by the operating system, the server reports an error and keeps running."""
 
 from __future__ import annotations
 

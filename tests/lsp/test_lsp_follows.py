@@ -1,4 +1,4 @@
-"""The page "How a completion travels" names the functions that a real request passes, in their order."""
+"""The page "How a completion travels" names the functions that a real request calls, in the order of the calls."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SOURCE = "def add(a, b):\n    return a\n\n\ndef sub(a, b):\n    return "
 
 
 def named() -> list[str]:
-    """`file:function` of each row of the page."""
+    """`file:function` for each row of the page."""
     return [f"{file}:{function}" for function, file in re.findall(r"^\| `(\w+)` \| `([\w/.]+)` \|", PAGE.read_text("utf-8"), re.MULTILINE)]
 
 
 def missing(rows: list[str], called: list[str]) -> str:
-    """The first row that was not called after the rows before it; empty: all were."""
+    """The first row that was not called after the rows before it; empty if all were called in order."""
     rest = iter(called)
     return next((row for row in rows if row not in rest), "")
 

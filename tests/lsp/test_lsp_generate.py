@@ -1,4 +1,4 @@
-"""Generated code through the real server, the real engine and the bundled model: streamed, placed, applied, refused in words."""
+"""Generated code through the real server, the real engine and the bundled model: streamed, placed, applied, refused with a message."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ async def test_an_editor_that_does_not_take_the_edit_is_told_of(editor: Editor) 
 
 
 async def _begun(editor: Editor) -> tuple[asyncio.Future[Any], int]:
-    """A generation that is under way, and the engine's pid; the engine stands still until it is told to go on."""
+    """A running generation, and the pid of the engine, which is suspended until it gets SIGCONT."""
     await editor.command("infill.generate", _asked(4, 20))
     pid = (await editor.engine())["pid"]
     os.kill(pid, signal.SIGSTOP)
@@ -180,7 +180,7 @@ async def test_the_progress_bar_stops_a_generation(new_editor: NewEditor) -> Non
 
 
 def _writing(editor: Editor) -> list[Any]:
-    """The bars of generations: on a busy machine the loading of the model has one too."""
+    """The progress bars of generations. On a busy machine there is also one for the loading of the model."""
     bars = editor.client.progress_reports.items()
     return [token for token, reports in bars if any(getattr(report, "title", "") == "infill: writing code" for report in reports)]
 
@@ -294,7 +294,7 @@ async def test_a_base_model_changes_nothing_by_an_instruction_and_says_so(new_ed
 
 
 async def test_an_editor_with_a_model_picker_offers_it_where_the_model_cannot_write(new_editor: NewEditor) -> None:
-    """VS Code does not list disabled actions: the user would see no action at all."""
+    """VS Code does not list disabled actions, so the user would see no action at all."""
     experimental = {"commands": {"commands": ["infill.chooseModel", "infill.rewriteSelection"]}}
     editor = await new_editor(text_document=RESOLVE, experimental=experimental)
     editor.open(TEXT)
@@ -306,7 +306,7 @@ async def test_an_editor_with_a_model_picker_offers_it_where_the_model_cannot_wr
 
 
 async def test_a_span_within_a_line_may_be_a_selection_or_where_the_cursor_is(new_editor: NewEditor) -> None:
-    """Eglot sends the statement at the cursor as the range where nothing is selected."""
+    """If nothing is selected, Eglot sends the statement at the cursor as the range."""
     editor = await new_editor(text_document=RESOLVE)
     editor.open(TEXT)
     assert [action.title for action in await _actions(editor, 4, 0, until=5)] == [
@@ -332,6 +332,6 @@ async def test_an_editor_that_does_not_resolve_gets_a_command(editor: Editor) ->
     at = types.Position(3, 5)
     params = types.CodeActionParams(types.TextDocumentIdentifier(URI), types.Range(at, at), types.CodeActionContext([]))
     found = await asyncio.wait_for(editor.client.text_document_code_action_async(params), PATIENCE)
-    # the client library takes an action that carries a command for the bare command
+    # the client library reads an action with a command as a Command
     assert [type(action) for action in found or ()] == [types.Command]
     assert [action.title for action in found or ()] == ["Generate from this comment"]

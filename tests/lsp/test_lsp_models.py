@@ -1,4 +1,4 @@
-"""Models from the editor: listed, fetched from a hub on loopback, switched under typing, removed; and the one question on the first run."""
+"""Models from the editor: listed, downloaded from a hub on loopback, switched during typing, removed; and the question at the first start."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ASKING: dict[str, Any] = {
 
 @contextlib.contextmanager
 def hub(home: Path, monkeypatch: pytest.MonkeyPatch, *options: str, licence: str = 'licence = "MIT"') -> Iterator[None]:
-    """A hub that has the bundled model under another name, and a catalogue that knows it."""
+    """Runs a hub that has the bundled model under another name, with a catalogue that lists it."""
     with subprocess.Popen(
         [sys.executable, str(HUB), f"maker/other:other.gguf={paths.bundled_model()}", *options],
         stdin=subprocess.PIPE,
@@ -56,7 +56,7 @@ def hub(home: Path, monkeypatch: pytest.MonkeyPatch, *options: str, licence: str
 
 
 def bars(editor: Editor) -> list[Any]:
-    """All that was reported by progress bars."""
+    """All values reported by progress bars."""
     return [value for values in editor.client.progress_reports.values() for value in values]
 
 
@@ -129,7 +129,7 @@ async def test_a_download_is_cancelled_by_its_bar_and_continued_later(new_editor
 
 
 def _transfers(child: psutil.Process) -> bool:
-    """Whether a child is at work on a download: one that has just ended has no command line any more."""
+    """Whether a child process is downloading; one that has just exited has no command line."""
     try:
         return "transfer" in " ".join(child.cmdline())
     except psutil.NoSuchProcess:
@@ -235,11 +235,11 @@ async def test_switching_back_and_forth_under_typing_loses_no_request_and_no_mem
 
 
 FEW_CHOICES = {"engine": {"threads": 1, "batchSize": 256, "kvType": "f16"}}
-"""What the user set is not tried: measuring takes seconds then."""
+"""Values that the user has set are not tried, so measuring takes only seconds."""
 
 
 async def test_a_model_is_measured_with_a_bar_that_stops_it_and_what_was_kept_is_used_until_it_is_forgotten(new_editor: NewEditor) -> None:
-    # what is measured beside other programs is not kept, so here none is noticed
+    # results measured while other programs run are not kept, so the test reports none
     program = "from infill.models import child\nchild.is_disturbed = lambda received: False\nfrom infill.lsp.server import build\nbuild().start_io()"
     editor = await new_editor(command=[sys.executable, "-c", program], options=FEW_CHOICES, **PROGRESS)
     asked = asyncio.ensure_future(editor.command("infill.tune"))
@@ -305,7 +305,7 @@ async def test_a_model_in_several_files_is_one_model_and_answers(new_editor: New
     parts = sorted(folder.iterdir())
     assert [part.name for part in parts] == [f"split-0000{number}-of-00003.gguf" for number in (1, 2, 3)]
     for part in parts:
-        os.utime(part, (1_700_000_000, 1_700_000_000))  # they have been here for a while
+        os.utime(part, (1_700_000_000, 1_700_000_000))  # old files: not written a moment ago
     editor = await new_editor(options={"models": {"folders": [str(folder)]}, "completion": {"multiline": False}})
     offered = [model for model in (await editor.command("infill.models"))["models"] if model["id"].startswith("local:split")]
     assert [model["size"] for model in offered] == [sum(part.stat().st_size for part in parts)]

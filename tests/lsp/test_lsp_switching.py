@@ -1,5 +1,6 @@
-"""A hundred switches at random, between two local models and a remote one, while somebody types: every request ends well, every answer is of one
-model, the one that it names, and the memory afterwards is what it was.
+"""A hundred random switches between two local models and a remote one during typing.
+
+Every request ends without an error. Every answer comes from one model, the one that it names. Afterwards the memory is as before.
 """
 
 from __future__ import annotations
@@ -20,19 +21,20 @@ from infill import paths
 
 SWITCHES = 100
 WORD = "wychk"
-"""What the parrot says: no letter of it is ever typed."""
+"""The parrot model's output; the test types none of its letters."""
 BUNDLED, PARROT, FAR = "local:bundled", "local:parrot", "llamacpp:far/big"
 NAMED = {("local", BUNDLED): BUNDLED, ("local", PARROT): PARROT, ("llamacpp:far", "big"): FAR, ("llamacpp:far", FAR): FAR}
-"""As `infill.explain` calls the provider and its model: a remote one by its id until the answer has ended, then as its server calls it."""
+"""The provider and model in `infill.explain` -> our id. A remote model has its id until the answer has ended, then its server's name."""
 LINES = ("value = ", "return self.", "if not value.", "items.append(", "print(value, ")
-"""What is typed, key by key."""
+"""The lines to type, key by key."""
 CANCELLED = -32800
 AGREEING = 0.8
-"""The built-in model is asked again afterwards, in one go: what was typed along goes on as it began, and of equally likely tokens rounding chooses."""
+"""Least share of equal answers when the built-in model completes the same text again. The rest differs: typing continued a running answer then,
+and rounding decides between equally likely tokens."""
 
 
 class Said(NamedTuple):
-    """One answer, and who said to have given it."""
+    """An answer, and the model that it names."""
 
     model: str
     text: str
@@ -41,19 +43,19 @@ class Said(NamedTuple):
 
 
 class Typist:
-    """Types, asks at every key, and waits for the answer or lets the next key overtake it."""
+    """Types, sends a request at every key, and waits for the answer or cancels it."""
 
     def __init__(self, editor: Editor, seed: int) -> None:
         self.editor = editor
         self.said: list[Said] = []
         self.left: list[asyncio.Future[Any]] = []
-        """Requests that nobody waited for."""
+        """Requests that were cancelled."""
         self._dice = random.Random(seed)
         self._answered = asyncio.Event()
         self.weary = False
 
     async def type(self) -> None:
-        """File after file, until it is enough."""
+        """Type one file after another until `weary` is set."""
         while not self.weary:
             number = len(self.editor.versions)
             uri = f"file:///project/typed_{number}.py"
@@ -62,7 +64,7 @@ class Typist:
             self.editor.client.text_document_did_close(types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(uri)))
 
     async def answers(self, count: int) -> None:
-        """Wait for so many more."""
+        """Wait for `count` more answers."""
         wanted = len(self.said) + count
         while len(self.said) < wanted:
             self._answered.clear()
@@ -85,7 +87,7 @@ class Typist:
         question = self.editor.question(row, len(line), uri)
         asked = asyncio.ensure_future(client.protocol.send_request_async("textDocument/inlineCompletion", question, msg_id=number))
         if self._dice.random() < 0.7:
-            await asyncio.sleep(0)  # now it is on its way
+            await asyncio.sleep(0)  # sends the request
             client.cancel_request(types.CancelParams(id=number))
             self.left.append(asked)
             return
@@ -108,7 +110,7 @@ def parrot_file(home: Path) -> Path:
 
 
 async def _settled(editor: Editor, models: list[str]) -> int:
-    """Bytes of server and engine that are nobody else's, once those models and no others are in memory."""
+    """Private memory of server and engine in bytes, once exactly these models are in memory."""
     for _ in range(1000):
         engine = await editor.engine()
         if [one["model"] for one in engine["models"]] == models:
@@ -122,7 +124,7 @@ async def _switch(editor: Editor, model: str) -> None:
 
 
 async def _said_again(editor: Editor, said: list[Said]) -> list[str]:
-    """What the model in use says in documents of which nothing is known."""
+    """The answers of the current model for the same text, in new documents."""
     again = []
     for number, one in enumerate(said):
         uri = f"file:///project/again_{number}.py"
@@ -153,7 +155,7 @@ async def test_a_hundred_switches_under_typing_bring_no_error_no_mixture_and_no_
         editor = await new_editor(options={"completion": {"multiline": False}, "providers": {"order": ["local"], "remote": {"far": far}}})
         typist = Typist(editor, seed=4)
         typing = asyncio.ensure_future(typist.type())
-        for model in (BUNDLED, PARROT, FAR, BUNDLED):  # once through all: what is loaded for good is loaded
+        for model in (BUNDLED, PARROT, FAR, BUNDLED):  # use each model once, so that what stays loaded permanently is loaded
             await _switch(editor, model)
             await typist.answers(5)
         before = await _settled(editor, [BUNDLED])

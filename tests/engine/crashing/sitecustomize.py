@@ -1,11 +1,11 @@
-"""A llama.cpp that dies in its first batch, as one with broken kernels does: put this folder on PYTHONPATH, and name in INFILL_TEST_CRASH what crashes.
+"""Makes llama.cpp crash in its first batch, as with broken kernels: put this folder on PYTHONPATH, and set INFILL_TEST_CRASH.
 
     extra        models that are loaded with extra buffers (as AMX kernels of gcc 12 do)
     flash        contexts with flash attention that is not switched off
     all          everything
-    engine:...   the same, but in the engine process alone: what a self-test misses
+    engine:...   the same, but only in the engine process: a fault that a self-test misses
 
-INFILL_TEST_SIGNAL names the signal (SIGILL), or `wrong` or `nan` for results that are. With INFILL_TEST_STAGE=load it crashes while weights are loaded.
+INFILL_TEST_SIGNAL is the signal (SIGILL), or `wrong` or `nan` for such results. With INFILL_TEST_STAGE=load it crashes while weights are loaded.
 """
 
 from __future__ import annotations

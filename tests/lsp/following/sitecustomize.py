@@ -1,6 +1,6 @@
-"""Appends each call of a function of infill to the file that INFILL_TEST_FOLLOW names, as `file:function`, from this process and those it starts.
+"""Appends each call of an infill function as `file:function` to the file named by INFILL_TEST_FOLLOW, from this process and its child processes.
 
-Put this folder on PYTHONPATH. A line is written in one piece, so the lines of all processes are in the order of the calls.
+Put this folder on PYTHONPATH. Each line is written at once, so the lines of all processes are in the order of the calls.
 """
 
 from __future__ import annotations
