@@ -160,7 +160,7 @@ def _environment(ours: Mapping[str, str], folder: Path, port: int) -> dict[str, 
 
 
 def _remote(port: int, measured: Weights, tokens: int) -> Remote:
-    """infill's provider for that server."""
+    """The infill provider for that server."""
     family = "infill" if measured.suffix_first else ""
     endpoint = Endpoint(kind="ollama", url=f"http://127.0.0.1:{port}", model=MODEL, family=family, timeout_ms=int(START_SECONDS * 1000))
     settings = Settings(providers=Providers(remote={MODEL: endpoint}), generate=Generate(max_tokens=tokens))

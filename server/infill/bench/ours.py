@@ -40,7 +40,7 @@ CAPABILITIES: dict[str, Any] = {
 
 
 def settings_for(measured: Weights, threads: int | None, tokens: int | None, more: dict[str, Any] | None = None) -> dict[str, Any]:
-    """infill's default settings, except for the model and what both sides share. Every answer is shown, so that each is timed."""
+    """The default settings, except for the model and what both sides share. Every answer is shown, so that each is timed."""
     chosen: dict[str, Any] = {"models": {"complete": measured.model_id}, "completion": {"eagerness": "high"}}
     if threads:
         chosen["engine"] = {"threads": threads}

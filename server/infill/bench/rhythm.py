@@ -45,7 +45,7 @@ def make_trace(text: str, name: str, seed: int = 1, characters: int = 600, langu
 
 
 def _holes(text: str, dice: random.Random, characters: int) -> list[tuple[int, int]]:
-    """Disjoint spans of whole lines in the order of the file, each from the end of the previous line to the end of its last line."""
+    """Disjoint spans of whole lines in file order, each from the end of the previous line to the end of its last line."""
     ends = [found.start() for found in re.finditer("\n", text)]
     if len(ends) < 40:
         raise InfillError("The file is too short to make a trace from.", "Take one of 40 lines or more.")

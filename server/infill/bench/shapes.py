@@ -1,7 +1,7 @@
 """Model files with the exact tensor shapes of Qwen2.5-Coder's sizes, generated locally in a minute without a download.
 
-Speed, memory, load time and offload equal those of the real model of that size and quantization, because they do not depend on the weights'
-values. The values are the bundled model's, placed in one corner of the larger shape so that they compute the same results. The file costs as much
+Speed, memory, load time and offload equal those of the real model of that size and quantization: they do not depend on the weights' values.
+The values are the bundled model's, placed in one corner of the larger shape so that they compute the same results. The file costs as much
 as Qwen's and gives the bundled model's answers, so that filters, caches and acceptance get code instead of noise. It never ends a text by itself,
 so that both sides generate as many tokens as requested. This module only writes the file and runs no model.
 """
@@ -146,8 +146,8 @@ class Inner:
 class Layout:
     """The positions of the small model's numbers in the large tensors.
 
-    The first columns of the residual stream are the small model's, the next one is the guard column, the rest stays zero. Root mean squares then cover
-    more columns; the norms' weights and epsilon compensate for that. A wider head keeps the rotation of each pair, because pairs are spread out.
+    The first columns of the residual stream are the small model's, the next one is the guard column, the rest stays zero. Root mean squares then
+    cover more columns; the norms' weights and epsilon compensate for that. A wider head keeps the rotation of each pair: the pairs are spread out.
     """
 
     def __init__(self, inner: Inner, outer: Shape) -> None:
