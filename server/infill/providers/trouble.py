@@ -163,7 +163,7 @@ def _cannot_fill(name: str, entry: str, status: int, quoted: str, *, chat_only: 
 
 
 def _not_found(name: str, entry: str, status: int, quoted: str, path: str, model: str) -> ProviderRefused:
-    """The error for status 404: the model is unknown if the server's message mentions it, else the path."""
+    """The error for status 404 or 405: the model is unknown if the server's message mentions it, else the path."""
     if model and re.search(r"(?i)\bmodels?\b|deployment", quoted.replace(path, "")):
         return ProviderRefused(f"{name} does not know the model {model!r} (HTTP {status}){quoted}.",
                                f"See providers.remote.{entry}.model; `infill providers list --models` shows the models it has.")  # fmt: skip
