@@ -59,7 +59,7 @@ LATE = Verdict(refused="its rules could not be evaluated in time")
 
 
 class Rules:
-    """Judges each document before it is used."""
+    """Checks documents before they are used, and caches the verdicts."""
 
     def __init__(self, documents: Documents, clock: Callable[[], float] = time.monotonic) -> None:
         self._documents = documents

@@ -1,11 +1,11 @@
 """`infill/status`: the server's state, sent whenever it changes, and the progress bar while a model is loading.
 
-    off        disabled
-    error      the user has to act (broken model, rejected key)
-    warning    temporary (no engine, no network, too slow); ends by itself
-    loading    a model is being loaded
-    generating a request is being answered
-    ready      otherwise
+    off         disabled
+    error       the user has to act (broken model, rejected key)
+    warning     temporary (no engine, no network, too slow); ends by itself
+    loading     a model is being loaded
+    generating  a request is running
+    ready       otherwise
 
 Every busy state has a deadline, after which it ends by itself.
 """

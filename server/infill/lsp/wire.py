@@ -156,7 +156,7 @@ class Wire(LanguageServerProtocol):
     def _take_response(self, data: dict[str, Any]) -> None:
         future = self._request_futures.get(data["id"]) if isinstance(data["id"], (int, str)) else None
         if not isinstance(future, Future):
-            return  # the same table has the ids of the editor's requests, with futures of asyncio
+            return  # the editor's own requests are in the same table, as asyncio futures: this is not a reply to the server
         if data.get("error") is None:
             data.pop("error", None)
             data.setdefault("result", None)
