@@ -36,7 +36,7 @@ class Document:
         return self.replace(self.cursor, 0, text)
 
     def delete(self, count: int) -> Change:
-        """Backspaces."""
+        """Delete characters before the cursor."""
         return self.replace(self.cursor - count, count, "")
 
     @property

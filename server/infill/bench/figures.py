@@ -36,7 +36,7 @@ QUIET: dict[str, Any] = {"engine": {"warm": False, "prefetch": False, "refresh":
 """No background work, so that the time at which the engine is idle can be measured."""
 SETTLE_SECONDS = 0.25
 LESSONS = 12
-"""Answers until the engine knows its generation speed, at least two. Answers with drafts are not used for it."""
+"""Maximum number of answers until the engine knows its generation speed, at least two. Answers with drafts are not used for it."""
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -180,7 +180,7 @@ async def question(editor: InfillEditor, document: Document) -> Question:
 
 
 async def _typed_along(editor: InfillEditor, document: Document) -> list[float]:
-    """Milliseconds of the answers while typing exactly the shown suggestion."""
+    """Milliseconds of the cached answers while typing exactly the shown suggestion."""
     found: list[float] = []
     for beginning in ("\n    def close(self) -> None:\n        self.", "\n        for name in ", "\n        return ", "\n        if not "):
         editor.tell(document, document.type(beginning))

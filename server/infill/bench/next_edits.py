@@ -83,7 +83,7 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     nearer: bool
     """The chain brought the text nearer to the expected one."""
     harmful: bool
-    """The chain moved the text away from the expected one."""
+    """The chain moved the text away from the expected one, or made a suggestion where none was expected."""
     keys: int
     """Characters saved by the chain, minus one key for each suggestion."""
     milliseconds: float
@@ -190,7 +190,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     nearer: float
     harmful: float
     show_rate: float
-    """Share of shown suggestions, where one is expected."""
+    """Share of scenarios with a suggestion, where one is expected."""
     quiet_rate: float
     """Share of scenarios without a suggestion, where none is expected."""
     keys: int

@@ -164,7 +164,7 @@ class Layout:
         return self.np.zeros((rows, columns), self.np.float16)
 
     def rows_of_head(self, head: int, kv: bool) -> Any:
-        """The big tensor's rows for one small head's dimensions, in order."""
+        """The large tensor's rows for the dimensions of one small head, in order."""
         mine, outer = self.mine, self.outer
         spread = outer.head // mine.head
         pairs = self.np.arange(mine.head // 2) * spread

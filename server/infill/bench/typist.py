@@ -146,7 +146,7 @@ class Typist:
         return max((border for border in borders if done <= border <= done + right), default=done) - done
 
     def _after(self, index: int, done: int) -> int:
-        """The next edit after this many characters of the hole."""
+        """The index of the next edit after this many characters of the hole."""
         found = index + 1
         before = self.trace.edits[index]
         for at in range(index + 1, len(self.trace.edits) + 1):

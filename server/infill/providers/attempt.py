@@ -64,7 +64,7 @@ class Attempt:
         await self._queue.put(trouble)
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """The answer from its beginning. An error after the first line ends the answer; the text so far is kept."""
+        """The answer from its beginning. Raises the error that ended it."""
         while not isinstance(event := await self._queue.get(), InfillError) and event is not None:
             yield event
             if isinstance(event, Report):

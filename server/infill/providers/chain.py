@@ -91,7 +91,7 @@ class Chain:
                 yield event
 
     async def warm(self, prompt: Prompt) -> None:
-        """Process the prompt ahead of time in the local members; remote ones have no cache to fill."""
+        """Process the prompt ahead of time in local members only: prefetching must not send text to another machine."""
         for member in self.members:
             if not member.provider.limits.remote:
                 await member.provider.warm(prompt)

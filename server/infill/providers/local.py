@@ -171,7 +171,7 @@ class LocalProvider:
                 for event in self._told(frame):
                     yield event
 
-    # ---- the engine itself
+    # ---- managing the engine
 
     def configure(self, settings: Settings) -> None:
         """Apply changed settings."""
@@ -198,7 +198,7 @@ class LocalProvider:
         """Stop the engine; False if none is running."""
         return await self._if_there(EngineClient.shutdown) is not None
 
-    # ---- how
+    # ---- the connection
 
     async def _frames(self, ask: Complete | Generate | Rewrite) -> AsyncGenerator[Text | Done, None]:
         """The frames of an answer. The request is sent again once if the engine exited before it can have read it, or crashed while computing.
