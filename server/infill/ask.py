@@ -29,7 +29,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     single_line: bool = False
     """End before the first newline that follows visible text."""
     indent: int | None = None
-    """End before a later, non-blank line that is indented by fewer columns than this; None: no limit."""
+    """End before a non-blank line, other than the first, that is indented by fewer columns than this; None: no limit."""
     whole_lines: bool = False
     """The answer begins at a line's start. A remote server that strips answers also removes its indentation; then `indent` is no limit."""
     tab: Annotated[int, msgspec.Meta(ge=1)] = 8

@@ -54,7 +54,7 @@ class Cache:
             self.drop(next(iter(self._used.values())))
 
     def ended(self, answer: Answer) -> None:
-        """Handle an answer that is complete: keep an empty one until its document changes, drop one without use."""
+        """Handle an answer that is complete: keep an empty one until its document changes, drop one with an error or without text to show."""
         if answer.says_nothing():
             self._empty.setdefault(answer.made_of.uri, []).append(answer)
         elif answer.error or not answer.rest(""):

@@ -32,7 +32,7 @@ WARM_AFTER_S = 0.15
 DEADLINE_GRACE_S = 0.5
 """A provider ends its answers at the deadline. One that does not is abandoned after this additional time."""
 PATIENCE = 0.85
-"""Share of `latency.target` after which the finished words of an unfinished line are shown. That is late enough that a pause in typing is over."""
+"""Share of `latency.target` after which the finished words of an unfinished line are shown, late enough that a pause in typing is over."""
 LATENCIES = 15
 """Number of answers whose median time to the first line sets the debounce, if the provider reports no typical latency."""
 
@@ -220,7 +220,7 @@ class Completer:
         )
 
     async def aclose(self) -> None:
-        """End all running requests. The provider stays open: its creator closes it."""
+        """End all running requests. The provider is not closed; its creator does that."""
         await self._scheduler.aclose()
 
     @property

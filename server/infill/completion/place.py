@@ -115,7 +115,7 @@ def line_starts(prefix: str) -> Iterator[int]:
 
 
 def same_below(before: str, now: str, typed: str, *, to_end: bool) -> bool:
-    """Whether the text right of the cursor begins with `before`, the text there before `typed` was typed. Pairs closed by the editor are ignored.
+    """Whether the text right of the cursor still begins with `before`, its text before `typed` was typed. Pairs closed by the editor are ignored.
 
     `to_end`: the document ended with `before`, so the text has to be equal to its end.
     """

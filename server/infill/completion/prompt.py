@@ -1,6 +1,6 @@
 """Divides the provider's budget among the text around the cursor. Pure.
 
-The windows are stable: the prefix begins a multiple of STEP lines after the file's start, the suffix ends a multiple of STEP lines before its end.
+The windows are stable. The prefix begins a multiple of STEP lines after the file's start; the suffix ends a multiple of STEP lines before its end.
 Typing moves neither, so the KV cache stays valid. If a window overflows, its far edge moves by whole steps.
 
     line 0      32      64      96   cursor         32 from the end    end

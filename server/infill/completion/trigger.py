@@ -43,7 +43,7 @@ def _too_early(request: CompletionRequest) -> str:
 
 
 def _before_a_closer(request: CompletionRequest, after: str) -> bool:
-    """Whether the text right of the cursor closes what the cursor is in, or opens the block of its line; a suggestion cannot come before it."""
+    """Whether a suggestion may precede the text right of the cursor, which closes the innermost pair or opens the line's block."""
     closer = cursor_at(place_of(request)).innermost
     return after.strip() == "{" or (closer is not None and not after[: closer.start].strip())
 

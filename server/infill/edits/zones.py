@@ -1,6 +1,7 @@
 """The places of a name in a text, each in code, in a string or in a comment. Pure.
 
-Uses one regular expression per language, made from the lexer's table: less exact than the lexer, and fast enough for a whole file after each edit.
+Uses one regular expression per language, made from the lexer's table. It is less exact than the lexer, but fast enough for a whole file after each
+edit.
 """
 
 from __future__ import annotations

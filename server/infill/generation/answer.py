@@ -76,7 +76,7 @@ ENDLESS = 300
 LONGEST_PERIOD = 60
 """Maximum number of lines of a block that is compared with the lines right before it."""
 LONG_PERIOD, MANY_LETTERS = 6, 16
-"""A block with so many lines of letters or digits is a loop if it occurs twice; one with so many letters, if it occurs three times."""
+"""A block with so many lines of letters or digits is a loop if it occurs twice. One with so many letters is a loop if it occurs three times."""
 
 
 MOST_COUNTED = 30

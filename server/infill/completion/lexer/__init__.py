@@ -1,7 +1,7 @@
 """Which strings, comments and brackets a text leaves open, and what closes them. The one lexer of all steps. Pure.
 
-It knows strings, interpolations, comments, brackets, regular expressions and tags, per language: what editors know when they close pairs, and no
-more. docs/develop/decisions/lexer.md says why no library is used.
+It recognises strings, interpolations, comments, brackets, regular expressions and tags of each language, like editors that close pairs, and nothing
+else. docs/develop/decisions/lexer.md says why no library is used.
 """
 
 from __future__ import annotations

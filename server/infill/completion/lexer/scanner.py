@@ -1,7 +1,7 @@
 """Reads text from a known state and records what is open. Pure.
 
-A state can be extended: reading text in two pieces gives the same as in one, unless the cut is inside a delimiter of several characters. A last
-character that depends on the next one (a backslash, a `<`, a `/`) is left unread.
+A state can be extended: reading text in two pieces gives the same as in one, unless a delimiter of several characters is cut. A last character that
+depends on the next one (a backslash, a `<`, a `/`) is left unread.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ class Right:
         return {pair.start - known: pair.opener for pair in pairs if pair.start >= known and pair.opener < len(cursor.before)}
 
     def best(self, text: str, told: Scanner) -> Candidate:
-        """The candidate with the fewest faults that replaces the fewest characters. `told` is a scanner that has read the text."""
+        """The candidate with the fewest faults that replaces the fewest characters. `told`: the scanner after the text."""
         before, state = self.cursor.before + text, told.state
         broken = 2 * self._left_open(told.broken)  # two faults: one closer is missing and one is misplaced
         candidates = []
@@ -146,7 +146,7 @@ class Right:
         return min((found for found in candidates if found.faults == least), key=lambda found: (self._goes_on(found), self._loose(before, found)))
 
     def _goes_on(self, found: Candidate) -> int:
-        """0 if the rest of the line is replaced, and the text ends with it or the lines below close what the text opens; else 1."""
+        """0 if the rest of the line is replaced, and either the text ends with it or the lines below close the text; else 1."""
         if found.replaces < len(self._line.rstrip()) or not self._line.strip():
             return 1
         opened = found.text.rstrip()[-1:] in OPENERS and found.state.stack[-1].kind == BRACKET  # a block begins at its end

@@ -1,6 +1,6 @@
 """Indents an answer like the document: same kind of white space, not doubled, without a tokenizer's extra space. Pure.
 
-On a blank line the prompt ends at the line's start (see prompt.py), so the answer's first line has the whole indentation; on other lines it has none.
+On a blank line the prompt ends at the line's start (see prompt.py), so the answer's first line has the whole indentation. On other lines it has none.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def extra_space_dropped(text: str, place: Place) -> str:
 
 
 def _star(place: Place) -> int:
-    """The column of `*` in a continued comment, from the line above; a column beyond all others if that line is not part of a comment."""
+    """The column of `*` in a comment that the line above begins or continues; a column beyond all others if it does neither."""
     above = _line_above(place)
     bare = above.lstrip()
     return place.columns(above) + bare.startswith("/*") if bare.startswith(("*", "/*")) else len(above) + place.indent + 1

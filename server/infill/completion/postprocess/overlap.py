@@ -85,7 +85,7 @@ def may_repeat_line(text: str, place: Place) -> bool:
 
 
 def _is_certain(core: str, place: Place) -> bool:
-    """Whether a line is long or specific enough that code cannot continue with it: several words, the start of a block or string, `} else {`."""
+    """Whether a line is so specific that code cannot continue with it: several words, the start of a block or string, `} else {`."""
     if core[0] in CLOSERS and core[-1] == "{" and _letters(core) >= SIGNIFICANT:
         return True
     if not any(map(str.isalpha, core)):

@@ -38,7 +38,7 @@ def in_circles(text: str) -> bool:
 
 
 def before_a_loop(text: str) -> str:
-    """The text with only the first repetition of a possible loop in its last line, which is correct in any case; empty if there is no such loop."""
+    """The text with only the first repetition of a possible loop in its last line; empty if there is none. It is correct whatever follows."""
     start = text.rfind("\n") + 1
     shorter = once(text[start:], SUSPICIOUS_LOOP, SUSPICIOUS_TURNS)
     return text[:start] + shorter if shorter != text[start:] else ""

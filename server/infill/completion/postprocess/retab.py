@@ -1,7 +1,7 @@
 """Indents the lines of an answer with the kind of white space that the document uses. Pure.
 
-A model that writes spaces in a file of tabs assumes some tab width. The first such line shows it: its level is that of the line before, or one deeper
-if that line opens a block. Columns beyond whole tabs are alignment and stay.
+A model that writes spaces in a file of tabs assumes some tab width. It is computed from the first such line, whose level is that of the line before,
+or one deeper if that line opens a block. Columns beyond whole tabs are alignment and not changed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def with_spaces(lines: list[str], first: int, place: Place) -> list[str]:
 
 
 def with_tabs(lines: list[str], first: int, place: Place) -> list[str]:
-    """Replace levels of spaces by tabs. Lines that begin with a tab stay, unless they go deeper by spaces after a line that opens a block."""
+    """Replace levels of spaces by tabs. Lines that begin with a tab are kept, unless they go deeper by spaces after a line that opens a block."""
     if place.region.language in MAKE:
         return _recipes(lines, first, place)
     done = lines[:first]
@@ -93,7 +93,7 @@ def _aligned(before: str, tab: int) -> int:
 
 
 def _recipes(lines: list[str], first: int, place: Place) -> list[str]:
-    """In a makefile, begin the lines of a rule with a tab. Other lines stay: a continuation may have any indentation."""
+    """In a makefile, begin the lines of a rule with a tab. Other lines are not changed: a continuation may have any indentation."""
     done = lines[:first]
     before = _line_before(lines, first, place)
     for line in lines[first:]:

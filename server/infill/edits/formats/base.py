@@ -139,7 +139,7 @@ def too_long(lines: Sequence[str]) -> bool:
 
 
 def piece_of(count: int, line: int, most: int) -> tuple[int, int]:
-    """The part of a document in the prompt: all of it, or the part on a grid of half its size whose middle is nearest to `line`.
+    """The part of a document in the prompt: all of it, or a part on a grid of half its size, centred near `line`.
 
     The grid keeps the part unchanged, and in the KV cache, while the cursor moves.
     """
