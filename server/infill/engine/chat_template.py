@@ -111,7 +111,7 @@ def _resident(process: Child) -> int:
 
 
 def render(request: Request) -> str:
-    """The rendered text. Raises every exception of the template."""
+    """The rendered text. Raises any exception that the template raises."""
     return conversation.written(request.template, request.messages, request.variables, thinking=request.thinking)
 
 

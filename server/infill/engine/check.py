@@ -50,7 +50,7 @@ MARKS = re.compile(r"<\|[^|<>\s]{1,40}\|>|<\|?(?:start|end)_(?:of_turn|of_role|h
 INSTRUCT = re.compile(r"(?i)(?:^|[\W_])(?:instruct|chat)(?:$|[\W_])")
 
 ENDS = 1.0
-"""Minimum increase of the end's log-probability after a right answer, in nats, for a working end token. Measured: 6 with one, -5 without."""
+"""Minimum increase, in nats, of the end tokens' log-probability after a right answer, if they work. Measured: 6 with such tokens, -5 without."""
 Say = Callable[[float], None]
 
 
@@ -83,7 +83,7 @@ class Arrangement(msgspec.Struct, frozen=True, kw_only=True):
     continued: float
     """With the prefix alone."""
     ending: float
-    """Increase of the end's log-probability after the right answer, in nats: a model trained with its end token ends there."""
+    """Increase, in nats, of the end tokens' log-probability after the right answer: a model trained with its end token ends there."""
 
     @property
     def best(self) -> FillOrder:
@@ -212,7 +212,7 @@ def _arranged(model: Model, context: Context, fim: Fim, named: FillOrder | None,
 
 
 def _likelihood(model: Model, context: Context, fim: Fim | None, hole: Hole, ends: Sequence[int]) -> tuple[float, float]:
-    """Two values for the usual answer of a hole: its mean log-probability per token, and how much more likely it makes the end.
+    """Two values for the usual answer of a hole: its mean log-probability per token, and how much more likely it makes the end tokens.
 
     Without `fim`, the answer follows the prefix alone.
     """

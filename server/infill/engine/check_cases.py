@@ -104,7 +104,7 @@ OTHERS = (
 
 
 def holes(languages: Sequence[str]) -> list[Hole]:
-    """The HOLES for a check: first of the model's languages in turn (of all languages if none are given), then of the others."""
+    """HOLES holes for a check: first those of the model's languages in turn (of all languages if none are given), then those of the others."""
     every = [*PYTHON, *OTHERS]
     wanted = [*dict.fromkeys(languages or [hole.language for hole in every])]
     of_each = [[hole for hole in every if hole.language == language] for language in wanted]

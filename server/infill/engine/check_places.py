@@ -1,4 +1,4 @@
-"""Cursor positions in source files for calibrating a model: its rest of the line, the probability it gives for that, and whether it is right.
+"""Cursor positions in source files for calibrating a model: its text for the rest of the line, the probability of that text, and whether it is right.
 
 The files are in the model's languages: infill's own Python sources, and `data/sources` for other languages. They were written for this program,
 so no checked model was trained on this version of them.

@@ -1,7 +1,7 @@
 """The language server's side of the engine protocol: sends requests, streams responses, cancels. Every request ends, also if the engine crashes
 or hangs.
 
-This module starts no process and knows no files. `launch` does that, and passes in a `Process` for actions on the process. Cancelling the task
+This module starts no process and accesses no files. `launch` does that, and passes in a `Process` for actions on the process. Cancelling the task
 that reads a response, or closing its iterator, stops the work in the engine.
 """
 
@@ -78,7 +78,7 @@ class Process(Protocol):
         ...
 
     def kill(self, pid: int) -> None:
-        """Kill it: it does not respond."""
+        """Kill it because it does not respond."""
         ...
 
 
@@ -107,7 +107,7 @@ class EngineClient:
     async def greet(self, name: str, token: str) -> None:
         """Do the handshake, with proofs if there is a token.
 
-        Raises ProviderUnavailable if the engine refuses, asyncio.TimeoutError if it does not respond, OSError if no engine responds.
+        Raises ProviderUnavailable if the engine refuses, asyncio.TimeoutError if it does not respond, OSError if the peer is no engine or is exiting.
         """
         try:
             answer = await asyncio.wait_for(self._answer_to_hello(name, token), HANDSHAKE)

@@ -93,7 +93,7 @@ def _without_reasoning(text: str, *, reasons: bool) -> str:
 def _forms(plain: list[Turn]) -> Iterator[list[Turn]]:
     """The conversation in the forms that templates accept: unchanged, then with the system message merged into the user's.
 
-    Each comes with texts first, then with lists of parts.
+    Each form is tried with texts, then with lists of parts.
     """
     merged = _merged(plain)
     forms = [plain, merged] if merged is not plain else [plain]

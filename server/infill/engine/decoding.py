@@ -84,7 +84,7 @@ class Generation:
         self._looked_up = 0
         self._policy = Policy()
         self._trial: tuple[int, int, float] | None = None
-        """The current draft: its requested length, its real length, and the seconds of its batch."""
+        """The current draft: its requested length, its actual length, and the seconds of its batch."""
         self._known: Logits | None = None
         self._owed = b""
         self._below = ""

@@ -1,4 +1,4 @@
-"""Drafts for speculative decoding, looked up in the document itself (source code repeats itself), and the decision whether drafting pays. Pure:
+"""Drafts for speculative decoding, and the decision whether drafting pays. Drafts are looked up in the document: source code repeats itself. Pure:
 no llama.cpp.
 
 A draft is evaluated together with the token before it; the tokens that the model would have chosen anyway are kept. This pays where a batch of

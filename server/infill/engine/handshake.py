@@ -1,4 +1,4 @@
-"""Mutual proof of the engine and a client that both know the engine's secret token, without sending it.
+"""Mutual authentication of the engine and a client with the engine's secret token, without sending it.
 
 Used where the transport does not authenticate the peer (TCP). Each side chooses a nonce. A proof is HMAC-SHA256 with the token as key over the
 role and both nonces (RFC 2104). The role prevents a proof from being reflected to its sender; the nonces prevent replay.

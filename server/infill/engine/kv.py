@@ -7,9 +7,9 @@ The cache before and after a keystroke, in prefix-suffix-middle order; `x` is th
     wanted     PRE  prefix x  SUF  suffix    MID
                keep           move by 1      evaluate: x, MID
 
-llama.cpp evaluates tokens only after the last position of a sequence. So all cells after an insertion are first moved out of the slot's sequence
-and shifted: `CARRY` holds one block during its shift, `PARKED` holds all blocks until they are moved back. Then the gaps are evaluated from left
-to right, and each parked block returns after its gap. All shifts come before the first evaluation: llama.cpp applies them together, at a cost
+llama.cpp evaluates tokens only after the last position of a sequence. So all cells after an insertion are first moved out of the slot's sequence and
+shifted. `CARRY` holds one block during its shift, `PARKED` holds all blocks until they are moved back. Then the gaps are evaluated from left to
+right, and each parked block returns after its gap. All shifts come before the first evaluation: llama.cpp applies them together, at a cost
 independent of the number of cells.
 """
 

@@ -1,7 +1,7 @@
 """Wrapper of llama.cpp: a model file, a context with its KV cache, and operations on them.
 
-Besides `probe` and `models.quantize` the only module that imports llama_cpp. Independent of slots, prompts and requests. Not thread-safe except
-for `Context.abort`: one inference thread calls everything else.
+Besides `probe`, `sampling` and `models.quantize` the only module that imports llama_cpp. Independent of slots, prompts and requests. Not thread-safe
+except for `Context.abort`: one inference thread calls everything else.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The engine as a process: its lock, status file, signals and exit. Builds the server from its parts.
 
-Only this module of the engine accesses the runtime directory's files. If a directory is not writable, an error states that and the process exits.
+Handles the files in the runtime directory. If a directory is not writable, an error states that and the process exits.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _import_llama() -> None:
 
 
 def load(model: ModelFile, plan: Plan, progress: Callable[[float], bool]) -> Loaded:
-    """Load a model by a plan that passed the self-test on this machine. llama.cpp is imported only in this function."""
+    """Load a model by a plan that passed the self-test on this machine. Imports llama.cpp, which is slow, only when called."""
     try:
         from infill.engine.runtime import Runtime
     except Exception as exc:

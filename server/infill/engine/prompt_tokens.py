@@ -19,7 +19,7 @@ from infill.ask import Message, Piece, Snippet
 from infill.engine import conversation
 
 SUFFIX_SHARE = 0.3
-"""Share of a full window for the text after the cursor. The text before it is more useful to the model."""
+"""Share of the suffix in a window that is too small for all parts. The prefix is more useful to the model."""
 STEPS = 8
 """A cut moves by 1/STEPS of its part's budget, so that typing one line does not move it."""
 
@@ -68,7 +68,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
     total: int
     suffix: int
-    """Share of the suffix when the parts do not all fit."""
+    """Tokens of the suffix when the parts do not all fit."""
 
 
 class Chat(msgspec.Struct, frozen=True):

@@ -1,9 +1,9 @@
 """The protocol between clients and the engine. Imported by both sides; independent of llama.cpp and LSP.
 
-A frame is a 4-byte big-endian length (at most MAX_FRAME) and one message in MessagePack, a tagged union discriminated by `type`. The first frame
-of a connection is `Hello` from the client. The engine responds with `Welcome`, or with `Failed` and closes; over TCP a `Challenge` and a `Prove`
-come between. Every request has an `id` chosen by the client and gets exactly one `Done` or `Failed`, also when it was cancelled; a `Complete`
-gets any number of `Text`s before. docs/develop/protocol.md has the details.
+A frame is a 4-byte big-endian length (at most MAX_FRAME) and one message in MessagePack, a tagged union discriminated by `type`. The first frame of a
+connection is `Hello` from the client. The engine responds with `Welcome`, or with `Failed` and closes; over TCP a `Challenge` and a `Prove` come
+between. Every request has an `id` chosen by the client and gets exactly one `Done` or `Failed`, also when it was cancelled. Before that, a `Complete`
+gets any number of `Text`s. docs/develop/protocol.md has the details.
 """
 
 from __future__ import annotations

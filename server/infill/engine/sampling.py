@@ -18,7 +18,7 @@ from infill.engine.llama import Context, Logits
 NEAR = (2, 4, 8, 12, 16, 24, 32)
 """Distances from the best logit, tried in turn until enough tokens are within one."""
 LOOKED_THROUGH = (32, 256)
-"""Numbers of the likeliest tokens that are searched for ones that agree with a half-typed word: few, which is usually enough, then many."""
+"""How many of the likeliest tokens are searched for a match with a half-typed word: first few, which is usually enough, then many."""
 JUDGED = 64
 """Tokens of a completion whose probability is computed, at 0.2 ms each; further tokens get the mean of these."""
 LIKELIEST = 100
@@ -52,7 +52,7 @@ def likeliest(logits: Logits, count: int) -> list[tuple[int, float]]:
 def compatible(logits: Logits, count: int, owed: bytes, piece: Callable[[int], bytes]) -> list[tuple[int, float]]:
     """The best tokens that begin with `owed`, or that `owed` begins with: at most `count`, best first, maybe none.
 
-    Log-probabilities are relative to the likely ones of these tokens.
+    The log-probabilities are normalized over the tokens found.
     """
     found: list[tuple[int, float]] = []
     for many in LOOKED_THROUGH:

@@ -65,7 +65,7 @@ ALONE_MINUTES = 10.0
 PROGRESS = 0.1
 """Seconds between two messages about the progress of loading."""
 LEAVING = 5.0
-"""Seconds that an orderly exit may take."""
+"""Seconds for a graceful shutdown."""
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ class Server:
         await self._depart(reason)
 
     def leave(self, reason: str) -> None:
-        """Make `run` end in an orderly way."""
+        """Shut down gracefully; `run` then returns."""
         if not self._reason.done():
             self._reason.set_result(reason)
 
@@ -224,7 +224,7 @@ class Server:
     # ---- messages
 
     def _handle(self, client: Client, message: FromClient) -> None:
-        """Handle a message. An error is the response to this message only, unless it violates the protocol."""
+        """Handle a message. An error ends only this request, unless the message violates the protocol."""
         try:
             self._dispatch(client, message)
         except BadFrame:

@@ -26,7 +26,7 @@ SMALL = 8
 RESTLESS = 2.0
 """Seconds after an abort during which steps are short: the user is typing, and an aborted step is lost completely."""
 WORTH = 64
-"""Minimum number of tokens by which another slot's content must be better for it to be taken over."""
+"""Minimum number of additional wanted tokens for another slot to be taken over."""
 BEGINNING = 16
 """The same if only its first tokens are copied: that takes less time than evaluating two tokens."""
 

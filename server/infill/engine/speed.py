@@ -13,7 +13,7 @@ WINDOW_TARGETS = 5
 """Multiple of the target that evaluating a new document may take: with the default target 2 s, while the user reads it. This happens in the
 background."""
 FIRST_BATCH = 32
-"""Tokens evaluated right after loading, for a first estimate. A window that turns out too large costs seconds; one too small a full evaluation."""
+"""Tokens evaluated right after loading, for a first estimate. Too large a window costs seconds; too small a window, a full evaluation later."""
 FIRST_SHARE = 0.85
 """Speed per token of a batch of that size, relative to large ones."""
 SLOW_TOKEN = 0.1
@@ -26,10 +26,10 @@ PATIENCE = 0.1
 STEP, RESTLESS_STEP = 1.1, 0.1
 """Seconds of one step of prompt evaluation, and of one while the user types: an aborted step is lost completely."""
 SMALLEST_STEP, SMALLEST_RESTLESS_STEP = 64, 16
-"""Tokens. On two CPU threads, 64 at once are 11 % slower per token than 512, 128 are 5 % slower, 256 are equally fast, and 16 take a third more
-time (llama-bench, Qwen2.5-Coder 0.5B shape)."""
+"""Tokens. On two CPU threads, batches of 64 are 11 % slower per token than batches of 512, and 128 are 5 % slower. 256 are equally fast, and 16 take
+a third more time (llama-bench, Qwen2.5-Coder 0.5B shape)."""
 SOON = 0.5
-"""Maximum seconds of idle work that starts at once, without waiting for a longer pause."""
+"""Seconds of idle work that are short enough for any pause."""
 USUAL_CHARACTERS, WAVER = 3.2, 1.25
 """Default characters per token of `providers.base.Limits`, and the factor of change that is reported."""
 MEMORY = 2000

@@ -67,7 +67,7 @@ class Tokenizer:
 
 
 def joins_indentation(tokenize: Callable[[str], list[int]], piece: Callable[[int], bytes]) -> bool:
-    """Whether one token may hold a line break and the indentation after it. With GPT-2's rule, a line break before code is rarely a separate token."""
+    """Whether one token may hold a line break and the indentation after it. By GPT-2's rule, a line break before code is rarely its own token."""
     return any(b"\n" in text and text.strip(b"\r\n") for text in map(piece, tokenize("a\n        b")))
 
 
