@@ -80,7 +80,7 @@ def halves(texts: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 async def shown(measured: Weights, texts: Sequence[str], count: int, seed: int, say: Callable[[str], None], before: int = BEFORE) -> list[Shown]:
-    """The possible suggestions at `count` places in the texts, with a limited number of prefix characters."""
+    """The possible suggestions at `count` places in the texts, with at most `before` characters of prefix."""
     with home(measured):
         from infill.models import store
 

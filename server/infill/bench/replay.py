@@ -31,7 +31,7 @@ LANGUAGES = {
 
 Half = Literal["all", "even", "odd"]
 HALVES: tuple[Half, ...] = get_args(Half)
-"""Every second commit from the newest: the rules are tuned on one half, and evaluated on the other."""
+"""Commits counted from the newest: all, or every second one. The rules are tuned on one half, and evaluated on the other."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
