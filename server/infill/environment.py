@@ -1,7 +1,7 @@
 """The environment of child processes: without API keys, which only the process that calls a remote provider needs.
 
-Removed are the keys that an editor passes (`INFILL_KEY_*`), the variables named in settings (`keyVariable`), and the tokens of the Hugging Face
-hub. `hub_tokens` returns those tokens for the download process.
+The keys that an editor passes (`INFILL_KEY_*`), the variables named in settings (`keyVariable`) and the tokens of the Hugging Face hub are removed.
+`hub_tokens` returns those tokens for the download process.
 """
 
 from __future__ import annotations

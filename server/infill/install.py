@@ -115,7 +115,7 @@ class Installation:
         self._report("Installing llama.cpp", 0, 0)
         with tempfile.TemporaryDirectory() as folder:
             flags = f"{os.environ.get('CMAKE_ARGS', '')} {shlex.join(llama_package.compile_flags(Path(folder)))}".strip()
-            # its dependencies come with infill; offline, pip uses only what its own settings find locally, which may be a wheel
+            # its dependencies are installed with infill; offline, pip's own settings may provide a wheel, so no source hash is required
             wanted = [f"{PACKAGE}=={VERSION}"] if _offline() else llama_package.source_arguments(Path(folder))
             arguments = ["--verbose", "--no-deps", *options, *wanted]
             code, lines = self._pip(arguments, phase="Compiling llama.cpp for this machine", more={"CMAKE_ARGS": flags})

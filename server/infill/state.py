@@ -84,7 +84,7 @@ def save(state: State) -> None:
 
 @contextlib.contextmanager
 def changing() -> Iterator[State]:
-    """The state, to be changed inside the `with` block and then written. A lock prevents other processes from changing it at the same time.
+    """The state, to be changed inside the `with` block and then written. A lock keeps other processes out, so that no choice is lost.
 
     Raises InfillError if it cannot be written, or another process holds the lock for longer than LOCK_SECONDS.
     """

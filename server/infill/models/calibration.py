@@ -32,7 +32,7 @@ class Line(msgspec.Struct, frozen=True):
     logprob: float
     """Sum over its tokens, without a temperature."""
     right: bool
-    """It is the original line."""
+    """It equals the original line."""
 
     def probability(self, temperature: float = 1.0) -> float:
         return math.exp(min(0.0, self.logprob) / temperature)

@@ -96,7 +96,7 @@ def fetch(
 
 
 def needs(entry: catalog.Entry) -> tuple[int, int]:
-    """Bytes to download and bytes free, as far as the catalogue knows the size."""
+    """Bytes to download (0 if the catalogue has no size) and bytes free."""
     staged = store.incoming_directory(entry.id)
     here = sum(file.stat().st_size for file in staged.glob("*")) if staged.exists() else 0
     return max(0, entry.size - here), store.storage().free

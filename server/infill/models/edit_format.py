@@ -1,6 +1,6 @@
 """The prompt format of a next-edit model, from its file's metadata and the control tokens of its vocabulary. The file's name is not used.
 
-Both must agree: a base model has Sweep's tokens too, and metadata without the tokens belongs to a conversion that lost them.
+Both must agree: a base model has Sweep's tokens too, and metadata without the tokens indicates a conversion that lost them.
 """
 
 from __future__ import annotations

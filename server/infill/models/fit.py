@@ -154,7 +154,7 @@ def plan(facts: Facts, machine: Machine, engine: Engine = Engine(), tuned: Plan 
 
 
 def judged(facts: Facts, plan: Plan, machine: Machine) -> Fit:
-    """The judgement of a plan that was made elsewhere."""
+    """The fit of a plan that was made elsewhere."""
     return _fit(facts, plan, need(facts, plan, machine), machine)
 
 
@@ -183,7 +183,7 @@ def need(facts: Facts, plan: Plan, machine: Machine) -> Need:
 
 
 def judge(needed: Need, machine: Machine) -> Judgement:
-    """Whether main memory holds this: beside what runs now (fits), only if other programs free memory (tight), or not at all."""
+    """Whether main memory holds this: beside all running programs (fits), only if they free memory (tight), or not at all."""
     wanted = needed.memory + (needed.gpu if _unified(machine) else 0)
     reserve = memory_reserve(machine)
     if wanted > machine.memory_total - reserve:

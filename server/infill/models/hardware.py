@@ -78,7 +78,7 @@ def summary(found: Machine) -> str:
 
 
 def probe(fresh: bool = False) -> Probed:
-    """llama.cpp's view, from a process that may crash. A result without GPUs is cached; llama.cpp without GPU support is not asked."""
+    """llama.cpp's view, from a process that may crash. A result without GPUs is cached. Starts no process if llama.cpp has no GPU support."""
     if not fresh and library.version() and not library.gpu_backends():
         return Probed(library.version(), library.features() or (*processor.words()[1], "REPACK", "CPU"))
     remembered, key = paths.cache_directory() / "devices.json", _probe_key()

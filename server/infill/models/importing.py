@@ -64,7 +64,7 @@ def find(name: str) -> Found | None:
 
 
 def adopt(found: Found) -> Manifest:
-    """Use a file at its place. Raises BadModelFile, or InfillError where the store cannot be written."""
+    """Add a file to the store by a link. Raises BadModelFile, or InfillError where the store cannot be written."""
     facts = gguf.facts(found.path)
     parts = gguf.parts_of(found.path)
     found = _with_free_id(found)
@@ -191,7 +191,7 @@ def _is_being_written(path: Path) -> bool:
 
 
 def _with_free_id(found: Found) -> Found:
-    """The model with the first free id: its own, with the folders above it, then with a digest of its path. It stays as long as the file."""
+    """The model with the first free id: its own, with the folders above it, then with a digest of its path. It stays as long as the file exists."""
     above = found.path.parent.parts[-2:]
     names = [found.id, *(catalog.make_id(f"{'-'.join(above[-depth:])}-{found.path.name}") for depth in (1, 2))]
     digest = hashlib.sha256(os.fsencode(found.path)).hexdigest()[:8]
@@ -267,7 +267,7 @@ def _ollama(folder: Path) -> Iterator[Found]:
     manifests = folder / "manifests"
     with contextlib.suppress(OSError):
         for file in sorted(path for path in manifests.rglob("*") if path.is_file()):
-            with contextlib.suppress(Exception):  # the file is another program's, and may hold anything
+            with contextlib.suppress(Exception):  # the file is another program's, and may contain anything
                 layers = (state.read(file, dict[str, Any]) or {})["layers"]
                 weights = [layer for layer in layers if layer["mediaType"] == "application/vnd.ollama.image.model"]
                 blob = folder / "blobs" / weights[0]["digest"].replace(":", "-")

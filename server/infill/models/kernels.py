@@ -69,7 +69,7 @@ def baseline(plan: Plan) -> Plan:
 
 
 def ladder(plan: Plan, facts: Facts) -> list[Plan]:
-    """The plan, then slower and safer ones in the order of trial; each has the restrictions of those before it."""
+    """The plan, then plainer ones in the order of trial; each has the restrictions of those before it."""
     steps = [plan]
     changes: list[dict[str, object]] = [{"extra_buffers": False}, {"flash_attention": False, "kv_type": "f16"}]
     if layers := gpu_layer_count(facts, plan):

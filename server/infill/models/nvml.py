@@ -1,6 +1,6 @@
 """A process that lists GPUs with NVIDIA's own library (NVML): `python -m infill.models.nvml` prints JSON, [] where NVML is not installed.
 
-It also lists GPUs that llama.cpp was not built for, so that `infill build` can. Never imported: the library may crash its process.
+It also lists GPUs that llama.cpp was not built for; `infill build` compiles for them. Never imported: the library may crash its process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The processor: its name, its instruction sets by llama.cpp's names, and which of those that a build needs it lacks. Only reads."""
+"""The processor: its name, its instruction sets by llama.cpp's names, and those that a build needs but it lacks. Only reads."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def recommend(
 
 
 def best(entries: Sequence[Entry], machine: Machine, speeds: Speeds, engine: Engine, role: state.Role) -> Recommendation:
-    """The best model without measuring (pure): of those that fit and are fast enough, else the fastest. Raises ModelError."""
+    """The pure part: the highest quality of those that fit and are fast enough; else the fastest that fits. Raises ModelError."""
     candidates = []
     for entry in entries:
         facts = catalog.expected(entry)

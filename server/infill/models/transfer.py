@@ -1,7 +1,7 @@
 """Downloads a model's files in a process of its own: `python -m infill.models.transfer`, driven by `download` over its pipes.
 
 huggingface_hub talks to the hub and provides mirrors (HF_ENDPOINT), token, proxies, offline switch and retries. Its own file handling is not used:
-since version 2 it starts again after an interruption, and Xet cannot resume. This module resumes a partial file, named after its version:
+since version 2 it restarts from zero after an interruption, and Xet cannot resume. This module resumes a partial file, named after its version:
 the SHA-256 that the hub publishes, else revision and ETag. Content of two versions is never mixed; earlier bytes are hashed again before use.
 
 A separate process can be stopped at any moment and keeps the hub's libraries out of language servers. It exits when its parent exits.

@@ -36,7 +36,7 @@ SECRET_FILES = (
     # histories and saved logins of shells and clients
     ".*_history", ".histfile", "*.har", "cookies.sqlite", "logins.json", "login data",
 )  # fmt: skip
-"""Names of secret files, compared without regard to case. Public keys are included: their names cannot be distinguished."""
+"""Names of secret files, compared without regard to case. Public keys are included, because their names are similar."""
 SECRET_FOLDERS = frozenset(
     {".ssh", ".aws", ".azure", ".gnupg", ".kube", ".docker", "gcloud", ".password-store", ".secrets", ".git", ".hg", ".svn"}
 )  # fmt: skip

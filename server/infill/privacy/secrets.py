@@ -1,8 +1,8 @@
 """Masks secrets in text before it is sent to a remote provider.
 
-The rules are detect-secrets', imported at the first remote request, because that takes about 0.2 s. Only those that examine a string are used.
-Its `verify` functions are never called: they would test a found key over the network. Findings are replaced by MASK in place; only their number is
-kept. docs/develop/decisions/ has the measurements.
+The rules come from detect-secrets, which is imported at the first remote request, because that takes about 0.2 s. Only those that examine a string
+are used. Its `verify` functions are never called: they would test a found key over the network. Findings are replaced by MASK in place; only their
+number is kept. docs/develop/decisions/ has the measurements.
 """
 
 from __future__ import annotations

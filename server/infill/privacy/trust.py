@@ -31,7 +31,7 @@ _REMOTE_MODEL = re.compile(r"[\w.+:/@~-]{0,200}", re.ASCII)
 
 
 def harmless(options: Any, user: Settings, where: str) -> tuple[dict[str, Any], list[str]]:
-    """The part of a workspace's options (camelCase, as sent) that is accepted, and a sentence for each other one.
+    """The part of a workspace's options (camelCase, as sent) that is accepted, and a sentence for each rejected one.
 
     `user` are the user's own settings; `where` names the source in the sentences, such as `.infill.toml`.
     """
