@@ -1,7 +1,7 @@
 """What an answer was generated from, and whether the document is still the same. Pure; string comparisons of a few microseconds.
 
-An answer may be shown again only if all that the model read is unchanged: the document's language, the windows around the cursor and the snippets.
-Text typed since that agrees with the answer, and closers that an editor adds or overtypes, are no change. Text outside the windows may change. A
+An answer may be shown again only if the model's input is unchanged: the document's language, the windows around the cursor and the snippets. Text
+typed since that agrees with the answer, and closers that an editor adds or overtypes, are no change. Text outside the windows may change. A
 document's path is in the prompt, so an answer is never used for another document.
 """
 

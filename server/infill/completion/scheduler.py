@@ -166,7 +166,7 @@ class Scheduler:
             lane.running, lane.ahead = lane.ahead, None
 
     def keep(self, uri: str, agrees: Callable[[Answer], bool]) -> None:
-        """The document changed: stop answers that disagree. One that agrees and has no caller continues for a while, for the editor's next request."""
+        """The document changed: stop answers that disagree. One that agrees and has no caller continues for a while, until the next request."""
         lane = self._lanes.get(uri)
         if not lane:
             return

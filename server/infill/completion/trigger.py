@@ -29,7 +29,7 @@ def refuses(request: CompletionRequest, settings: Settings) -> str:
 
 
 def _too_early(request: CompletionRequest) -> str:
-    """Why an automatic suggestion would disturb the user. Requests by key are always sent."""
+    """Why an automatic suggestion would disturb the user. Requests by key skip this check."""
     before, after = request.line_before[-LONGEST_LINE - 1 :], request.line_after[:LONGEST_LINE]
     if not MAY_FOLLOW.issuperset(after) and not CLOSING_TAGS.fullmatch(after) and not _before_a_closer(request, after):
         return "in the middle of a word" if _is_word(before[-1:]) and _is_word(after[:1]) else "text follows right of the cursor"
@@ -43,7 +43,7 @@ def _too_early(request: CompletionRequest) -> str:
 
 
 def _before_a_closer(request: CompletionRequest, after: str) -> bool:
-    """Whether a suggestion may precede the text right of the cursor, which closes the innermost pair or opens the line's block."""
+    """Whether the text right of the cursor closes the innermost pair or opens the line's block, so that a suggestion may precede it."""
     closer = cursor_at(place_of(request)).innermost
     return after.strip() == "{" or (closer is not None and not after[: closer.start].strip())
 

@@ -1,8 +1,8 @@
 """Sweep's next-edit models (0.5B, 1.5B, 7B; Qwen2.5-Coder), in the two documented variants.
 
-`Sweep` is the format of Sweep's local server (sweep-autocomplete 0.1.1). It has the file as opened, recent edits, and eight lines around the cursor:
-as they were, as they are, and the start of the new ones. `SweepCard` is the format of the model card: no line ranges, no cursor mark, a window of 21
-lines. It is not documented which of them the published weights were trained on.
+`Sweep` is the format of Sweep's local server (sweep-autocomplete 0.1.1). It has the file as opened, recent edits, and eight lines around the cursor
+before and after the edits. The start of the new lines follows. `SweepCard` is the format of the model card: no line ranges, no cursor mark, a window
+of 21 lines. It is not documented which of them the published weights were trained on.
 """
 
 from __future__ import annotations
