@@ -21,7 +21,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_
 
 
 class Completion(Section, frozen=True):
-    """What is suggested while typing."""
+    """Suggestions while typing."""
 
     popup: Annotated[
         Literal["auto", "always", "never"],
@@ -76,7 +76,7 @@ class Engine(Section, frozen=True):
 
 
 class Latency(Section, frozen=True):
-    """How fast a suggestion has to be."""
+    """Target for the response time of suggestions."""
 
     target: Annotated[
         int, Meta(ge=50, le=10_000, description="Milliseconds to the first line on a warm document; the window of code is made to suit.")
@@ -84,7 +84,7 @@ class Latency(Section, frozen=True):
 
 
 class Models(Section, frozen=True):
-    """Where models are found."""
+    """Which models are used, and which folders are searched for models."""
 
     folders: Annotated[list[str], Meta(description="Folders of *.gguf files to offer; watched.")] = []
     complete: Annotated[str, Meta(description="Model for completions, such as `local:qwen2.5-coder-1.5b-q8_0`; unset: the one last chosen.")] = ""
@@ -113,7 +113,7 @@ class Endpoint(Section, frozen=True):
 
 
 class Providers(Section, frozen=True):
-    """Who answers, in which order."""
+    """Providers, and the order in which they are tried."""
 
     order: Annotated[list[str], Meta(description="`local`, or `kind:name` of an entry in `remote`; the first that can answer does.")] = msgspec.field(
         default_factory=lambda: ["local"]
@@ -123,7 +123,7 @@ class Providers(Section, frozen=True):
 
 
 class Privacy(Section, frozen=True):
-    """What may leave this machine, and what is never read."""
+    """What may be sent to other machines, and which files are never read."""
 
     offline: Annotated[bool, Meta(description="Try no connection but to this machine itself, downloads included.")] = False
     exclude: Annotated[list[str], Meta(description="More patterns (as in .gitignore) of files never to be read.")] = []
@@ -131,7 +131,7 @@ class Privacy(Section, frozen=True):
 
 
 class Context(Section, frozen=True):
-    """What of the workspace a prompt contains beside the file at hand."""
+    """Workspace text that a prompt contains in addition to the current file."""
 
     index: Annotated[
         bool,
@@ -140,7 +140,7 @@ class Context(Section, frozen=True):
 
 
 class Generate(Section, frozen=True):
-    """Code written from an instruction."""
+    """Code generation from an instruction."""
 
     max_tokens: Annotated[int, Meta(ge=1, le=32_768, description="Longest generated code, in tokens.")] = 1024
     temperature: Annotated[float, Meta(ge=0, le=2, description="0 takes the likeliest token each time.")] = 0.0
@@ -152,7 +152,7 @@ class Generate(Section, frozen=True):
 
 
 class NextEdit(Section, frozen=True):
-    """What is suggested after an edit, at other places."""
+    """Suggestions of further edits, after an edit."""
 
     mode: Annotated[
         Literal["off", "hint", "full"],
@@ -165,7 +165,7 @@ class NextEdit(Section, frozen=True):
 
 
 class Settings(Section, frozen=True):
-    """All of them."""
+    """All settings."""
 
     log_level: Annotated[
         Literal["error", "warning", "info", "debug"], Meta(description="How much is written to the log file: never your code, only what was done.")
