@@ -200,9 +200,10 @@ test('why there was a suggestion is told in one sentence first, in one panel', S
   assert.match(await lead.innerText(), /suggestion/i);
   await code.screenshot('explain');
   assert.equal(await code.page.locator('.tab:has-text("infill: the last suggestion")').count(), 1);
-  await code.page.locator('.tab:has-text("infill: the last suggestion")').click();
-  await code.command('View: Close Editor');
-  await code.page.locator('.tab:has-text("infill: the last suggestion")').waitFor({ state: 'detached' });
+  const tab = code.page.locator('.tab:has-text("infill: the last suggestion")');
+  await tab.hover();
+  await tab.locator('.tab-actions .action-label').first().click();
+  await tab.waitFor({ state: 'detached' });
 });
 
 test('a file that was never saved gets suggestions, and they are in it when it is', SLOW, async () => {

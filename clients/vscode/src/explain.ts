@@ -18,7 +18,7 @@ export interface Explained {
   refused?: string;
   timings?: { totalMs: number; waitedMs: number };
   prompt?: { prefixCharacters: number; suffixCharacters: number; snippets: unknown; singleLine: boolean } | null;
-  answer?: { tokensGenerated?: number; tokensEvaluated?: number; tokensKept?: number } | null;
+  answer?: { tokensGenerated?: number | null; tokensEvaluated?: number | null; tokensKept?: number | null } | null;
   notes?: string[];
   acceptedCharacters?: number;
 }
@@ -54,7 +54,7 @@ export function facts({ request, provider = '', model = '', cache = '', source =
     [vscode.l10n.t('Cache'), cache],
     [vscode.l10n.t('Sent'), prompt ? vscode.l10n.t('{0} characters before the cursor and {1} after it', prompt.prefixCharacters, prompt.suffixCharacters) : ''],
     [vscode.l10n.t('Time'), timings ? vscode.l10n.t('{0}, of which {1} waiting for you to stop typing', ms(timings.totalMs), ms(timings.waitedMs)) : ''],
-    [vscode.l10n.t('Tokens'), answer?.tokensGenerated !== undefined ? vscode.l10n.t('{0} generated, {1} of the prompt evaluated, {2} from the KV cache', answer.tokensGenerated, answer.tokensEvaluated ?? 0, answer.tokensKept ?? 0) : ''],
+    [vscode.l10n.t('Tokens'), typeof answer?.tokensGenerated === 'number' ? vscode.l10n.t('{0} generated, {1} of the prompt evaluated, {2} from the KV cache', answer.tokensGenerated, answer.tokensEvaluated ?? 0, answer.tokensKept ?? 0) : ''],
     [vscode.l10n.t('Not sent to remote providers'), refused],
     [vscode.l10n.t('Notes'), notes.join(' ')],
   ];

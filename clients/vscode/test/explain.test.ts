@@ -17,4 +17,6 @@ test('the explanation begins with one sentence', () => {
 test('what was asked is told in words, without what is not known', () => {
   assert.deepEqual(facts(asked), { Requested: 'while typing, in line 4 (python)', Model: 'local:bundled', Time: '42 ms, of which 12 ms waiting for you to stop typing' });
   assert.deepEqual(facts({ request: null }), {});
+  const cached = { ...asked, answer: { tokensGenerated: null, tokensEvaluated: null, tokensKept: null } };
+  assert.equal('Tokens' in facts(cached), false, 'an answer from the cache has no tokens');
 });
