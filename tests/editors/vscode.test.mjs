@@ -252,7 +252,6 @@ test('the line where a file is opened, and the one that is jumped to, are read b
 });
 
 test('with the built-in model, Generate offers to download one that can', SLOW, async () => {
-  await code.command('View: Close All Editors');
   await code.open('accept.py');
   await code.command('infill: Generate Code...');
   const toast = code.toast('Download a model to generate code');
