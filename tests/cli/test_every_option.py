@@ -164,6 +164,7 @@ COMMANDS: tuple[tuple[str, set[int]], ...] = (
     ("bench edits --repository {folder}/none --commits 1 --half even --json", {1}),
     ("bench edits --repository {folder} --half first", {2}),
     ("bench edits --lines 100", {0}),
+    ("bench edits --report {folder}/edits.html", {0}),
     ("bench edits --answers {folder}/none --format sweep --json", {1}),
     ("bench edits --answers {folder}/none --live local:none", {1}),
     ("models use bundled --role edit", {1}),

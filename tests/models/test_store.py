@@ -58,7 +58,7 @@ def test_a_linked_file_outlives_its_model(own: Callable[..., Manifest], tmp_path
 def test_a_linked_file_that_went_away_is_named(own: Callable[..., Manifest], tmp_path: Path) -> None:
     own(copy=False)
     (tmp_path / "own.gguf").unlink()
-    with pytest.raises(ModelMissing, match="is gone") as failure:
+    with pytest.raises(ModelMissing, match="no longer exists") as failure:
         store.locate("own")
     assert str(tmp_path / "own.gguf") in failure.value.hint
 

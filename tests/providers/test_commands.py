@@ -64,7 +64,7 @@ async def test_the_last_request_of_a_chain_is_the_newest_that_left() -> None:
             ["llamacpp:one", "llamacpp:two"], {"one": {"kind": "llamacpp", "url": one.url}, "two": {"kind": "llamacpp", "url": two.url}}
         )
         chain = setup.chain(settings, None)
-        assert check.last_request(chain)["message"].startswith("Nothing has left")
+        assert check.last_request(chain)["message"].startswith("No request was sent")
         await gather(chain.complete(prompt(prefix="unmistakable = ")))
         await chain.aclose()
     shown = check.last_request(chain)

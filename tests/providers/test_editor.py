@@ -122,7 +122,7 @@ async def test_the_editor_can_try_a_provider_and_see_what_left(file: Path) -> No
         shown = await editor.command("infill.showLastRequest")
         tried = await editor.command("infill.testProvider", {"provider": "llamacpp:lab"})
         await editor.leave()
-    assert nothing["message"].startswith("Nothing has left")
+    assert nothing["message"].startswith("No request was sent")
     assert shown["url"] == f"{peer.url}/infill"
     assert shown["body"]["input_prefix"].startswith("def add(a, b)")
     assert [(one["provider"], one["ok"]) for one in tried["results"]] == [("llamacpp:lab", True)]
