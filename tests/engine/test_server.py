@@ -138,7 +138,7 @@ async def test_warming_stops_at_once_when_somebody_asks_and_goes_on_afterwards(w
 async def test_warming_loads_no_model(world):
     client = await world.client()
     done = await client.warm(Warm(id=0, model=A, slot="main.py", prefix="", suffix=""))
-    assert "not loaded" in done.notes[0]
+    assert "first completion request" in done.notes[0]
     assert world.log == []
 
 
