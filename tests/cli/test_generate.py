@@ -27,7 +27,7 @@ def test_in_a_pipe_there_is_the_code_and_nothing_else(shell: Shell) -> None:
     assert done.code == 0
     assert done.out.startswith("        self.")
     assert "\x1b" not in done.out
-    assert "follows no instructions" in done.err
+    assert "does not follow instructions" in done.err
     assert re.search(r"local:bundled: \d+ tokens, \d+ tokens/s", done.err)
     assert (shell.folder / "account.py").read_text() == SOURCE
 

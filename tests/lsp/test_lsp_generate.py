@@ -60,7 +60,7 @@ async def test_a_signature_is_implemented_streamed_and_handed_back_as_one_edit(e
     editor.open(TEXT)
     result = await editor.command("infill.generate", _asked(4, 20))
     assert result["text"].startswith("\n    ")
-    assert "follows no instructions" in result["notes"][0]
+    assert "does not follow instructions" in result["notes"][0]
     edit = _text_edit(result["edit"])
     assert edit["newText"] == result["text"]
     assert edit["range"]["start"] == {"line": 4, "character": 20}
@@ -78,7 +78,7 @@ async def test_a_named_model_writes_instead_of_the_one_that_completes(new_editor
     editor.open(TEXT)
     result = await editor.command("infill.generate", _asked(0, 9, instruction="say it", model="local:parrot"))
     assert (result["model"], result["text"].strip()[:5]) == ("local:parrot", "wychk")
-    assert "local:parrot follows no instructions" in result["notes"][0]
+    assert "local:parrot is a base model" in result["notes"][0]
     result = await editor.command("infill.generate", _asked(4, 20))
     assert result["model"] == "local:bundled"
 
@@ -270,7 +270,7 @@ async def test_what_the_model_cannot_do_is_offered_disabled_with_the_reason(new_
     editor.open(TEXT)
     docstring = (await _actions(editor, 4, 5))[1]
     assert docstring.disabled is not None
-    assert "follows no instructions" in docstring.disabled.reason
+    assert "does not follow instructions" in docstring.disabled.reason
     (rewrite,) = await _actions(editor, 3, 0, until_line=5)
     assert rewrite.title == "Rewrite selection..."
     assert rewrite.disabled is not None

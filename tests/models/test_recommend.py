@@ -152,7 +152,7 @@ def test_a_choice_is_remembered_and_the_nearest_wins(home: Path, tmp_path: Path)
 def test_a_model_is_not_chosen_for_what_it_cannot_do(home: Path, tmp_path: Path) -> None:
     (tmp_path / "x.gguf").write_bytes(small_gguf(fim=True, chat=False))
     importing.import_file(tmp_path / "x.gguf")
-    with pytest.raises(ModelError, match="follows no instructions"):
+    with pytest.raises(ModelError, match="does not follow instructions"):
         listing.use("x", "generate")
     assert state.load().models == {}
 

@@ -31,7 +31,7 @@ class BaseModel(Fake):
         self.asked.append(instruction)
 
         async def refuse() -> AsyncIterator[Event]:
-            raise NotAChatModel("tiny follows no instructions: it has no chat template.")
+            raise NotAChatModel("tiny does not follow instructions: it has no chat template.")
             yield
 
         return refuse()

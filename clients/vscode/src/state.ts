@@ -40,7 +40,7 @@ export function shortName(model: string): string {
   return name === 'bundled' ? l10n.t('built-in') : name.replace(/\.gguf$/i, '').replace(QUANTIZATION, '');
 }
 
-/** Who else but this machine answers; empty: nobody else. */
+/** The remote provider that completes; empty for the local model. */
 export function remoteName({ provider, model }: Status): string {
   return provider === '' || provider === 'local' || model.startsWith('local:') ? '' : provider;
 }

@@ -96,8 +96,8 @@ async def _serve(where: Place) -> None:
     token = secrets.token_hex(32) if where.kind == "tcp" else ""
     server = Server(where, token, Loading(store.locate, plan, load, fits_beside, planning.step_down), lambda: os._exit(HUNG_EXIT))
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):  # Windows
+    if sys.platform != "win32":  # asyncio has no signal handlers there: the signal ends the process
+        for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.leave, "it was told to by a signal")
     # this import takes most of the time of the first completion: it runs while the client sends its request
     threading.Thread(target=_import_llama, name="import", daemon=True).start()

@@ -22,7 +22,7 @@ from infill.generation.prompt import Refinement
 from infill.providers.base import Limits
 from infill.settings import Generate
 
-NO_INSTRUCTIONS = "The model {model} follows no instructions: it only continues the code at the cursor. Choose an instruct model for better results."
+NO_INSTRUCTIONS = "{model} is a base model: it continues code and does not follow instructions. Choose an instruct model for better results."
 
 
 NO_CODE = "The answer of the model contains no code."

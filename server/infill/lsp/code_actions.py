@@ -22,7 +22,7 @@ from infill.lsp.documents import Document, Documents
 from infill.lsp.generate import Generate, GenerateArgument, Point, Span
 
 KIND = "refactor.rewrite.infill"
-NO_INSTRUCTIONS = "The model in use follows no instructions. Choose an instruct model."
+NO_INSTRUCTIONS = "The selected model does not follow instructions. Choose an instruct model."
 NO_MODEL = "The built-in model only completes Python: download a model to generate code."
 NO_WORDS = "Begin the selection with a comment that says how to rewrite it."
 _TITLES: dict[place.Kind, str] = {

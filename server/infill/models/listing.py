@@ -155,7 +155,7 @@ def _must_be_able(full_id: str, role: Role) -> str:
     elif store.roles_of(facts) == ("edit",):
         raise ModelError(f"{full_id} is a next-edit model.", f"Choose it for next edits: `infill models use {catalog.short(full_id)} --role edit`.")
     if role == "generate" and not facts.chat:
-        raise ModelError(f"{full_id} follows no instructions: it has no chat template.", "Choose an instruct model for generating code.")
+        raise ModelError(f"{full_id} does not follow instructions: it has no chat template.", "Choose an instruct model for generating code.")
     return catalog.PREFIX + catalog.short(full_id)
 
 

@@ -40,7 +40,7 @@ async def test_a_base_model_fills_in_and_the_note_says_that_it_follows_no_instru
     steps, fake = await _all(["x = csv.reader"], _request(follows_instructions=False))
     asked = fake.asked[0]
     assert isinstance(asked, Prompt)
-    assert "follows no instructions" in steps[-1].notes[0]
+    assert "does not follow instructions" in steps[-1].notes[0]
 
 
 async def test_a_model_without_a_chat_template_is_asked_to_fill_in_instead() -> None:

@@ -1,5 +1,5 @@
 --- How Neovim's ghost text is requested and drawn, changed per buffer: at once instead of after its fixed 200 ms, hidden beside completion menus
---- and where the text has gone another way, with highlight groups of its own, and told to the server when it is visible.
+--- and where the typed text differs from it, with highlight groups of its own, and told to the server when it is visible.
 ---
 --- Neovim's state of a buffer is private there. Where a version has another one, its own behaviour is left as it is.
 local M = {}
@@ -19,7 +19,7 @@ function M.state(buf)
   return kind and kind.active and kind.active[buf] or nil
 end
 
---- How much of the item the user has typed already, in bytes; nil where the text has gone another way.
+--- How much of the item the user has typed already, in bytes; nil where the typed text differs from it.
 ---@param item vim.lsp.inline_completion.Item
 ---@return integer?
 function M.typed_length(item)
