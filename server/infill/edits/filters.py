@@ -193,7 +193,7 @@ def _comments_out(proposal: Proposal) -> bool:
 
 def _comment(line: str, pattern: re.Pattern[str]) -> bool:
     found = pattern.match(line.strip())
-    return bool(found) and found is not None and found.lastgroup == "comment"
+    return found is not None and found.lastgroup == "comment"
 
 
 def _reflows(proposal: Proposal) -> bool:

@@ -29,8 +29,8 @@ from infill.privacy import workspace_files
 from infill.privacy.files import Guard
 from infill.privacy.secrets import mask
 
-BATCH_SECONDS, BATCH_FILES = 1.0, 200
-"""A batch is written once one of these is reached."""
+BATCH_FILES = 200
+"""Files that are committed together."""
 MOST_SECONDS = 900.0
 """CPU time of one run; the next run continues."""
 LEAST_FREE = 256 * 1024 * 1024

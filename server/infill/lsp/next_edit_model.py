@@ -6,6 +6,7 @@ An answer is stopped as soon as it has rejoined the old text. No edit is returne
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing
@@ -121,8 +122,9 @@ class ModelEdits:
             "tokens_generated": answer.timings.tokens_generated,
         }
         gate = GATES[self._configuration.settings.next_edit.eagerness]
-        propose = model.proposing(situation, undone, rejected)
-        return model.conclude(answer.growing, question, propose, cut=answer.cut, mean_logprob=answer.mean_logprob, gate=gate)
+        # in a thread, with copies of the hunks that further edits move: the document is parsed with and without each edit
+        propose = model.proposing(msgspec.structs.replace(situation, hunks=copy.deepcopy(situation.hunks)), undone, rejected)
+        return await asyncio.to_thread(model.conclude, answer.growing, question, propose, cut=answer.cut, mean_logprob=answer.mean_logprob, gate=gate)
 
     def _events(self, document: Document, question: Question, chosen: str, *, remote_allowed: bool) -> AsyncIterator[Event]:
         slot, stop = f"{document.identity} (next edit)", Stop(max_tokens=question.max_tokens, deadline_ms=DEADLINE_MS)
