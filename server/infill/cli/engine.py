@@ -167,7 +167,7 @@ def _lines(found: Status) -> list[tuple[str, str]]:
         ("memory", f"{found.resident_bytes / 1e6:.0f} MB"),
         ("up", f"{_duration(found.uptime_seconds)}, idle for {_duration(found.idle_seconds)}"),
         ("clients", ", ".join(name for name in found.clients if name != WHO) or "none"),
-        ("waiting", str(found.waiting)),
+        ("queued requests", str(found.waiting)),
         ("background task", doing or "none"),
     ]
 
